@@ -1,0 +1,40 @@
+"""Remove *who* from an electrocardiogram and keep *what is wrong with the heart*.
+
+Public names are imported on first use, so that ``skagile.BeatSegmenter`` does not load torch.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0.dev0"
+
+_HOME_OF = {
+    "AgileAnonymizer": "anonymizers",
+    "AuditReport": "audit",
+    "BeatSegmenter": "segmentation",
+    "DeepECGIdentifier": "attackers",
+    "SVDIdentifier": "attackers",
+    "audit_release": "audit",
+    "detect_r_peaks": "segmentation",
+}
+_SUBPACKAGES = ("anonymizers", "attackers", "audit", "datasets", "metrics", "networks", "segmentation")
+
+__all__ = [
+    *_HOME_OF,
+    *_SUBPACKAGES,
+    "__version__",
+]
+
+
+def __getattr__(name):
+    if name in _HOME_OF:
+        value = getattr(import_module(f"skagile.{_HOME_OF[name]}"), name)
+    elif name in _SUBPACKAGES:
+        value = import_module(f"skagile.{name}")
+    else:
+        raise AttributeError(f"module 'skagile' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,141 @@
+"""Checks shared by every estimator that takes beats: one place decides what a valid ``X`` is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d, validate_data
+
+
+@dataclass(frozen=True)
+class Beats:
+    """Beats of an ``X`` laid out one per row, and the way back to the layout they came in.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_beats_total, n_samples)
+        The beats that are present.
+    row : ndarray of shape (n_beats_total,)
+        Row of ``X`` that each beat came from.
+    shape : tuple
+        Shape of ``X``.
+    present : ndarray of bool of shape (n_rows, n_beats) or None
+        Which beats of a 3-D ``X`` are present; None for a 2-D ``X``.
+    """
+
+    values: np.ndarray
+    row: np.ndarray
+    shape: tuple
+    present: np.ndarray | None
+
+    def restore(self, values):
+        """Lay ``values``, one row per present beat, out as ``X`` was: missing beats stay NaN."""
+        if self.present is None:
+            return values
+        out = np.full(self.shape[:2] + values.shape[1:], np.nan, dtype=values.dtype)
+        out[self.present] = values
+        return out
+
+
+def check_beats(estimator, X, *, reset):
+    """Validate ``X`` of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples) and lay its beats out.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator that asks; gets ``n_features_in_`` (samples per beat) when `reset`.
+    X : array-like
+        Beats in millivolts. In the 3-D layout a beat that is NaN throughout is missing.
+    reset : bool
+        True in ``fit``, False elsewhere.
+
+    Returns
+    -------
+    Beats
+
+    Raises
+    ------
+    ValueError
+        For another number of dimensions, NaN outside padding, infinite values, a flat beat or
+        another number of samples than in ``fit``.
+    """
+    # DataFrames and sparse matrices go to validate_data as they came: it names their columns, or refuses them.
+    shape = getattr(X, "shape", None)
+    if shape is None or (len(shape) > 2 and not isinstance(X, np.ndarray)):
+        X = np.asarray(X)
+        shape = X.shape
+    if len(shape) > 3:
+        raise ValueError(
+            f"X has {len(shape)} dimensions (shape {shape}); expected 2, (n_rows, n_samples), one beat a row, "
+            "or 3, (n_rows, n_beats, n_samples), one record a row. Cut records into beats with BeatSegmenter."
+        )
+    present = None
+    if len(shape) == 3:
+        if X.dtype.kind not in "fiu":
+            X = X.astype(np.float64)
+        present = ~np.isnan(X).all(axis=2) if X.dtype.kind == "f" else np.ones(shape[:2], dtype=bool)
+        if not present.any():
+            raise ValueError(f"X of shape {shape} has no beat: every beat is NaN. Look at the records it was cut from.")
+        X = X[present]
+    values = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=True,
+        ensure_min_features=2 if reset else 1,  # in transform the number must match, and says so
+    )
+    flat = values.max(axis=1) == values.min(axis=1)
+    if flat.any():
+        where = np.flatnonzero(flat)
+        raise ValueError(
+            f"X has {len(where)} flat beat(s), the first at row {where[0]}: every sample has the same value, so there "
+            "is no signal to work on. Drop them, or in the 3-D layout mark them missing (NaN throughout)."
+        )
+    row = np.arange(len(values)) if present is None else np.nonzero(present)[0]
+    return Beats(values=values, row=row, shape=tuple(shape), present=present)
+
+
+def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=False):
+    """Validate labels given one per row of ``X`` and encode them.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_rows,)
+        Diagnoses or subjects.
+    n_rows : int
+        Number of rows of ``X``.
+    name : str
+        Name of the argument, for the error.
+    minimum : int, default=2
+        Least number of distinct labels.
+    kind : str, default="classes"
+        What the labels are, for the error.
+    targets : bool, default=False
+        Refuse continuous labels, which scikit-learn asks of a classifier's ``y``.
+
+    Returns
+    -------
+    classes : ndarray
+        Sorted distinct labels.
+    codes : ndarray of int of shape (n_rows,)
+        Index of each row's label in `classes`.
+    """
+    labels = column_or_1d(labels, warn=True)
+    if len(labels) != n_rows:
+        raise ValueError(
+            f"{name} has length {len(labels)}, X has {n_rows} rows: inconsistent numbers of samples. "
+            f"Give one entry of {name} per row of X."
+        )
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError(f"{name} contains NaN or infinity. Give every row a label.")
+    if targets:
+        check_classification_targets(labels)
+    classes, codes = np.unique(labels, return_inverse=True)
+    if len(classes) < minimum:
+        noun = "one class" if kind == "classes" else f"one of the {kind}"
+        raise ValueError(
+            f"{name} holds {len(classes)} distinct value(s) ({noun}: {classes[:3].tolist()}); "
+            f"at least {minimum} {kind} are needed."
+        )
+    return classes, codes

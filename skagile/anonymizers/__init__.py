@@ -1,0 +1,5 @@
+"""Anonymizers: transformers that remove who from a beat and keep what is wrong with the heart."""
+
+from skagile.anonymizers._agile import AgileAnonymizer
+
+__all__ = ["AgileAnonymizer"]

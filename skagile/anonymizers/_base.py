@@ -1,0 +1,106 @@
+"""What all anonymizers share: layouts, labels and the subjects' routing."""
+
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.utils.validation import check_is_fitted
+
+from skagile._validation import check_beats, check_labels
+
+
+class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Base of the anonymizers.
+
+    A subclass fits on beats, one per row, in ``_fit_beats`` and returns anonymized ones from ``_transform_beats``.
+    """
+
+    # Subjects are asked for by default, so that a Pipeline or a search routes them without a set_fit_request.
+    __metadata_request__fit = {"subjects": True}
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, *, subjects=None):
+        """Learn from beats whose diagnosis and subject are known.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            Beats, or records of beats with missing ones NaN, in millivolts.
+        y : array-like of shape (n_rows,)
+            Diagnosis of each row.
+        subjects : array-like of shape (n_rows,), default=None
+            Subject of each row. None makes every row its own subject.
+
+        Returns
+        -------
+        self : object
+            The fitted anonymizer.
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, NaN outside padding, infinite or flat beats, labels or subjects of another length, one
+            class, or one subject.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None. "
+                "Give the diagnosis of each row: it is what the release keeps."
+            )
+        beats = check_beats(self, X, reset=True)
+        n_rows = beats.shape[0]
+        self.classes_, y_codes = check_labels(y, n_rows, name="y")
+        if subjects is None:
+            if n_rows < 2:
+                raise ValueError(
+                    f"X has {n_rows} row (n_samples = 1) and subjects=None makes every row a subject; at least two "
+                    "subjects are needed."
+                )
+            subjects = np.arange(n_rows)
+        self.subjects_, subject_codes = check_labels(subjects, n_rows, name="subjects", kind="subjects")
+        self._fit_beats(beats.values, y_codes[beats.row], subject_codes[beats.row])
+        return self
+
+    def transform(self, X):
+        """Anonymize beats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            Beats, or records of beats with missing ones NaN, in millivolts. No label is used: diagnosis and identity
+            are predicted.
+
+        Returns
+        -------
+        X_anonymized : ndarray of the shape and float dtype of `X`
+            Anonymized beats, in millivolts; missing beats stay missing.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            For a wrong shape, NaN outside padding, infinite or flat beats, or another number of samples than in
+            ``fit``.
+        """
+        check_is_fitted(self)
+        beats = check_beats(self, X, reset=False)
+        return beats.restore(self._transform_beats(beats.values))
+
+    def __sklearn_is_fitted__(self):
+        # Parameters such as lambda_ end in an underscore, which scikit-learn would take for a fitted attribute.
+        return hasattr(self, "n_features_in_")
+
+    @abstractmethod
+    def _fit_beats(self, X, y, s):
+        """Fit on beats, diagnosis codes and subject codes."""
+
+    @abstractmethod
+    def _transform_beats(self, X):
+        """Return anonymized beats of the dtype of `X`."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

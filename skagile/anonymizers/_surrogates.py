@@ -1,0 +1,78 @@
+"""The mixed surrogates that stand in for attackers nobody has met yet."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from skagile.networks import CNNEncoder, CTHEncoder, LinearEncoder, SoftNearestNeighbour
+
+# A neighbour surrogate searches every stored beat at every step: this many keep it cheaper than a small network.
+MAX_REFERENCES = 2500
+
+
+class BiometricOnly(nn.Module):
+    """Give a purely biometric network the two outputs of a `DualHead`, the clinical one None."""
+
+    def __init__(self, biometric):
+        super().__init__()
+        self.biometric = biometric
+
+    def forward(self, x):
+        """Return ``(None, biometric logits)``."""
+        return None, self.biometric(x)
+
+
+def surrogate_encoders(n_samples, activation):
+    """Constructors of the surrogates' trunks, in the order they are taken; None is the nearest neighbour.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples per beat.
+    activation : str
+        Activation of the first, the convolution-transformer hybrid.
+
+    Returns
+    -------
+    encoders : list of callable or None
+        Attacks transfer through diversity: kernels, activations and model kinds differ.
+    """
+    return [
+        partial(CTHEncoder, activation=activation),
+        partial(CNNEncoder, kernel_size=7),
+        partial(CNNEncoder, kernel_size=15, activation="gelu"),
+        partial(LinearEncoder, n_samples=n_samples),
+        None,
+    ]
+
+
+def neighbour_surrogate(X, s, n_subjects, random_state):
+    """Soft nearest neighbour over stored beats, spread evenly over the subjects.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_beats, n_samples)
+        Standardized beats.
+    s : ndarray of int of shape (n_beats,)
+        Subject codes.
+    n_subjects : int
+        Number of subjects.
+    random_state : RandomState
+        Draws the stored beats.
+
+    Returns
+    -------
+    surrogate : BiometricOnly
+    """
+    shuffled = random_state.permutation(len(X))
+    by_subject = shuffled[np.argsort(s[shuffled], kind="stable")]
+    starts = np.searchsorted(s[by_subject], np.arange(n_subjects))
+    rank = np.arange(len(X)) - starts[s[by_subject]]
+    kept = by_subject[np.argsort(rank, kind="stable")[:MAX_REFERENCES]]
+    return BiometricOnly(
+        SoftNearestNeighbour(
+            torch.from_numpy(np.ascontiguousarray(X[kept], dtype=np.float32)), torch.as_tensor(s[kept]), n_subjects
+        )
+    )

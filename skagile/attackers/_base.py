@@ -1,0 +1,157 @@
+"""What all identifiers share: layouts, scaling and pooling."""
+
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
+from sklearn.utils.validation import check_is_fitted
+
+from skagile._scaling import standardize
+from skagile._validation import check_beats, check_labels
+
+
+class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
+    """Base of the attackers: classifiers over subjects that also embed beats.
+
+    A subclass fits on beats, one per row, in ``_fit_beats`` and answers in ``_log_proba_beats`` and ``_embed_beats``.
+    """
+
+    _parameter_constraints: dict = {"standardize": ["boolean"]}
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Enrol subjects.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            Beats, or records of beats with missing ones NaN, in millivolts.
+        y : array-like of shape (n_rows,)
+            Subject of each row.
+
+        Returns
+        -------
+        self : object
+            The fitted attacker.
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, NaN outside padding, infinite or flat beats, labels of another length, or one subject.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None. "
+                "Give the subject of each row."
+            )
+        beats = check_beats(self, X, reset=True)
+        self.classes_, codes = check_labels(y, beats.shape[0], name="y", kind="classes", targets=True)
+        self._fit_beats(self._scale(beats.values), codes[beats.row])
+        return self
+
+    def predict(self, X):
+        """Name the subject of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            Beats, or records of beats.
+
+        Returns
+        -------
+        subjects : ndarray of shape (n_rows,)
+            The likeliest subject. A record is decided by the mean log-probability of its beats.
+        """
+        best = self.predict_log_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def predict_proba(self, X):
+        """Probability of each subject.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            Beats, or records of beats.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_rows, n_subjects)
+            Columns in the order of ``classes_``. A record without beats gets equal probabilities.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def predict_log_proba(self, X):
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            Beats, or records of beats.
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_rows, n_subjects)
+            Columns in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        beats = check_beats(self, X, reset=False)
+        log_proba = self._log_proba_beats(self._scale(beats.values))
+        if beats.present is None:
+            return log_proba
+        return log_softmax(_pool(log_proba, beats))
+
+    def transform(self, X):
+        """Embed beats: the cosine similarity of two embeddings is the verification score.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            Beats, or records of beats, whose embedding is the mean of their beats'.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_rows, n_embedding)
+            Embeddings.
+        """
+        check_is_fitted(self)
+        beats = check_beats(self, X, reset=False)
+        embedding = self._embed_beats(self._scale(beats.values))
+        return embedding if beats.present is None else _pool(embedding, beats)
+
+    def _scale(self, values):
+        if not self.standardize:
+            return values
+        return standardize(values)
+
+    @abstractmethod
+    def _fit_beats(self, X, codes):
+        """Fit on scaled beats and subject codes."""
+
+    @abstractmethod
+    def _log_proba_beats(self, X):
+        """Log-probabilities of scaled beats."""
+
+    @abstractmethod
+    def _embed_beats(self, X):
+        """Embeddings of scaled beats."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        # Offset and gain of a row are discarded by design, which is what separates the toy data of the common checks.
+        tags.classifier_tags.poor_score = True
+        return tags
+
+
+def _pool(values, beats):
+    """Mean over the beats of each row; 0 for a row without beats."""
+    total = np.zeros((beats.shape[0], values.shape[1]), dtype=values.dtype)
+    np.add.at(total, beats.row, values)
+    return total / np.maximum(beats.present.sum(axis=1), 1)[:, None]
+
+
+def log_softmax(scores):
+    """Logarithm of the softmax of each row."""
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

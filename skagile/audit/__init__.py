@@ -1,0 +1,6 @@
+"""Audit of a release: who can still be recognised in it, and what can still be diagnosed."""
+
+from skagile.audit._protocol import audit_release
+from skagile.audit._report import AuditReport
+
+__all__ = ["AuditReport", "audit_release"]

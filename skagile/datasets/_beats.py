@@ -1,0 +1,462 @@
+"""From records to labelled beats, one row each."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from numbers import Integral, Real
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.signal import butter, resample_poly, sosfiltfilt
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+AAMI_CLASSES = {
+    **dict.fromkeys("NLRej", "N"),
+    **dict.fromkeys("AaJS", "S"),
+    **dict.fromkeys("VE", "V"),
+    "F": "F",
+    **dict.fromkeys("/fQ", "Q"),
+}
+FINE_CLASSES = {**AAMI_CLASSES, "L": "L", "R": "R"}
+
+FETCH_CONSTRAINTS = {
+    "data_home": [None, str, os.PathLike],
+    "records": [None, "array-like"],
+    "download_if_missing": ["boolean"],
+    "base_url": [None, str],
+}
+LEADS_CONSTRAINT = ["array-like", None]
+
+_ABSURD = 20.0  # mV: no electrode on the skin sees more
+_MATCH = 0.15  # s: a detected peak this near an annotated beat is that beat, as in ANSI/AAMI EC57
+
+
+def pick_leads(lead: int | str | Sequence[int | str], record: str, *, every: bool = False) -> Callable:
+    """Return a function from lead names to the indexes of those wanted.
+
+    With `every`, all of `lead`; otherwise the first of `lead` that the record has.
+    """
+    wanted = [lead] if isinstance(lead, (str, Integral)) else list(lead)
+
+    def index(one, names):
+        if isinstance(one, Integral):
+            return int(one) if -len(names) <= one < len(names) else None
+        return names.index(one) if one in names else None
+
+    def pick(names):
+        found = [index(one, names) for one in wanted]
+        if every and None not in found:
+            return found
+        some = [i for i in found if i is not None]
+        if every or not some:
+            raise ValueError(f"lead={lead!r} is not in record {record}, whose leads are {names}. Name one of those.")
+        return some[:1]
+
+    return pick
+
+
+@validate_params(
+    {
+        "records": [dict],
+        "lead": [Integral, str, "array-like"],
+        "window": ["array-like"],
+        "labels": [StrOptions({"aami", "fine", "sex", "diagnosis"}), None],
+        "r_peaks": [StrOptions({"annotated", "detected"})],
+        "sampling_rate": [None, Interval(Real, 0, None, closed="neither")],
+        "band": ["array-like", None],
+        "max_beats": [None, Interval(Integral, 1, None, closed="left")],
+        "guard": [Interval(Real, 0, None, closed="left")],
+        "split": [StrOptions({"half", "record", "session"})],
+        "random_state": ["random_state"],
+        "classes": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def beats_from_records(
+    records: Bunch,
+    *,
+    lead: int | str | Sequence[int | str] = 0,
+    window: tuple[float, float] = (0.25, 0.45),
+    labels: str | None = "aami",
+    r_peaks: str = "annotated",
+    sampling_rate: float | None = None,
+    band: tuple[float, float] | None = (0.5, 40.0),
+    max_beats: int | None = None,
+    guard: float = 0.0,
+    split: str = "half",
+    random_state: int | np.random.RandomState | None = None,
+    classes: Sequence[str] | None = None,
+) -> Bunch:
+    """Cut records into beats, one a row, each with its diagnosis, subject and session.
+
+    Beats that do not fit in their record, that are flat, and that touch samples which are missing or more than 20 mV
+    from the record's median (spikes) are left out and counted. Such samples are bridged by a straight line before
+    filtering, so that they do not spoil their neighbours.
+
+    Parameters
+    ----------
+    records : :class:`~sklearn.utils.Bunch`
+        Records as from ``fetch_*`` and :func:`make_cohort`: signals in millivolts.
+    lead : int, str or sequence of them, default=0
+        Lead by position or by name. Of a sequence, the first that a record has.
+    window : tuple of float, default=(0.25, 0.45)
+        Seconds before and after the R peak. A beat has ``round(before * fs) + round(after * fs)`` samples, and its R
+        peak is sample ``round(before * fs)``.
+    labels : {"aami", "fine", "sex", "diagnosis"} or None, default="aami"
+        What `y` is. "aami": the classes N, S, V, F, Q of ANSI/AAMI EC57. "fine": the same with left and right
+        bundle-branch block apart, L and R. "sex": of the subject. "diagnosis": the first diagnosis of the record.
+        None: no `y`. With annotated peaks, annotations that are no beat are never used.
+    r_peaks : {"annotated", "detected"}, default="annotated"
+        Where R peaks come from. Peaks that :func:`~skagile.segmentation.detect_r_peaks` finds get the symbol of
+        the annotated beat within 150 ms; with ``labels`` "aami" or "fine" those without one are left out.
+    sampling_rate : float, default=None
+        Resample the records to this rate in Hz. None keeps theirs.
+    band : tuple of float or None, default=(0.5, 40.0)
+        Pass band in Hz of a zero-phase Butterworth filter of second order; None filters nothing.
+    max_beats : int, default=None
+        Keep at most this many beats of each subject and session, drawn at random.
+    guard : float, default=0.0
+        With ``split="half"``, leave out beats this many seconds (in total) around the middle of the record.
+    split : {"half", "record", "session"}, default="half"
+        What a session is. "half": 0 is the first half of every record, 1 the second. "record": the records of a
+        subject in order of date, then of appearance. "session": the dates of a subject in order; records of one date
+        are one session. Records without a date count as of the earliest.
+    random_state : int, RandomState instance or None, default=None
+        Draws the beats when `max_beats` is given.
+    classes : sequence of str, default=None
+        Keep only beats whose `y` is one of these.
+
+    Returns
+    -------
+    beats : :class:`~sklearn.utils.Bunch`
+        Sorted by record and time.
+
+        X : ndarray of float32 of shape (n_beats, n_samples)
+            Beats in millivolts.
+        y : ndarray of str of shape (n_beats,) or None
+            The label; "" where a record has none.
+        subjects : ndarray of str of shape (n_beats,)
+            Whose beat it is.
+        record : ndarray of int of shape (n_beats,)
+            Index of its record.
+        r_peak : ndarray of int of shape (n_beats,)
+            Its R peak, as a sample of the record at the returned sampling rate.
+        time : ndarray of float of shape (n_beats,)
+            The same in seconds.
+        session : ndarray of int of shape (n_beats,)
+            0 for enrolment, 1, 2, ... later.
+        symbol : ndarray of str of shape (n_beats,)
+            The symbol of the annotation, "" for a detected peak without one.
+        sampling_rate : float
+            In Hz.
+        window : tuple of float
+            As given.
+        lead : list of str
+            Name of the lead used, by record.
+        record_names : list of str
+            By record.
+        n_dropped : int
+            Beats left out because the signal there is flat, missing or absurd.
+        dropped : dict
+            Number of beats left out by reason: "signal" (those of `n_dropped`), "edge", "guard", "label" (not of
+            `classes`, or a detected peak without an annotated beat), "max_beats".
+        skipped : list of tuple (record name, reason)
+            Records that gave no beat at all because of their signal.
+        DESCR : str
+            What was done.
+
+    Raises
+    ------
+    ValueError
+        If a lead is missing, the window is longer than a record, the band does not fit the sampling rate, annotations
+        are missing where they are needed, or no beat is left.
+
+    See Also
+    --------
+    load_mitdb_beats : MIT-BIH beats with good defaults.
+    skagile.segmentation.BeatSegmenter : The transformer, for pipelines.
+
+    References
+    ----------
+    .. [1] ANSI/AAMI EC57:2012, "Testing and reporting performance results of cardiac rhythm and ST segment measurement
+       algorithms".
+
+    Examples
+    --------
+    >>> from skagile.datasets import beats_from_records, make_cohort
+    >>> records = make_cohort(n_subjects=3, n_sessions=2, duration=30.0, random_state=0)
+    >>> beats = beats_from_records(records, split="session", max_beats=20, random_state=0)
+    >>> beats.X.shape, sorted(set(beats.session.tolist()))
+    ((120, 174), [0, 1])
+    """
+    cutter = _Cutter(
+        records=records,
+        lead=lead,
+        window=_check_pair(window, "window", "seconds before and after the R peak"),
+        labels=labels,
+        r_peaks=r_peaks,
+        rate=float(records.sampling_rate if sampling_rate is None else sampling_rate),
+        band=None if band is None else _check_pair(band, "band", "the pass band in Hz"),
+        guard=guard,
+        split=split,
+        classes=None if classes is None else np.asarray(classes, dtype=str),
+    )
+    parts = [part for part in map(cutter.cut, range(len(records.signals))) if part is not None]
+    dropped, skipped = cutter.dropped, cutter.skipped
+    n_beats = sum(len(part["X"]) for part in parts)
+    if not n_beats:
+        raise ValueError(
+            f"no beat is left of {len(records.signals)} record(s): dropped {dict(dropped)}, skipped {skipped[:3]}. "
+            f"Look at labels={labels!r}, classes={classes!r}, r_peaks={r_peaks!r} and the records."
+        )
+    beats = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    beats["subjects"] = np.asarray(records.subjects)[beats["record"]]
+    if max_beats is not None:
+        kept = _draw(beats["subjects"], beats["session"], max_beats, random_state)
+        dropped["max_beats"] = n_beats - len(kept)
+        beats = {key: value[kept] for key, value in beats.items()}
+    return Bunch(
+        X=beats["X"],
+        y=None if labels is None else beats["y"].astype(str),
+        subjects=beats["subjects"].astype(str),
+        record=beats["record"],
+        r_peak=beats["r_peak"],
+        time=beats["r_peak"] / cutter.rate,
+        session=beats["session"],
+        symbol=beats["symbol"].astype(str),
+        sampling_rate=cutter.rate,
+        window=cutter.window,
+        lead=cutter.leads,
+        record_names=list(records.record_names),
+        n_dropped=dropped["signal"],
+        dropped=dict(dropped),
+        skipped=skipped,
+        DESCR=(
+            f"{len(beats['X'])} beats of {len(records.signals)} record(s) of {records.database}: "
+            f"{cutter.window[0]:g} s before to {cutter.window[1]:g} s after {r_peaks} R peaks at {cutter.rate:g} Hz, "
+            f"{'unfiltered' if band is None else f'{band[0]:g}-{band[1]:g} Hz'}; sessions by {split}. Left out: "
+            f"{dict(dropped)}; records skipped: {[name for name, _ in skipped]}.\n\n{records.DESCR}"
+        ),
+    )
+
+
+class _Cutter:
+    """Cuts one record after the other, and keeps count of what is left out."""
+
+    def __init__(self, *, records, lead, window, labels, r_peaks, rate, band, guard, split, classes):
+        self.records, self.lead, self.window, self.labels = records, lead, window, labels
+        self.rate, self.guard, self.split, self.classes = rate, guard, split, classes
+        self.old_rate = float(records.sampling_rate)
+        self.ratio = Fraction(rate / self.old_rate).limit_denominator(1000)
+        if not self.ratio:
+            raise ValueError(
+                f"sampling_rate={rate} Hz is below a thousandth of the records' {self.old_rate:g} Hz; expected "
+                "something near 100 to 1000 Hz."
+            )
+        self.before, self.after = (round(seconds * rate) for seconds in window)
+        if self.before + self.after < 2:
+            raise ValueError(
+                f"window={window} is {self.before + self.after} sample(s) at {rate} Hz; expected at least 2."
+            )
+        self.sos = None if band is None else _band_pass(band, self.old_rate)
+        # Odd extension by one period of the lower edge keeps the start-up of the high-pass out of the record.
+        self.pad = None if band is None else int(np.ceil(self.old_rate / band[0]))
+        self.find = _annotated if r_peaks == "annotated" else _detected
+        self.class_of = {"aami": AAMI_CLASSES, "fine": FINE_CLASSES}.get(labels)
+        self.session_of_record = _record_sessions(records, split)
+        self.dropped = Counter(signal=0, edge=0, guard=0, label=0, max_beats=0)
+        self.skipped, self.leads = [], []
+
+    def cut(self, i):
+        """Beats of record `i` with all that is known of them; None where its signal gives none."""
+        name = self.records.record_names[i]
+        [row] = pick_leads(self.lead, name)(list(self.records.leads[i]))
+        self.leads.append(self.records.leads[i][row])
+        signal = np.asarray(self.records.signals[i][row], dtype=np.float64)
+        if len(signal) * self.ratio < self.before + self.after:
+            raise ValueError(
+                f"window={self.window} is longer than record {name}, which lasts {len(signal) / self.old_rate:.2f} s. "
+                "Give a shorter window, or leave the record out."
+            )
+        try:
+            signal, broken = _bridge(signal)
+            peak, symbol = self.find(self.records, i, row, signal)
+        except _UnusableError as error:
+            self.skipped.append((name, str(error)))
+            return None
+        y, known = self._label(i, symbol)
+        session, far = self._session(i, peak, len(signal))
+        self.dropped["label"] += int((~known).sum())
+        self.dropped["guard"] += int((known & ~far).sum())
+        kept = np.flatnonzero(known & far)
+        kept, first, beats = self._windows(signal, peak, kept)
+        sound = _is_sound(signal, broken, peak[kept], self.window, self.old_rate)
+        self.dropped["signal"] += int((~sound).sum())
+        kept, first = kept[sound], first[sound]
+        return {
+            "X": beats[first].astype(np.float32),
+            "y": y[kept],
+            "symbol": symbol[kept],
+            "session": session[kept],
+            "r_peak": first + self.before,
+            "record": np.full(len(kept), i),
+        }
+
+    def _label(self, i, symbol):
+        """Label of each beat, and which beats are wanted."""
+        if self.class_of is not None:
+            y = np.array([self.class_of.get(one, "") for one in symbol.tolist()], dtype=object)
+            known = y != ""
+        else:
+            y = np.full(len(symbol), _record_label(self.records, i, self.labels), dtype=object)
+            known = np.ones(len(symbol), dtype=bool)
+        if self.classes is not None:
+            known &= np.isin(y.astype(str), self.classes)
+        return y, known
+
+    def _session(self, i, peak, n_times):
+        """Session of each beat, and which beats are far enough from the seam."""
+        if self.split != "half":
+            return np.full(len(peak), self.session_of_record[i]), np.ones(len(peak), dtype=bool)
+        off_middle = peak - n_times / 2
+        return (off_middle >= 0).astype(int), np.abs(off_middle) >= self.guard * self.old_rate / 2
+
+    def _windows(self, signal, peak, kept):
+        """Filter and resample; return the beats of `kept` that fit, their first samples, and a view of every window."""
+        if self.sos is not None:
+            signal = sosfiltfilt(self.sos, signal, padlen=min(len(signal) - 1, self.pad))
+        if self.ratio != 1:
+            signal = resample_poly(signal, self.ratio.numerator, self.ratio.denominator, padtype="line")
+        first = np.rint(peak[kept] * float(self.ratio)).astype(np.int64) - self.before
+        windows = sliding_window_view(signal, self.before + self.after)
+        fits = (first >= 0) & (first < len(windows))
+        self.dropped["edge"] += int((~fits).sum())
+        return kept[fits], first[fits], windows
+
+
+class _UnusableError(ValueError):
+    """A record that gives no beats, though its neighbours may."""
+
+
+def _check_pair(pair, name, what):
+    try:
+        first, second = (float(value) for value in pair)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}={pair!r}; expected two numbers, {what}.") from None
+    if not (first >= 0 and second >= 0 and np.isfinite(first + second)):
+        raise ValueError(f"{name}={pair!r}; expected two finite numbers of at least 0, {what}.")
+    return first, second
+
+
+def _band_pass(band, rate):
+    low, high = band
+    if not 0 < low < high < rate / 2:
+        raise ValueError(
+            f"band={band} Hz does not fit a sampling rate of {rate:g} Hz; expected 0 < low < high < {rate / 2:g}. "
+            "Lower the upper edge, or give band=None."
+        )
+    return butter(2, (low, high), btype="bandpass", fs=rate, output="sos")
+
+
+def _bridge(signal):
+    """Bridge missing and absurd samples by straight lines; return the signal and where it was broken."""
+    finite = np.isfinite(signal)
+    middle = np.median(signal[finite]) if finite.any() else 0.0
+    sound = np.zeros(len(signal), dtype=bool)
+    sound[finite] = np.abs(signal[finite] - middle) <= _ABSURD
+    where = np.flatnonzero(sound)
+    if not len(where) or np.ptp(signal[where]) == 0:
+        raise _UnusableError("the signal is flat or missing throughout")
+    if len(where) < len(signal):
+        signal = np.interp(np.arange(len(signal)), where, signal[where])
+    return signal, ~sound
+
+
+def _is_sound(signal, broken, peak, window, rate):
+    """Which beats touch no broken sample and are not flat, before filtering."""
+    start = np.clip(peak - round(window[0] * rate), 0, len(signal) - 1)
+    stop = np.clip(peak + round(window[1] * rate), start + 1, len(signal))
+    n_broken = np.concatenate([[0], np.cumsum(broken)])
+    n_changes = np.concatenate([[0, 0], np.cumsum(signal[1:] != signal[:-1])])
+    return (n_broken[stop] == n_broken[start]) & (n_changes[stop] > n_changes[start + 1])
+
+
+def _annotated(records, i, row, signal):
+    marks = _marks(records, i, row)
+    if marks is None:
+        raise ValueError(
+            f"record {records.record_names[i]} has no annotations. Give r_peaks='detected' and labels 'sex', "
+            "'diagnosis' or None."
+        )
+    return _beats_among(marks)
+
+
+def _marks(records, i, row):
+    """Annotations of the lead itself where the database has them, else those of the record."""
+    by_lead = records.get("annotations_by_lead")
+    return (by_lead[i].get(records.leads[i][row]) if by_lead else None) or records.annotations[i]
+
+
+def _beats_among(marks):
+    """Annotations that are beats, by the symbols of the AAMI classes."""
+    symbol = np.asarray(marks.symbol, dtype=object)
+    beat = np.array([one in AAMI_CLASSES for one in symbol.tolist()], dtype=bool)
+    return np.asarray(marks.sample, dtype=np.int64)[beat], symbol[beat]
+
+
+def _detected(records, i, row, signal):
+    from skagile.segmentation import detect_r_peaks
+
+    try:
+        peak = np.asarray(detect_r_peaks(signal, records.sampling_rate), dtype=np.int64)
+    except ValueError as error:
+        raise _UnusableError(str(error)) from error
+    if not len(peak):
+        raise _UnusableError("no R peak was found")
+    symbol = np.full(len(peak), "", dtype=object)
+    marks = _marks(records, i, row)
+    if marks is not None:
+        known, names = _beats_among(marks)
+        if len(known):
+            right = np.clip(np.searchsorted(known, peak), 1, max(len(known) - 1, 1))
+            left = right - 1
+            right = np.minimum(right, len(known) - 1)
+            nearest = np.where(np.abs(known[right] - peak) < np.abs(known[left] - peak), right, left)
+            near = np.abs(known[nearest] - peak) <= _MATCH * records.sampling_rate
+            symbol[near] = names[nearest[near]]
+    return peak, symbol
+
+
+def _record_label(records, i, labels):
+    if labels == "sex":
+        return str(records.sex[i])
+    if labels == "diagnosis" and records.diagnoses[i]:
+        return str(records.diagnoses[i][0])
+    return ""
+
+
+def _record_sessions(records, split):
+    """Session of each record among those of its subject; of no use when records are split in halves."""
+    subjects, dates = np.asarray(records.subjects), np.asarray(records.sessions)
+    session = np.zeros(len(subjects), dtype=int)
+    for subject in np.unique(subjects):
+        own = np.flatnonzero(subjects == subject)
+        if split == "record":
+            session[own[np.argsort(dates[own], kind="stable")]] = np.arange(len(own))
+        elif split == "session":
+            known = np.unique(dates[own][dates[own] != ""])
+            session[own] = np.searchsorted(known, dates[own])  # "" sorts before every date: 0
+    return session
+
+
+def _draw(subjects, session, max_beats, random_state):
+    """Indexes, sorted, of at most `max_beats` rows of each subject and session."""
+    rng = check_random_state(random_state)
+    _, group = np.unique(subjects, return_inverse=True)
+    group = group * (session.max() + 1) + session
+    order = np.lexsort((rng.random_sample(len(group)), group))
+    _, first, inverse = np.unique(group[order], return_index=True, return_inverse=True)
+    rank = np.arange(len(group)) - first[inverse]
+    return np.sort(order[rank < max_beats])

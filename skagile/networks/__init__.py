@@ -1,0 +1,18 @@
+"""Torch modules, one per file. They know nothing of scikit-learn."""
+
+from skagile.networks._cnn import CNNEncoder
+from skagile.networks._cth import CTHEncoder
+from skagile.networks._dual_head import DualHead
+from skagile.networks._linear import LinearEncoder
+from skagile.networks._margin import AngularMarginHead, AngularMarginLoss
+from skagile.networks._neighbour import SoftNearestNeighbour
+
+__all__ = [
+    "AngularMarginHead",
+    "AngularMarginLoss",
+    "CNNEncoder",
+    "CTHEncoder",
+    "DualHead",
+    "LinearEncoder",
+    "SoftNearestNeighbour",
+]

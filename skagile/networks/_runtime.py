@@ -1,0 +1,91 @@
+"""How networks are fed, seeded and placed: shared by every estimator that holds one."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+_ROW_MULTIPLE = 32
+
+
+def resolve_device(device):
+    """Return the torch device that `device` names; ``"auto"`` takes CUDA where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f'device={device!r} is not a torch device. Use "auto", "cpu" or "cuda".') from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f'device={device!r} was asked for, but torch sees no CUDA device. Use device="auto" or "cpu".')
+    return found
+
+
+@contextmanager
+def seeded(seed):
+    """Run a block under its own torch seed and leave the caller's random state as it was."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(int(seed))
+        yield
+
+
+def draw_seed(random_state):
+    """Draw a torch seed from a numpy random state."""
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+class RowsDataset(Dataset):
+    """Rows of arrays, fetched a whole batch at a time: a per-sample loop would cost more than the network.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_samples)
+        Beats, presented as float32 of shape (batch, 1, n_samples).
+    y : ndarray of int of shape (n_rows,) or dict of them
+        Targets.
+    """
+
+    def __init__(self, X, y):
+        self.X = torch.from_numpy(np.ascontiguousarray(X, dtype=np.float32))[:, None]
+        self.y = (
+            {key: torch.as_tensor(value) for key, value in y.items()} if isinstance(y, dict) else torch.as_tensor(y)
+        )
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitems__(self, indices):
+        index = torch.as_tensor(indices)
+        if isinstance(self.y, dict):
+            return self.X[index], {key: value[index] for key, value in self.y.items()}
+        return self.X[index], self.y[index]
+
+    def __getitem__(self, index):
+        X, y = self.__getitems__([index])
+        return X[0], {key: value[0] for key, value in y.items()} if isinstance(y, dict) else y[0]
+
+
+def keep_batch(batch):
+    """Collate function for `RowsDataset`, whose batches are complete already."""
+    return batch
+
+
+def pad_rows(X):
+    """Repeat rows of `X` up to a multiple of 32, as float32 of shape (n_padded, 1, n_samples).
+
+    Matrix kernels round differently for odd numbers of rows, and a result must not depend on its neighbours.
+    """
+    padded = np.resize(X, (-(-len(X) // _ROW_MULTIPLE) * _ROW_MULTIPLE, X.shape[1]))
+    return torch.from_numpy(padded.astype(np.float32))[:, None]
+
+
+def in_batches(function, X, *, batch_size, device):
+    """Apply `function` to beats batch by batch, without gradients; the results have the beats' dtype."""
+    out = []
+    with torch.no_grad():
+        for start in range(0, len(X), batch_size):
+            batch = X[start : start + batch_size]
+            out.append(function(pad_rows(batch).to(device))[: len(batch)].cpu().numpy())
+    return np.concatenate(out).astype(X.dtype, copy=False)

@@ -1,0 +1,19 @@
+"""Command line of the studies."""
+
+import argparse
+import importlib
+
+STUDIES = ("agile_defaults", "foundation")
+
+
+def main():
+    """Run one study, or all."""
+    parser = argparse.ArgumentParser(prog="study", description=__doc__)
+    parser.add_argument("name", choices=(*STUDIES, "all"))
+    name = parser.parse_args().name
+    for study in STUDIES if name == "all" else (name,):
+        print(importlib.import_module(f"study.{study}").run())
+
+
+if __name__ == "__main__":
+    main()

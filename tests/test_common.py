@@ -1,0 +1,63 @@
+"""scikit-learn's own checks, on every estimator the package has, found by themselves."""
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import skagile
+
+# Small settings, so that hundreds of fits take seconds; what is checked does not depend on them.
+SMALL = {
+    "AgileAnonymizer": {"max_epochs": 2, "n_steps": 2, "random_state": 0, "device": "cpu"},
+    "DeepECGIdentifier": {"max_epochs": 2, "channels": (4, 8), "embedding_size": 8, "device": "cpu"},
+}
+# check name -> why the check cannot hold for this estimator.
+FLAT = "the check's rounded toy data has rows of one repeated value: a flat line, which skagile refuses by contract"
+EXPECTED_FAILURES = {
+    "AgileAnonymizer": {"check_estimators_dtypes": FLAT},
+    "DeepECGIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
+    "SVDIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
+}
+
+
+def all_estimators():
+    """Every public estimator class of skagile."""
+    found = set()
+    for module in pkgutil.walk_packages(skagile.__path__, "skagile."):
+        if any(part.startswith("_") for part in module.name.split(".")):
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if (
+                inspect.isclass(value)
+                and issubclass(value, BaseEstimator)
+                and value.__module__.startswith("skagile")
+                and not name.startswith(("_", "Base"))
+                and not inspect.isabstract(value)
+            ):
+                found.add(value)
+    return sorted(found, key=lambda cls: cls.__name__)
+
+
+@parametrize_with_checks(
+    [cls(**SMALL.get(cls.__name__, {})) for cls in all_estimators()],
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator).__name__, {}),
+    xfail_strict=True,
+)
+def test_sklearn_contract(estimator, check):
+    check(estimator)
+
+
+def test_every_estimator_is_found():
+    assert {"AgileAnonymizer", "BeatSegmenter", "DeepECGIdentifier", "SVDIdentifier"} <= {
+        cls.__name__ for cls in all_estimators()
+    }
+
+
+@pytest.mark.parametrize("cls", all_estimators(), ids=lambda cls: cls.__name__)
+def test_docstring_says_what_is_not_guaranteed(cls):
+    if cls.__module__.split(".")[1] in {"anonymizers", "attackers"}:
+        assert "What this does not guarantee" in cls.__doc__
