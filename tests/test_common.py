@@ -13,6 +13,7 @@ import skagile
 # Small settings, so that hundreds of fits take seconds; what is checked does not depend on them.
 SMALL = {
     "AgileAnonymizer": {"max_epochs": 2, "n_steps": 2, "random_state": 0, "device": "cpu"},
+    "BeatSegmenter": {"sampling_rate": 100, "window": (0.01, 0.01), "on_bad": "nan"},
     "DeepECGIdentifier": {"max_epochs": 2, "channels": (4, 8), "embedding_size": 8, "device": "cpu"},
 }
 # check name -> why the check cannot hold for this estimator.

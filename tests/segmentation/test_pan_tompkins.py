@@ -59,6 +59,17 @@ def test_search_back_finds_low_beats(make_ecg):
     assert_found(detect_r_peaks(signal, 360), true, 1)
 
 
+def test_a_pause_does_not_stop_search_back(make_ecg):
+    signal, true = make_ecg(90, 360, rr=0.8, jitter=0.0)
+    pause = (true > 30 * 360) & (true < 60 * 360)
+    signal[true[pause][0] - 130 : true[pause][-1] + 200] = 0.0
+    after = np.flatnonzero(true > 60 * 360)
+    for peak in true[after[[4, 8]]]:
+        signal[peak - 108 : peak + 144] *= 0.3
+    found = detect_r_peaks(signal, 360)
+    assert_found(found[found > 60 * 360], true[after], 1)
+
+
 def test_loss_of_gain_is_recovered_from(make_ecg):
     signal, true = make_ecg(120, 360)
     signal[60 * 360 :] *= 0.05
