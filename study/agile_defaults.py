@@ -54,10 +54,10 @@ def run(seed=0):
     allowed = table[1:][table["diagnosis"][1:] >= table["diagnosis"][0] - MARGIN / 100]
     best = allowed.loc[allowed["worst"].idxmin()]
     text = f"""
-Chosen on the enrolment half of MIT-BIH alone ({int(train.sum())} beats of its first quarter of the record to train on,
-{int(choose.sum())} of its second quarter to choose on, 47 subjects, one minute between): the lowest identification by the
-worst attacker trained on originals, with diagnosis at most {MARGIN} point under clean. The probe half, which other pages
-report on, played no part. Best: epsilon = {best["epsilon"]}, lambda = {best["lambda"]}.
+Chosen on the enrolment half of MIT-BIH alone: {int(train.sum())} beats of its first quarter to train on,
+{int(choose.sum())} of its second quarter to choose on, 47 subjects, one minute between. Chosen is the lowest
+identification by the worst attacker trained on originals, with diagnosis at most {MARGIN} point under clean. The probe
+half, which other pages report on, played no part. Best: epsilon = {best["epsilon"]}, lambda = {best["lambda"]}.
 """
     shown = table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float | np.floating) else cell)
     shown["epsilon"], shown["lambda"] = table["epsilon"], table["lambda"]

@@ -24,9 +24,9 @@ def run():
         tables.append((f"{people}: re-identification, seeds {SEEDS}", _spread(attacks, ["attacker", "knowledge"])))
         tables.append((f"{people}: diagnosis, seeds {SEEDS}", _spread(utilities, ["trained_on", "tested_on"])))
     text = """
-Figures of ``skagile demo --data mitdb`` and ``--data ecgid`` with default settings: beats at 180 Hz, at most 150 a person and
-session, AGILE fitted on the enrolment session. Each cell is the mean over the seeds; in brackets the widest of the seeds' 95 %
-intervals over people.
+Figures of ``skagile demo --data mitdb`` and ``--data ecgid`` with default settings: beats at 180 Hz, at most 150 a
+person and session, AGILE fitted on the enrolment session. Each cell is the mean over the seeds; in brackets the widest
+of the seeds' 95 % intervals over people.
 """
     return write_page(
         "foundation",

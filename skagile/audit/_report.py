@@ -30,7 +30,7 @@ _NEVER_TESTED = (
     "whether a person took part at all (membership), and sex, age or other traits read off the beats",
     "heart rate, rhythm and beat times, file names, dates and anything else outside the beats themselves",
     "larger populations: with more people to tell apart, naming the right one becomes harder",
-    "correction for picking the worst of several attackers: the headline is the worst, and so on the safe side",
+    "correction for picking the worst of several attackers: the headline is the worst of all, and so errs upwards",
 )
 
 
@@ -204,11 +204,14 @@ class AuditReport:
         if single["rank1_low"] > single_floor or fused["fused_rank1_low"] > fused_floor:
             level, headline = "recognisable", "People can still be recognised in this release."
         elif "adaptive" not in tested:
-            level, headline = "inconclusive", "These attackers did no better than guessing, but none was retrained."
+            level, headline = "inconclusive", "No attacker did measurably better than guessing, but none was retrained."
             sentences.append("Attackers retrained on the release were not run. They are as a rule far stronger.")
         else:
-            level, headline = "at-floor", "These attackers did no better than guessing."
+            level, headline = "at-floor", "No attacker did measurably better than guessing."
             sentences.append("That is what these attackers could not do, not a proof that none can.")
+        if level != "recognisable":
+            upper = max(attack["rank1_high"] for attack in self.attacks if attack["knowledge"] != "clean")
+            sentences.append(f"With this many people, up to {_percent(upper)} of single beats cannot be ruled out.")
         return {"level": level, "headline": headline, "sentences": sentences}
 
     def notes(self) -> list[str]:

@@ -27,7 +27,7 @@ def make_report(*, classes=("N", HOSTILE), n_subjects=8, noise=0.5, rare=2, **ch
     options = {
         "y": y,
         "subjects": [f"{HOSTILE}{code}" for code in subject],
-        "attackers": {"$x_{<b>": LinearDiscriminantAnalysis(), "two": LinearDiscriminantAnalysis()},
+        "attackers": {"$x_{<b>$": LinearDiscriminantAnalysis(), "two": LinearDiscriminantAnalysis()},
         "diagnostic_estimator": LinearDiscriminantAnalysis(),
         "sampling_rate": 250,
         "n_resamples": 100,
@@ -175,7 +175,7 @@ def test_page_trusts_no_name(page):
     words = Outline(page).words()
     # Readers still see the names as they are.
     assert f"class {HOSTILE}" in words
-    assert "$x_{<b>" in words
+    assert "$x_{<b>$" in words
     assert "<b>" not in page
 
 
@@ -286,7 +286,7 @@ def test_nothing_is_promised(tmp_path, noise, knowledge):
     page = report.to_html(tmp_path / "audit.html").read_text(encoding="utf-8")
     for text in (page, str(report), json.dumps(report.to_dict())):
         assert "anonymous" not in text.lower()
-        assert "safe " not in text.lower().replace("the safe side", "")
+        assert "safe" not in text.lower()
     level = report.verdict()["level"]
     if knowledge == ("clean",):
         assert level == "not-attacked"

@@ -64,6 +64,8 @@ def test_equal_beats_and_flat_originals():
     np.testing.assert_array_equal(prdn(x, z), [0, 0, np.inf])
     np.testing.assert_array_equal(snr(x, z), [np.inf, np.inf, -np.inf])
     np.testing.assert_array_equal(max_abs_error(x, z), [0, 0, 0.5])
+    # The mean of three times 0.1 is not 0.1 in floating point: flat all the same.
+    assert prdn([0.1] * 3, [0.1, 0.1, 0.2]) == np.inf
 
 
 @pytest.mark.parametrize("measure", MEASURES)

@@ -192,7 +192,7 @@ def test_fused_label_floor_finds_people_by_their_mix():
 
 
 def test_label_nobody_had_at_enrolment_gives_the_majority():
-    assert label_only_floor(list("NNN"), list("aab"), list("QQ"), list("ab")) == 0.5
+    assert label_only_floor(list("NNN"), list("abb"), list("QQQ"), list("aab")) == pytest.approx(1 / 3)
 
 
 def test_one_label_is_the_majority_floor():

@@ -1,0 +1,122 @@
+"""What each way of training does to the gradients, against autograd by hand on one batch."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from skagile.anonymizers._dual_net import DualNet
+from skagile.networks import CNNEncoder, DualHead
+from skagile.networks._runtime import RowsDataset, keep_batch
+
+EPSILON, LAMBDA, REVERSAL = 0.3, 0.7, 0.25
+
+
+def _net(training):
+    torch.manual_seed(0)
+    net = DualNet(
+        DualHead(CNNEncoder(channels=(4, 6), embedding_size=8), 3, 5).double(),
+        training=training,
+        epsilon=EPSILON,
+        lambda_=LAMBDA,
+        reversal=REVERSAL,
+        train_split=None,
+        iterator_train__collate_fn=keep_batch,
+        verbose=0,
+    )
+    return net.initialize()
+
+
+@pytest.fixture(scope="module")
+def batch():
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.standard_normal((12, 1, 30)))
+    x = (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True, correction=0)
+    return x, {"y": torch.from_numpy(rng.integers(3, size=12)), "subject": torch.from_numpy(rng.integers(5, size=12))}
+
+
+def _gradients(loss, module):
+    names, parameters = zip(*module.named_parameters(), strict=True)
+    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    return {n: torch.zeros_like(p) if g is None else g for n, p, g in zip(names, parameters, found, strict=True)}
+
+
+def _perturbed(module, x, target):
+    """The paper's eq. 2 in one line of autograd, by the net as it stands in evaluation."""
+    module = copy.deepcopy(module).eval()
+    x = x.clone().requires_grad_(True)
+    z = (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True, correction=0)
+    clinical, biometric = module(z)
+    loss = F.cross_entropy(biometric, target["subject"], reduction="sum") - LAMBDA * F.cross_entropy(
+        clinical, target["y"], reduction="sum"
+    )
+    return (x + EPSILON * torch.autograd.grad(loss, x)[0].sign()).detach()
+
+
+def _losses(module, x, target):
+    """Diagnosis and identity loss of the net in training."""
+    module = copy.deepcopy(module).train()
+    clinical, biometric = module(x)
+    return module, F.cross_entropy(clinical, target["y"]), F.cross_entropy(biometric, target["subject"])
+
+
+def _step(training, batch):
+    net = _net(training)
+    before = copy.deepcopy(net.module_)
+    net.optimizer_.zero_grad()
+    loss = net.train_step_single(batch)["loss"]
+    return before, net, {name: parameter.grad for name, parameter in net.module_.named_parameters()}, loss
+
+
+def test_plain_minimises_both_on_clean_beats(batch):
+    before, _, got, loss = _step("plain", batch)
+    module, diagnosis, identity = _losses(before, *batch)
+    torch.testing.assert_close(loss, diagnosis + identity)
+    torch.testing.assert_close(got, _gradients(diagnosis + identity, module))
+
+
+def test_paper_is_algorithm_1(batch):
+    """One update of everything on L_med - lambda L_bio, at perturbed beats only."""
+    x, target = batch
+    before, _, got, loss = _step("paper", batch)
+    module, diagnosis, identity = _losses(before, _perturbed(before, x, target), target)
+    torch.testing.assert_close(loss, diagnosis - LAMBDA * identity)
+    torch.testing.assert_close(got, _gradients(diagnosis - LAMBDA * identity, module))
+
+
+def test_alternating_reverses_identity_for_the_trunk_only(batch):
+    x, target = batch
+    before, _, got, loss = _step("alternating", batch)
+    both = {key: torch.cat([value, value]) for key, value in target.items()}
+    module, diagnosis, identity = _losses(before, torch.cat([x, _perturbed(before, x, target)]), both)
+    torch.testing.assert_close(loss, diagnosis + identity)
+    d, i = _gradients(diagnosis, module), _gradients(identity, module)
+    for name in got:
+        expected = d[name] - REVERSAL * i[name] if name.startswith("encoder") else d[name] + i[name]
+        torch.testing.assert_close(got[name], expected, msg=name)
+    trunk = [name for name in got if name.startswith("encoder")]
+    assert any(REVERSAL * i[name].abs().max() > 1e-4 for name in trunk)  # else the test would see no difference
+    assert (i["biometric.weight"].abs() > 0).any()
+
+
+@pytest.mark.parametrize("training", ["plain", "paper", "alternating"])
+def test_batch_statistics_see_one_pass(batch, training):
+    """The pass that seeks the perturbation must not count, nor be made in training mode."""
+    before, net, _, _ = _step(training, batch)
+    assert net.module_.encoder.layers[1].num_batches_tracked.item() == 1
+    assert net.module_.training
+    assert before.encoder.layers[1].num_batches_tracked.item() == 0
+
+
+@pytest.mark.parametrize("training", ["plain", "paper", "alternating"])
+def test_fit_follows_its_loss(training, batch):
+    x, target = batch
+    net = _net(training)
+    net.module_.float()
+    net.set_params(lr=0.05, max_epochs=15, module=net.module_)
+    with torch.random.fork_rng():
+        net.fit(RowsDataset(x[:, 0].numpy(), target), None)
+    losses = net.history[:, "train_loss"]
+    assert losses[-1] < losses[0]
