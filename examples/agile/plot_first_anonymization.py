@@ -40,7 +40,7 @@ first_date = dict(zip(subjects[::-1], dates[::-1], strict=True))
 later = dates != np.array([first_date[subject] for subject in subjects])
 
 print(f"{len(strips)} strips of {length} samples, {later.sum()} of them of the second date")
-print("labels:", dict(zip(*np.unique(y, return_counts=True), strict=True)))
+print("labels:", ", ".join(f"{(y == symbol).sum()} {symbol}" for symbol in "NAVF"))
 
 # %%
 # The pipeline
@@ -140,7 +140,7 @@ report.utility()[["trained_on", "tested_on", "accuracy", "accuracy_low", "accura
 # %%
 
 table = report.summary()
-figure, panel = plt.subplots(figsize=(7, 2.8), layout="constrained")
+figure, panel = plt.subplots(figsize=(7, 3.0), layout="constrained")
 names = {
     "clean": "original beats\n(the ceiling)",
     "static": "released beats,\nattacker knows originals",
@@ -149,10 +149,10 @@ names = {
 error = np.abs(table[["rank1_low", "rank1_high"]].to_numpy().T - table["rank1"].to_numpy())
 panel.barh([names[known] for known in table["knowledge"]], 100 * table["rank1"], color="#5b6b7b", height=0.55)
 panel.errorbar(100 * table["rank1"], range(len(table)), xerr=100 * error, fmt="none", ecolor="black", capsize=4)
-panel.axvline(100 * report.floors["label_only"], color="#c8420c", label="floor: sees the diagnosis alone")
+panel.axvline(100 * report.floors["label_only"], color="#c8420c", label="floor: an attacker who sees the diagnosis alone")
 panel.invert_yaxis()
-panel.set(xlim=(0, 100), xlabel="single beats whose person is named right (%), with 95 % interval over people")
-panel.legend(frameon=False, loc="lower right")
+panel.set(xlim=(0, 100), xlabel="beats whose person is named right (%), 95 % interval over people")
+panel.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
 plt.show()
 
 # %%

@@ -21,7 +21,12 @@ from skagile import metrics
 from skagile._validation import check_labels
 from skagile.audit._report import AuditReport
 
-_ATTACKERS = {"svd": "SVDIdentifier", "deep_ecg": "DeepECGIdentifier"}
+_ATTACKERS = {
+    "svd": ("SVDIdentifier", {}),
+    # The last to be misled by noise that was made against networks.
+    "nearest_neighbour": ("SVDIdentifier", {"classifier": "neighbour"}),
+    "deep_ecg": ("DeepECGIdentifier", {}),
+}
 # What the attacker learns from, and what he is asked about.
 _KNOWLEDGE = {
     "clean": ("original", "original"),
@@ -109,8 +114,9 @@ def audit_release(
         person with one session is enrolled and not probed. None: the first half of each person's rows, in the order
         given, enrols and the second half is probed (beats, for a person with a single 3-D row).
     attackers : "all", str, list or dict, default="all"
-        Names out of ``"svd"`` and ``"deep_ecg"``, or classifiers with ``predict_proba``, whose ``transform``, if they
-        have one, embeds beats; or a dict from a name to such a classifier.
+        Names out of ``"svd"``, ``"nearest_neighbour"`` (among SVD projections) and ``"deep_ecg"``, or classifiers with
+        ``predict_proba``, whose ``transform``, if they have one, embeds beats; or a dict from a name to such a
+        classifier.
     knowledge : str or list of str, default=("clean", "static", "adaptive")
         What the attackers know. ``"clean"``: train and probe on originals; ``"static"``: train on originals, probe the
         release; ``"adaptive"``: train and probe on the release.
@@ -374,7 +380,8 @@ def _known_attacker(name):
     # Here and not on top: attackers load torch, which an audit by other attackers does without.
     from skagile import attackers
 
-    return getattr(attackers, _ATTACKERS[name])()
+    class_name, settings = _ATTACKERS[name]
+    return getattr(attackers, class_name)(**settings)
 
 
 def _diagnostic_estimator(estimator):

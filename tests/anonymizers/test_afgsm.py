@@ -105,7 +105,9 @@ def test_single_step_is_epsilon_times_the_sign(problem, normalize_gradients):
 def test_losses_are_sums_over_rows_and_surrogates(problem):
     surrogates, x, y, s = problem
     identity, diagnosis = identity_and_diagnosis_loss(
-        surrogates, torch.from_numpy((x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True))[:, None], *_tensors(x, y, s)[1:]
+        surrogates,
+        torch.from_numpy((x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True))[:, None],
+        *_tensors(x, y, s)[1:],
     )
     expected = sum(_numpy_losses(surrogates, *row) for row in zip(x, y, s, strict=True))
     np.testing.assert_allclose([identity.item(), diagnosis.item()], expected, rtol=1e-10)
@@ -139,7 +141,7 @@ def test_never_leaves_the_ball(epsilon, n_steps, lambda_, normalize_gradients, s
         normalize_gradients=normalize_gradients,
     )
     assert not got.requires_grad
-    assert np.abs(got[:, 0].numpy() - x).max() <= epsilon * (1 + 1e-12)
+    assert np.abs(got[:, 0].numpy() - x).max() <= epsilon + 1e-12
 
 
 def test_steps_are_one_and_a_half_epsilon_over_their_number(problem):

@@ -279,7 +279,7 @@ def test_the_package_s_own_attackers_and_diagnosis():
         diagnostic_training="original",
         n_resamples=100,
     )
-    assert report.summary()["attacker"].unique().tolist() == ["svd", "deep_ecg"]
+    assert report.summary()["attacker"].unique().tolist() == ["svd", "nearest_neighbour", "deep_ecg"]
     assert report.protocol["attackers_left_out"] == []
     clean, static = (report.summary().query(f"knowledge == '{known}'")[FIGURES] for known in ("clean", "static"))
     np.testing.assert_array_equal(clean, static)
@@ -398,7 +398,10 @@ def _with(array, position, value):
         (lambda d: {"sessions": np.where(d.sessions == 0, "", "2020-01-01")}, "sessions is empty for 150 row"),
         (lambda d: {"sessions": np.zeros(300)}, "0 of 10 subjects can be probed"),
         (lambda d: {"sessions": d.sessions * (d.subjects == "p0")}, "1 of 10 subjects can be probed"),
-        (lambda d: {"attackers": "lda"}, "attackers holds 'lda', which is unknown; choose from 'svd', 'deep_ecg'"),
+        (
+            lambda d: {"attackers": "lda"},
+            "attackers holds 'lda', which is unknown; choose from 'svd', 'nearest_neighbour', 'deep_ecg'",
+        ),
         (lambda d: {"attackers": ["svd", "siamese"]}, "'siamese', which is unknown"),
         (lambda d: {"attackers": []}, "attackers is empty"),
         (lambda d: {"attackers": [object()]}, "lacks fit or predict_proba"),

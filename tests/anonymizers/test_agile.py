@@ -1,0 +1,550 @@
+"""AgileAnonymizer: what it changes, by how much, and what its answer must not depend on."""
+
+import copy
+import inspect
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import log_softmax
+from sklearn.base import clone
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from torch import nn
+
+from skagile import AgileAnonymizer
+from skagile.anonymizers._surrogates import BiometricOnly, neighbour_surrogate
+from skagile.networks import CNNEncoder, CTHEncoder, DualHead, LinearEncoder, SoftNearestNeighbour
+
+
+def _z(X):
+    return (X - X.mean(axis=1, keepdims=True)) / X.std(axis=1, keepdims=True)
+
+
+def _answers(agile, X):
+    """Log-probabilities of every surrogate, diagnosis and identity; a surrogate without a diagnosis gives None."""
+    with torch.no_grad():
+        answers = [net(torch.from_numpy(_z(X).astype(np.float32))[:, None]) for net in agile.surrogates_]
+    return [[None if logits is None else log_softmax(logits.numpy(), axis=1) for logits in pair] for pair in answers]
+
+
+def _codes(agile, X):
+    """What the surrogates together take a beat for: argmax of the mean probability."""
+    answers = _answers(agile, X)
+    return [
+        np.mean([np.exp(pair[i]) for pair in answers if pair[i] is not None], axis=0).argmax(axis=1) for i in (0, 1)
+    ]
+
+
+def _losses(agile, X, codes):
+    """Identity and diagnosis loss of each beat, summed over the surrogates."""
+    rows = np.arange(len(X))
+    diagnosis, identity = (
+        -np.sum([pair[i][rows, codes[i]] for pair in _answers(agile, X) if pair[i] is not None], axis=0) for i in (0, 1)
+    )
+    return identity, diagnosis
+
+
+def _change(agile, X):
+    """Change of every sample in standard deviations of its beat."""
+    return (agile.transform(X) - X) / X.std(axis=1, keepdims=True)
+
+
+# --- how far --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.6])
+@pytest.mark.parametrize("normalize_gradients", [True, False])
+def test_one_step_moves_every_sample_by_epsilon(varied, beats, epsilon, normalize_gradients):
+    agile = varied(n_steps=1, epsilon=epsilon, normalize_gradients=normalize_gradients)
+    change = _change(agile, beats.X.astype(np.float64))
+    moved = np.abs(change) > 1e-6
+    assert moved.mean() > 0.99
+    np.testing.assert_allclose(np.abs(change[moved]), epsilon, atol=2e-6)
+
+
+@pytest.mark.parametrize("n_steps", [2, 4, 15])
+def test_stays_in_the_ball_and_reaches_its_edge(varied, beats, n_steps):
+    change = np.abs(_change(varied(n_steps=n_steps, epsilon=0.3), beats.X.astype(np.float64)))
+    assert change.max() <= 0.3 + 2e-6
+    assert change.max() > 1.5 * 0.3 / n_steps
+    assert np.isclose(change, 0.3, atol=2e-6).mean() > 0.2
+
+
+def test_epsilon_in_millivolts(fitted, beats):
+    assert fitted.epsilon_mv_ == pytest.approx(0.6 * np.median(beats.X.std(axis=1)), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("params", [{"alpha": 1.0}, {"epsilon": 0.0}, {"epsilon": 0.0, "n_steps": 1}, {"alpha": 1}])
+def test_no_change_is_the_beat_itself(varied, beats, params, dtype):
+    X = beats.X.astype(dtype)
+    np.testing.assert_array_equal(varied(**params).transform(X), X)
+
+
+@pytest.mark.parametrize("alpha", [0.25, 0.5, 0.9])
+def test_alpha_mixes(varied, beats, alpha):
+    X = beats.X.astype(np.float64)
+    mixed, whole = (varied(alpha=a).transform(X) - X for a in (alpha, 0.0))
+    np.testing.assert_allclose(mixed, (1 - alpha) * whole, rtol=1e-6, atol=1e-12)
+
+
+# --- in which direction ---------------------------------------------------------------------------------------------
+
+
+def test_identity_is_lost_and_diagnosis_kept(fitted, beats, beat_maker):
+    """An attacker and a diagnostic model that the anonymizer never met."""
+    later = beat_maker(n_rows=300, seed=0).X[90:], beat_maker(n_rows=300, seed=0)
+    X, y, subjects = later[0], later[1].y[90:], later[1].subjects[90:]
+    released = fitted.transform(X)
+    who = LinearDiscriminantAnalysis().fit(_z(beats.X), beats.subjects)
+    what = LinearDiscriminantAnalysis().fit(_z(beats.X), beats.y)
+    assert who.score(_z(X), subjects) > 0.9
+    assert what.score(_z(X), y) > 0.95
+    assert who.score(_z(released), subjects) < who.score(_z(X), subjects) - 0.25
+    assert what.score(_z(released), y) > 0.9
+
+
+def test_lambda_weighs_the_diagnosis(varied, beats):
+    """From no weight to all of it, the surrogates' diagnosis gets better and identity survives more."""
+    codes = _codes(varied(), beats.X)
+    by_lambda = [
+        [loss.mean() for loss in _losses(varied(), varied(lambda_=lambda_, n_steps=8).transform(beats.X), codes)]
+        for lambda_ in (0.0, 1.0, 30.0)
+    ]
+    identity, diagnosis = np.transpose(by_lambda)
+    assert (np.diff(diagnosis) < 0).all()
+    assert (np.diff(identity) < 0).all()
+    clean_identity, _ = (loss.mean() for loss in _losses(varied(), beats.X, codes))
+    assert identity[1] > clean_identity + 1
+
+
+@pytest.mark.parametrize("normalize_gradients", [True, False])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_huge_lambda_never_costs_a_diagnosis(varied, beat_maker, normalize_gradients, seed):
+    X = beat_maker(n_rows=60, seed=seed).X  # other people than those of the fit
+    agile = varied(lambda_=1e6, epsilon=0.1, n_steps=6, normalize_gradients=normalize_gradients)
+    codes = _codes(agile, X)
+    released = agile.transform(X)
+    before, after = (_losses(agile, values, codes)[1] for values in (X, released))
+    assert (after <= before + 1e-4).all()
+    assert (after < before).mean() > 0.9
+    np.testing.assert_array_equal(_codes(agile, released)[0], codes[0])
+
+
+def test_direction_follows_predicted_labels(varied, beats):
+    """One step leads up the identity loss of the *predicted* subject of every beat, right or wrong."""
+    agile = varied(n_steps=1, epsilon=0.02, lambda_=0.0)
+    codes = _codes(agile, beats.X)
+    wrong = agile.subjects_[codes[1]] != beats.subjects
+    assert wrong.any()  # this small fit errs; else predicted and true labels could not be told apart
+    before, after = (_losses(agile, values, codes)[0] for values in (beats.X, agile.transform(beats.X)))
+    assert (after > before)[wrong].all()
+    assert (after > before).all()
+
+
+# --- the nets -------------------------------------------------------------------------------------------------------
+
+
+def test_surrogates_come_in_their_order(quick, beats):
+    agile = quick(n_surrogates=7, max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects)
+    kinds = [net.biometric if isinstance(net, BiometricOnly) else net.encoder for net in agile.surrogates_]
+    assert [type(kind) for kind in kinds] == [
+        CTHEncoder,
+        CNNEncoder,
+        CNNEncoder,
+        LinearEncoder,
+        SoftNearestNeighbour,
+        CTHEncoder,
+        CNNEncoder,
+    ]
+    assert [kinds[i].layers[0].kernel_size for i in (1, 2)] == [(7,), (15,)]
+    assert [net.training for net in agile.nets_] == [
+        "alternating", "plain", "plain", "plain", "alternating", "plain",
+    ]  # fmt: skip
+    assert agile.net_ is agile.nets_[0]
+    assert not torch.equal(kinds[0].to_tokens.weight, kinds[5].to_tokens.weight)
+    for net in agile.surrogates_:
+        assert not net.training
+        assert not any(parameter.requires_grad for parameter in net.parameters())
+        if isinstance(net, DualHead):
+            assert (net.clinical.out_features, net.biometric.out_features) == (2, 5)
+
+
+@pytest.mark.parametrize("n_surrogates", [1, 2, 4, 5, 6])
+def test_fewer_surrogates_are_the_first_of_more(quick, beats, n_surrogates):
+    few, many = (
+        quick(n_surrogates=n, max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects) for n in (n_surrogates, 6)
+    )
+    assert len(few.surrogates_) == n_surrogates
+    assert len(few.nets_) == n_surrogates - (n_surrogates >= 5)
+    for ours, theirs in zip(few.surrogates_, many.surrogates_, strict=False):
+        torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "gelu", "relu"])
+def test_activation_is_the_first_nets(quick, beats, activation):
+    agile = quick(activation=activation, max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects)
+    kind = {"sigmoid": nn.Sigmoid, "gelu": nn.GELU, "relu": nn.ReLU}[activation]
+    cth, cnn = (net.encoder for net in agile.surrogates_)
+    assert isinstance(cth.convolution[2], kind)
+    assert isinstance(cnn.layers[2], nn.ReLU)
+
+
+@pytest.fixture(scope="module")
+def trained(beats):
+    """The CTH alone, trained long enough to tell the three ways apart."""
+
+    def fit(training, **params):
+        params = {"max_epochs": 12, "batch_size": 16, "epsilon": 0.2, "random_state": 0, "device": "cpu", **params}
+        agile = AgileAnonymizer(n_surrogates=1, training=training, **params)
+        return agile.fit(beats.X, beats.y, subjects=beats.subjects)
+
+    return {training: fit(training) for training in ("plain", "paper", "alternating")} | {
+        "reversed": fit("alternating", reversal=5.0)
+    }
+
+
+def _true_losses(agile, beats):
+    codes = np.searchsorted(agile.classes_, beats.y), np.searchsorted(agile.subjects_, beats.subjects)
+    return [loss.mean() for loss in _losses(agile, beats.X, codes)]
+
+
+def test_training_as_printed_teaches_the_biometric_head_to_be_bad(trained, beats):
+    chance = np.log(5)
+    plain, paper = (_true_losses(trained[training], beats)[0] for training in ("plain", "paper"))
+    assert plain < 0.5 * chance
+    assert paper > 1.5 * chance
+
+
+def test_every_training_learns_the_diagnosis(trained, beats):
+    for training in ("plain", "paper", "alternating"):
+        assert _true_losses(trained[training], beats)[1] < 0.3, training
+
+
+def test_reversal_keeps_identity_out_of_the_trunk(trained, beats):
+    plain, mild, strong = (_true_losses(trained[key], beats)[0] for key in ("plain", "alternating", "reversed"))
+    assert plain < mild < strong
+    assert strong > 0.9 * np.log(5)
+
+
+def test_without_reversal_the_trunk_gets_no_identity_gradient(quick, beats):
+    """reversal=0: permuted subjects reach the biometric head alone, so a clean-beat trunk is the same (epsilon=0)."""
+    shuffled = np.random.default_rng(0).permutation(beats.subjects)
+    one, other = (
+        quick(n_surrogates=1, reversal=0.0, epsilon=0.0, max_epochs=1, batch_size=90).fit(beats.X, beats.y, subjects=s)
+        for s in (beats.subjects, shuffled)
+    )
+    for name in ("convolution.0.weight", "to_tokens.weight"):
+        # Clipping by the norm of all gradients together lets a trace through.
+        a, b = (dict(agile.net_.module_.encoder.named_parameters())[name] for agile in (one, other))
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+    assert not torch.equal(one.net_.module_.biometric.weight, other.net_.module_.biometric.weight)
+
+
+@pytest.mark.parametrize("training", ["plain", "paper", "alternating"])
+def test_every_training_releases(trained, beats, training):
+    released = trained[training].transform(beats.X)
+    assert released.shape == beats.X.shape
+    assert np.isfinite(released).all()
+    assert (released != beats.X).any()
+
+
+def test_neighbours_are_spread_over_the_subjects(monkeypatch):
+    """One subject with most of the beats must not crowd out the others."""
+    monkeypatch.setattr("skagile.anonymizers._surrogates.MAX_REFERENCES", 40)
+    s = np.r_[np.zeros(500, int), np.repeat([1, 2, 3], [5, 20, 20])]
+    X = np.random.default_rng(0).standard_normal((len(s), 6))
+    net = neighbour_surrogate(X, s, 4, np.random.RandomState(0)).biometric
+    count = np.bincount(net.subjects.numpy())
+    assert count.sum() == 40
+    assert count[1] == 5
+    assert set(count[[0, 2, 3]].tolist()) <= {11, 12}
+    stored = net.references.numpy()[:, None] == X.astype(np.float32)
+    row = stored.all(axis=2).argmax(axis=1)
+    np.testing.assert_array_equal(s[row], net.subjects.numpy())
+    assert len(set(row.tolist())) == 40
+
+
+# --- what the answer must not depend on -----------------------------------------------------------------------------
+
+
+def test_equal_seed_equal_release(quick, beats):
+    releases = []
+    for global_seed in (1, 2):
+        torch.manual_seed(global_seed)
+        np.random.seed(global_seed)  # noqa: NPY002  (the point is that it plays no part)
+        agile = quick(n_surrogates=5, random_state=7).fit(beats.X, beats.y, subjects=beats.subjects)
+        releases.append(agile.transform(beats.X))
+    np.testing.assert_array_equal(*releases)
+    other = quick(n_surrogates=5, random_state=8).fit(beats.X, beats.y, subjects=beats.subjects)
+    assert (other.transform(beats.X) != releases[0]).mean() > 0.05
+
+
+def test_random_state_instance(quick, beats):
+    one, two = (
+        quick(random_state=np.random.RandomState(3)).fit(beats.X, beats.y, subjects=beats.subjects).transform(beats.X)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+def test_refit_forgets(quick, beats, beat_maker):
+    other = beat_maker(n_subjects=3, n_rows=60, n_samples=30, seed=5)
+    agile = quick().fit(other.X, other.y, subjects=other.subjects)
+    again = agile.fit(beats.X, beats.y, subjects=beats.subjects)
+    assert again is agile
+    fresh = quick().fit(beats.X, beats.y, subjects=beats.subjects)
+    np.testing.assert_array_equal(again.transform(beats.X), fresh.transform(beats.X))
+
+
+def test_global_random_states_are_left_alone(quick, beats):
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
+    agile = quick(n_surrogates=5, max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects)
+    agile.transform(beats.X)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    after = np.random.get_state()  # noqa: NPY002
+    np.testing.assert_array_equal(after[1], numpy_state[1])
+    assert after[2:] == numpy_state[2:]
+
+
+def test_order_of_the_rows_of_fit_is_not_the_labels(quick, beats):
+    """Labels are matched to rows, whatever they are called: codes follow the sorted names."""
+    a = quick().fit(beats.X, beats.y, subjects=beats.subjects)
+    b = quick().fit(beats.X, np.where(beats.y == "N", 10, 20), subjects=[int(s[-1]) for s in beats.subjects])
+    np.testing.assert_array_equal(a.transform(beats.X), b.transform(beats.X))
+    assert a.classes_.tolist() == ["N", "V"]
+    assert b.classes_.tolist() == [10, 20]
+    assert a.subjects_.tolist() == [f"person-{i}" for i in range(5)]
+
+
+def test_transform_takes_no_labels(fitted):
+    assert list(inspect.signature(fitted.transform).parameters) == ["X"]
+
+
+def test_labels_changed_after_fit_play_no_part(quick, beats):
+    X, y, subjects = beats.X.copy(), beats.y.copy(), beats.subjects.copy()
+    agile = quick(n_surrogates=5, max_epochs=1).fit(X, y, subjects=subjects)
+    before = agile.transform(beats.X)
+    rng = np.random.default_rng(0)
+    for array in (X, y, subjects):
+        rng.shuffle(array)
+    np.testing.assert_array_equal(agile.transform(beats.X), before)
+
+
+def test_input_is_not_written_to(fitted, quick, beats):
+    X = beats.X.copy()
+    X.flags.writeable = False
+    quick(max_epochs=1).fit(X, beats.y, subjects=beats.subjects)
+    fitted.transform(X)
+    np.testing.assert_array_equal(X, beats.X)
+
+
+@pytest.mark.parametrize("transform_batch_size", [1, 7, 64, 512])
+def test_batch_size_does_not_change_the_release(fitted, varied, beats, transform_batch_size):
+    X = beats.X[:40] if transform_batch_size == 1 else beats.X
+    released = varied(transform_batch_size=transform_batch_size).transform(X)
+    np.testing.assert_allclose(released, fitted.transform(X), rtol=1e-5, atol=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_neighbours_in_the_array_do_not_change_a_row(fitted, beats, data):
+    rows = data.draw(st.lists(st.integers(0, len(beats.X) - 1), min_size=1, max_size=50))
+    np.testing.assert_allclose(fitted.transform(beats.X[rows]), fitted.transform(beats.X)[rows], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [-7, 3, 10])
+def test_gain_by_a_power_of_two_is_exact(fitted, beats, exponent):
+    gain = np.float32(2.0**exponent)
+    np.testing.assert_array_equal(fitted.transform(gain * beats.X), gain * fitted.transform(beats.X))
+
+
+@settings(max_examples=15, deadline=None)
+@given(gain=st.floats(1e-3, 1e3), offset=st.floats(-50, 50))
+def test_gain_and_offset_pass_through(fitted, beats, gain, offset):
+    X = beats.X[:30].astype(np.float64)
+    expected = gain * fitted.transform(X) + offset
+    got = fitted.transform(gain * X + offset)
+    # A gradient that is zero to rounding may take either sign: a sample in hundreds, if any.
+    near = np.isclose(got, expected, rtol=1e-5, atol=1e-5 * gain)
+    assert near.mean() > 0.99
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtype_is_kept(fitted, beats, dtype):
+    released = fitted.transform(beats.X.astype(dtype))
+    assert released.dtype == dtype
+    np.testing.assert_allclose(released, fitted.transform(beats.X), atol=1e-5)
+
+
+def test_integers_become_float64(fitted, beats):
+    counts = np.rint(1000 * beats.X).astype(np.int16)
+    released = fitted.transform(counts)
+    assert released.dtype == np.float64
+    np.testing.assert_array_equal(released, fitted.transform(counts.astype(np.float64)))
+
+
+def test_fit_on_float64_is_close_to_float32(quick, beats):
+    one, two = (
+        quick(max_epochs=1).fit(beats.X.astype(dtype), beats.y, subjects=beats.subjects).transform(beats.X)
+        for dtype in (np.float32, np.float64)
+    )
+    assert np.isclose(one, two, atol=1e-4).mean() > 0.95
+
+
+# --- layouts --------------------------------------------------------------------------------------------------------
+
+
+def _records(X, n_beats=6, missing=((0, 5), (3, 0), (3, 1), (7, slice(None)))):
+    records = X.reshape(-1, n_beats, X.shape[1]).copy()
+    for index in missing:
+        records[index] = np.nan
+    return records
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_records_of_beats(fitted, beats, dtype):
+    records = _records(beats.X.astype(dtype))
+    released = fitted.transform(records)
+    assert released.dtype == dtype
+    assert released.shape == records.shape
+    missing = np.isnan(records).all(axis=2)
+    assert missing.sum() == 9
+    assert np.isnan(released[missing]).all()
+    np.testing.assert_array_equal(released[~missing], fitted.transform(records[~missing]))
+
+
+def test_fit_on_records_is_fit_on_their_beats(quick, beats):
+    """Labels go with the record: fitting on 3-D is fitting on the beats that are there, with the labels repeated."""
+    records = _records(beats.X)
+    there = ~np.isnan(records).all(axis=2)
+    rows = np.nonzero(there)[0]
+    y = np.where(np.arange(15) % 2, "V", "N")
+    subjects = np.arange(15) % 4
+    three = quick(n_surrogates=5, max_epochs=1).fit(records, y, subjects=subjects)
+    two = quick(n_surrogates=5, max_epochs=1).fit(records[there], y[rows], subjects=subjects[rows])
+    assert three.n_features_in_ == records.shape[2]
+    np.testing.assert_array_equal(three.transform(beats.X), two.transform(beats.X))
+
+
+def test_subjects_none_makes_every_row_its_own(quick, beats):
+    two = quick(max_epochs=1).fit(beats.X, beats.y)
+    three = quick(max_epochs=1).fit(_records(beats.X, missing=()), np.where(np.arange(15) % 2, "V", "N"))
+    np.testing.assert_array_equal(two.subjects_, np.arange(90))
+    np.testing.assert_array_equal(three.subjects_, np.arange(15))
+    named = quick(max_epochs=1).fit(beats.X, beats.y, subjects=np.arange(90))
+    np.testing.assert_array_equal(two.transform(beats.X), named.transform(beats.X))
+
+
+def test_label_of_a_record_without_beats_does_not_count(quick, beats):
+    records = _records(beats.X)  # record 7 has no beat
+    y = np.where(np.arange(15) % 2, "V", "N").astype(object)
+    subjects = (np.arange(15) % 4).astype(object)
+    y[7], subjects[7] = "F", 9
+    agile = quick(max_epochs=1).fit(records, y.astype(str), subjects=subjects.astype(int))
+    assert agile.classes_.tolist() == ["N", "V"]
+    assert agile.subjects_.tolist() == [0, 1, 2, 3]
+
+
+def test_fit_transform_is_fit_then_transform(quick, beats):
+    together = quick(max_epochs=1).fit_transform(beats.X, beats.y, subjects=beats.subjects)
+    apart = quick(max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects).transform(beats.X)
+    np.testing.assert_array_equal(together, apart)
+
+
+def test_few_beats(quick, beats):
+    """Two beats of two people are enough to run, though not to learn."""
+    rows = [int(np.flatnonzero(beats.y == label)[0]) for label in ("N", "V")]
+    released = quick(n_surrogates=5, batch_size=128).fit_transform(beats.X[rows], beats.y[rows], subjects=["a", "b"])
+    assert np.isfinite(released).all()
+
+
+def test_last_short_batch(quick, beats):
+    """65 rows in batches of 32 leave one over, which batch normalisation could not take."""
+    quick(max_epochs=1, batch_size=32).fit(beats.X[:65], beats.y[:65], subjects=beats.subjects[:65])
+
+
+# --- scikit-learn ---------------------------------------------------------------------------------------------------
+
+
+def test_clone_and_parameters(fitted):
+    twin = clone(fitted)
+    assert twin.get_params() == fitted.get_params()
+    assert not hasattr(twin, "surrogates_")
+    assert twin.set_params(epsilon=0.2, lambda_=3).get_params()["lambda_"] == 3
+    names = set(inspect.signature(AgileAnonymizer).parameters)
+    assert set(AgileAnonymizer._parameter_constraints) == names
+
+
+def test_pickle_round_trip(fitted, beats):
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.transform(beats.X), fitted.transform(beats.X))
+    np.testing.assert_array_equal(copy.deepcopy(fitted).transform(beats.X), fitted.transform(beats.X))
+
+
+def test_pandas_output(quick, beats):
+    frame = pd.DataFrame(beats.X, columns=[f"t{i}" for i in range(beats.X.shape[1])], index=np.arange(90) + 1000)
+    agile = quick(max_epochs=1).set_output(transform="pandas")
+    released = agile.fit(frame, pd.Series(beats.y), subjects=pd.Series(beats.subjects)).transform(frame)
+    assert isinstance(released, pd.DataFrame)
+    assert released.columns.tolist() == frame.columns.tolist()
+    assert released.index.tolist() == frame.index.tolist()
+    plain = quick(max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects).transform(beats.X)
+    np.testing.assert_array_equal(released.to_numpy(), plain)
+
+
+def test_feature_names_pass_through(fitted):
+    assert fitted.get_feature_names_out().tolist() == [f"x{i}" for i in range(48)]
+
+
+# --- bad input ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"epsilon": -0.1}, r"'epsilon'.*\[0.0, inf\).*-0\.1"),
+        ({"epsilon": "large"}, r"'epsilon'.*'large'"),
+        ({"lambda_": -1}, r"'lambda_'.*-1"),
+        ({"alpha": 1.5}, r"'alpha'.*1\.5"),
+        ({"alpha": -0.5}, r"'alpha'.*-0\.5"),
+        ({"n_steps": 0}, r"'n_steps'.*Got 0"),
+        ({"n_steps": 2.5}, r"'n_steps'.*2\.5"),
+        ({"normalize_gradients": "yes"}, r"'normalize_gradients'.*'yes'"),
+        ({"n_surrogates": 0}, r"'n_surrogates'.*Got 0"),
+        ({"training": "adversarial"}, r"'training'.*'alternating'.*'adversarial'"),
+        ({"reversal": -1.0}, r"'reversal'.*-1\.0"),
+        ({"representation": "image"}, r"'representation'.*'signal'.*'image'"),
+        ({"activation": "tanh"}, r"'activation'.*'tanh'"),
+        ({"max_epochs": 0}, r"'max_epochs'.*Got 0"),
+        ({"lr": 0.0}, r"'lr'.*Got 0\.0"),
+        ({"batch_size": 1}, r"'batch_size'.*Got 1"),
+        ({"transform_batch_size": 0}, r"'transform_batch_size'.*Got 0"),
+        ({"random_state": "lucky"}, r"'random_state'.*'lucky'"),
+        ({"device": "nonsense"}, r"device='nonsense'.*\"auto\", \"cpu\" or \"cuda\""),
+        ({"device": 3}, r"'device'.*Got 3"),
+    ],
+)
+def test_bad_parameter(quick, beats, params, message):
+    with pytest.raises(ValueError, match=message):
+        quick(**params).fit(beats.X, beats.y, subjects=beats.subjects)
+
+
+def test_cuda_where_there_is_none(quick, beats, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"device='cuda'.*no CUDA device.*device=\"auto\" or \"cpu\""):
+        quick(device="cuda").fit(beats.X, beats.y, subjects=beats.subjects)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+def test_cuda_is_close_to_cpu(quick, beats):
+    agile = quick(n_surrogates=5, device="cuda").fit(beats.X, beats.y, subjects=beats.subjects)
+    released = agile.transform(beats.X)
+    assert released.dtype == beats.X.dtype
+    assert next(agile.net_.module_.parameters()).is_cuda
+    change = np.abs(released - beats.X) / beats.X.std(axis=1, keepdims=True)
+    assert change.max() <= 0.6 + 1e-5
