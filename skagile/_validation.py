@@ -82,21 +82,21 @@ def check_beats(estimator, X, *, reset):
         X,
         reset=reset,
         dtype=[np.float64, np.float32],
+        order="C",  # sums round by memory order, and a DataFrame's beats must come out as an array's do
         ensure_all_finite=True,
         ensure_min_features=2 if reset else 1,  # in transform the number must match, and says so
     )
+    row = np.arange(len(values)) if present is None else np.nonzero(present)[0]
     flat = values.max(axis=1) == values.min(axis=1)
     if flat.any():
-        where = np.flatnonzero(flat)
         raise ValueError(
-            f"X has {len(where)} flat beat(s), the first at row {where[0]}: every sample has the same value, so there "
-            "is no signal to work on. Drop them, or in the 3-D layout mark them missing (NaN throughout)."
+            f"X has {flat.sum()} flat beat(s), the first at row {row[flat][0]}: every sample has the same value, so "
+            "there is no signal to work on. Drop them, or in the 3-D layout mark them missing (NaN throughout)."
         )
-    row = np.arange(len(values)) if present is None else np.nonzero(present)[0]
     return Beats(values=values, row=row, shape=tuple(shape), present=present)
 
 
-def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=False):
+def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=False, row=None):
     """Validate labels given one per row of ``X`` and encode them.
 
     Parameters
@@ -113,13 +113,15 @@ def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=Fal
         What the labels are, for the error.
     targets : bool, default=False
         Refuse continuous labels, which scikit-learn asks of a classifier's ``y``.
+    row : ndarray of int of shape (n_beats,), default=None
+        Row of each beat, for labels per beat. A row without beats does not count: nothing could be learnt of its label.
 
     Returns
     -------
     classes : ndarray
         Sorted distinct labels.
-    codes : ndarray of int of shape (n_rows,)
-        Index of each row's label in `classes`.
+    codes : ndarray of int of shape (n_rows,) or (n_beats,)
+        Index of each row's, or each beat's, label in `classes`.
     """
     labels = column_or_1d(labels, warn=True)
     if len(labels) != n_rows:
@@ -129,9 +131,11 @@ def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=Fal
         )
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError(f"{name} contains NaN or infinity. Give every row a label.")
+    if labels.dtype.kind == "O" and any(label is None or label != label for label in labels.tolist()):
+        raise ValueError(f"{name} contains None or NaN. Give every row a label.")
     if targets:
         check_classification_targets(labels)
-    classes, codes = np.unique(labels, return_inverse=True)
+    classes, codes = np.unique(labels if row is None else labels[row], return_inverse=True)
     if len(classes) < minimum:
         noun = "one class" if kind == "classes" else f"one of the {kind}"
         raise ValueError(

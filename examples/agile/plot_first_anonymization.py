@@ -46,9 +46,9 @@ print("labels:", ", ".join(f"{(y == symbol).sum()} {symbol}" for symbol in "NAVF
 # The pipeline
 # ------------
 # :class:`~skagile.segmentation.BeatSegmenter` finds the R peaks and cuts the first beat of each strip: one row in, one
-# row out. :class:`~skagile.anonymizers.AgileAnonymizer` learns from diagnoses and people, and then moves every sample by
-# at most ``epsilon`` standard deviations of its beat. Who a strip is of goes in beside the data, never inside ``X`` or
-# ``y``; the prefix names the step that wants it.
+# row out. :class:`~skagile.anonymizers.AgileAnonymizer` learns from diagnoses and people, and then moves every sample
+# by at most ``epsilon`` standard deviations of its beat. Who a strip is of goes in beside the data, never inside ``X``
+# or ``y``; the prefix names the step that wants it.
 
 from sklearn.pipeline import make_pipeline
 
@@ -149,7 +149,8 @@ names = {
 error = np.abs(table[["rank1_low", "rank1_high"]].to_numpy().T - table["rank1"].to_numpy())
 panel.barh([names[known] for known in table["knowledge"]], 100 * table["rank1"], color="#5b6b7b", height=0.55)
 panel.errorbar(100 * table["rank1"], range(len(table)), xerr=100 * error, fmt="none", ecolor="black", capsize=4)
-panel.axvline(100 * report.floors["label_only"], color="#c8420c", label="floor: an attacker who sees the diagnosis alone")
+floor = 100 * report.floors["label_only"]
+panel.axvline(floor, color="#c8420c", label="floor: an attacker who sees only the diagnosis")
 panel.invert_yaxis()
 panel.set(xlim=(0, 100), xlabel="beats whose person is named right (%), 95 % interval over people")
 panel.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1))

@@ -1,11 +1,11 @@
 """
-===========================================
+==========================================
 Choosing epsilon and lambda by grid search
-===========================================
+==========================================
 
 ``epsilon`` says how far a sample may move, ``lambda_`` how much the diagnosis weighs against the identity. Both can be
-searched with :class:`~sklearn.model_selection.GridSearchCV`, as for any scikit-learn estimator. The trap is the score: a
-search that looks at the diagnosis alone is a search for the weakest anonymizer.
+searched with :class:`~sklearn.model_selection.GridSearchCV`, as for any scikit-learn estimator. The trap is the score:
+a search that looks at the diagnosis alone is a search for the weakest anonymizer.
 """
 
 # %%
@@ -34,7 +34,7 @@ from sklearn.svm import SVC
 from skagile import AgileAnonymizer
 
 pipeline = make_pipeline(
-    AgileAnonymizer(n_surrogates=3, n_steps=4, max_epochs=10, batch_size=64, random_state=0),
+    AgileAnonymizer(n_surrogates=3, n_steps=4, max_epochs=8, batch_size=64, random_state=0),
     SVC(C=10.0),
 )
 
@@ -98,7 +98,7 @@ from sklearn.model_selection import GridSearchCV
 
 search = GridSearchCV(
     pipeline,
-    {"agileanonymizer__epsilon": [0.1, 0.3, 0.6], "agileanonymizer__lambda_": [0.5, 1.0, 2.0]},
+    {"agileanonymizer__epsilon": [0.1, 0.3, 0.6], "agileanonymizer__lambda_": [0.5, 2.0]},
     scoring=utility_and_risk,
     refit=least_risk_that_is_useful,
     cv=[(first, later)],
@@ -109,19 +109,22 @@ print("chosen:", search.best_params_)
 # %%
 # What was found
 # --------------
-# Frames mark the chosen setting.
+# The frame marks the chosen setting. A larger ``epsilon`` hides people from an attacker who knows the originals, and
+# costs diagnosis. No setting hides them from one who retrains on the release: that takes another kind of anonymizer,
+# not another setting. With eight people every figure is uncertain, and the winner was picked on the very beats that
+# these figures are from. What you report should come from recordings that the search has not seen, through
+# :func:`~skagile.audit.audit_release`.
 
 import matplotlib.pyplot as plt
 
 epsilons, lambdas = search.param_grid.values()
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
-for panel, key, title in zip(
-    axes,
-    ["diagnosis", "static", "adaptive"],
-    ["diagnosis\n(high is good)", "named right, attacker\nknows originals (low is good)",
-     "named right, attacker\nknows the release (low is good)"],
-    strict=True,
-):  # fmt: skip
+titles = {
+    "diagnosis": "diagnosis\n(high is good)",
+    "static": "named right, attacker\nknows originals (low is good)",
+    "adaptive": "named right, attacker\nknows the release (low is good)",
+}
+for panel, (key, title) in zip(axes, titles.items(), strict=True):
     table = search.cv_results_[f"mean_test_{key}"].reshape(len(epsilons), len(lambdas))
     panel.imshow(table, vmin=0, vmax=1, cmap="Greens" if key == "diagnosis" else "Oranges")
     for (row, column), value in np.ndenumerate(table):
@@ -135,12 +138,28 @@ for panel, key, title in zip(
 plt.show()
 
 # %%
-# What the wrong rule would have chosen
+# What the diagnosis alone would choose
 # -------------------------------------
-# ``refit="diagnosis"`` looks at nothing but the diagnosis, and the diagnosis is best where the least was changed.
+# ``refit="diagnosis"`` looks at nothing but the diagnosis, which is best where least was changed: it takes the smallest
+# ``epsilon`` on offer, and an anonymizer that hides nobody.
 
-naive = search.cv_results_["mean_test_diagnosis"].argmax()
-for name, index in (("diagnosis alone", naive), ("our rule", search.best_index_)):
-    figures = ", ".join(f"{key} {search.cv_results_[f'mean_test_{key}'][index]:.2f}"
-                        for key in ("diagnosis", "static", "adaptive"))  # fmt: skip
-    print(f"{name}: epsilon {search.cv_results_['param_agileanonymizer__epsilon'][index]}: {figures}")
+by_diagnosis = search.cv_results_["mean_test_diagnosis"].argmax()
+for rule, index in (("diagnosis alone", by_diagnosis), ("both sides", search.best_index_)):
+    setting = search.cv_results_["params"][index]
+    figures = ", ".join(f"{key} {search.cv_results_[f'mean_test_{key}'][index]:.2f}" for key in titles)
+    print(f"{rule}: epsilon {setting['agileanonymizer__epsilon']}, {figures}")
+
+# %%
+# The same with metadata routing
+# ------------------------------
+# With routing on, subjects are given once, by their own name, and reach every step that asks for them. skagile's
+# anonymizers ask by themselves. The figures are the same.
+
+import sklearn
+
+chosen = {name: [value] for name, value in search.best_params_.items()}
+with sklearn.config_context(enable_metadata_routing=True):
+    routed = GridSearchCV(pipeline, chosen, scoring=utility_and_risk, refit=False, cv=[(first, later)])
+    routed.fit(beats.X, beats.y, subjects=beats.subjects)
+for key in titles:
+    print(f"{key}: {routed.cv_results_[f'mean_test_{key}'][0]:.3f}")

@@ -49,7 +49,7 @@ class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
         beats = check_beats(self, X, reset=True)
         n_rows = beats.shape[0]
-        self.classes_, y_codes = check_labels(y, n_rows, name="y")
+        self.classes_, y_codes = check_labels(y, n_rows, name="y", row=beats.row)
         if subjects is None:
             if n_rows < 2:
                 raise ValueError(
@@ -57,8 +57,10 @@ class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                     "subjects are needed."
                 )
             subjects = np.arange(n_rows)
-        self.subjects_, subject_codes = check_labels(subjects, n_rows, name="subjects", kind="subjects")
-        self._fit_beats(beats.values, y_codes[beats.row], subject_codes[beats.row])
+        self.subjects_, subject_codes = check_labels(
+            subjects, n_rows, name="subjects", kind="subjects", row=beats.row
+        )
+        self._fit_beats(beats.values, y_codes, subject_codes)
         return self
 
     def transform(self, X):

@@ -45,8 +45,8 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
                 "Give the subject of each row."
             )
         beats = check_beats(self, X, reset=True)
-        self.classes_, codes = check_labels(y, beats.shape[0], name="y", kind="classes", targets=True)
-        self._fit_beats(self._scale(beats.values), codes[beats.row])
+        self.classes_, codes = check_labels(y, beats.shape[0], name="y", targets=True, row=beats.row)
+        self._fit_beats(self._scale(beats.values), codes)
         return self
 
     def predict(self, X):
@@ -148,7 +148,7 @@ def _pool(values, beats):
     """Mean over the beats of each row; 0 for a row without beats."""
     total = np.zeros((beats.shape[0], values.shape[1]), dtype=values.dtype)
     np.add.at(total, beats.row, values)
-    return total / np.maximum(beats.present.sum(axis=1), 1)[:, None]
+    return total / np.maximum(beats.present.sum(axis=1, keepdims=True), 1).astype(values.dtype)
 
 
 def log_softmax(scores):

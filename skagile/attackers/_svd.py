@@ -22,7 +22,8 @@ class SVDIdentifier(BaseIdentifier):
         Number of singular vectors; at most the rank of the enrolled beats is kept.
     classifier : {"lda", "neighbour", "mean"}, default="lda"
         Linear discriminant analysis on the projections; or cosine similarity to the nearest enrolled beat, or to the
-        mean of the subject's enrolled beats.
+        mean of the subject's enrolled beats. With one beat of every subject there is no spread within subjects to
+        learn, and "lda" is "mean".
     standardize : bool, default=True
         Z-score each beat first, so that offset and gain play no part.
 
@@ -81,11 +82,12 @@ class SVDIdentifier(BaseIdentifier):
         components = vectors[:, ::-1][:, :n_components].T
         self.components_ = np.ascontiguousarray(svd_flip(None, components, u_based_decision=False)[1]).astype(X.dtype)
         projected = self._project(X)
-        if self.classifier == "lda":
+        self._rule = "mean" if self.classifier == "lda" and len(X) <= len(self.classes_) else self.classifier
+        if self._rule == "lda":
             # The least-squares solver copes with subjects of a single beat and needs no within-class inverse.
             self.lda_ = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=1e-3).fit(projected, codes)
             self._templates, self._template_codes = None, None
-        elif self.classifier == "neighbour":
+        elif self._rule == "neighbour":
             self._templates, self._template_codes = _unit(projected), codes
         else:
             total = np.zeros((len(self.classes_), projected.shape[1]), dtype=projected.dtype)
@@ -100,10 +102,10 @@ class SVDIdentifier(BaseIdentifier):
 
     def _log_proba_beats(self, X):
         projected = self._project(X)
-        if self.classifier == "lda":
+        if self._rule == "lda":
             return self.lda_.predict_log_proba(projected)
         similarity = _unit(projected) @ self._templates.T
-        if self.classifier == "neighbour":
+        if self._rule == "neighbour":
             order = np.argsort(self._template_codes, kind="stable")
             starts = np.searchsorted(self._template_codes[order], np.arange(len(self.classes_)))
             similarity = np.maximum.reduceat(similarity[:, order], starts, axis=1)
