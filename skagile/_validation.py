@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
@@ -123,6 +124,9 @@ def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=Fal
     codes : ndarray of int of shape (n_rows,) or (n_beats,)
         Index of each row's, or each beat's, label in `classes`.
     """
+    shape = np.shape(labels)
+    if len(shape) != 1 and shape[1:] != (1,):
+        raise ValueError(f"{name} should be a 1d array, one entry per row of X; got an array of shape {shape} instead.")
     labels = column_or_1d(labels, warn=True)
     if len(labels) != n_rows:
         raise ValueError(
@@ -131,7 +135,7 @@ def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=Fal
         )
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError(f"{name} contains NaN or infinity. Give every row a label.")
-    if labels.dtype.kind == "O" and any(label is None or label != label for label in labels.tolist()):
+    if labels.dtype.kind == "O" and pd.isna(labels).any():
         raise ValueError(f"{name} contains None or NaN. Give every row a label.")
     if targets:
         check_classification_targets(labels)

@@ -11,7 +11,15 @@ from study._table import write_page
 EPSILONS = (0.4, 0.5, 0.6, 0.7, 0.8)
 LAMBDAS = (0.7, 1.0, 1.3, 1.6)
 MAX_BEATS = 240
-MARGIN = 1.0  # points of diagnosis accuracy that may be lost
+MARGIN = 0.5  # points of diagnosis accuracy that may be lost
+TARGET = 0.40  # identification that the worst attacker trained on originals may reach
+TEXT = """
+Chosen on the enrolment half of MIT-BIH alone: {n_train} beats of its first quarter to train on, {n_choose} of its
+second quarter to choose on, 47 subjects, one minute between. The rule: the smallest epsilon with which no attacker
+trained on originals names more than {target} of single beats right and diagnosis stays within {margin} point of clean.
+The probe half, which other pages report on, played no part. By that rule epsilon = {epsilon} and lambda = {lambda_}; a
+larger epsilon buys less identification by these attackers with more distortion, and nothing against retrained ones.
+"""
 
 
 def training_quarters(seed):
@@ -51,14 +59,17 @@ def run(seed=0):
             rows.append(figures(attackers, diagnosis, released, y[choose], subjects[choose], epsilon, lambda_))
             print(rows[-1], flush=True)
     table = pd.DataFrame(rows)
-    allowed = table[1:][table["diagnosis"][1:] >= table["diagnosis"][0] - MARGIN / 100]
-    best = allowed.loc[allowed["worst"].idxmin()]
-    text = f"""
-Chosen on the enrolment half of MIT-BIH alone: {int(train.sum())} beats of its first quarter to train on,
-{int(choose.sum())} of its second quarter to choose on, 47 subjects, one minute between. Chosen is the lowest
-identification by the worst attacker trained on originals, with diagnosis at most {MARGIN} point under clean. The probe
-half, which other pages report on, played no part. Best: epsilon = {best["epsilon"]}, lambda = {best["lambda"]}.
-"""
+    good = (table["diagnosis"] >= table["diagnosis"][0] - MARGIN / 100) & (table["worst"] <= TARGET)
+    # The least change that does the job: a clinician has to read what is left.
+    best = table[good].sort_values(["epsilon", "worst"]).iloc[0]
+    text = TEXT.format(
+        n_train=int(train.sum()),
+        n_choose=int(choose.sum()),
+        target=TARGET,
+        margin=MARGIN,
+        epsilon=best["epsilon"],
+        lambda_=best["lambda"],
+    )
     shown = table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float | np.floating) else cell)
     shown["epsilon"], shown["lambda"] = table["epsilon"], table["lambda"]
     return write_page(

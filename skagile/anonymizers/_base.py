@@ -57,9 +57,7 @@ class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                     "subjects are needed."
                 )
             subjects = np.arange(n_rows)
-        self.subjects_, subject_codes = check_labels(
-            subjects, n_rows, name="subjects", kind="subjects", row=beats.row
-        )
+        self.subjects_, subject_codes = check_labels(subjects, n_rows, name="subjects", kind="subjects", row=beats.row)
         self._fit_beats(beats.values, y_codes, subject_codes)
         return self
 

@@ -1,5 +1,6 @@
 """SVD attacker."""
 
+import warnings
 from numbers import Integral
 
 import numpy as np
@@ -85,7 +86,9 @@ class SVDIdentifier(BaseIdentifier):
         self._rule = "mean" if self.classifier == "lda" and len(X) <= len(self.classes_) else self.classifier
         if self._rule == "lda":
             # The least-squares solver copes with subjects of a single beat and needs no within-class inverse.
-            self.lda_ = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=1e-3).fit(projected, codes)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Only one sample available")
+                self.lda_ = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=1e-3).fit(projected, codes)
             self._templates, self._template_codes = None, None
         elif self._rule == "neighbour":
             self._templates, self._template_codes = _unit(projected), codes

@@ -1,12 +1,15 @@
 """How networks are fed, seeded and placed: shared by every estimator that holds one."""
 
 from contextlib import contextmanager
+from threading import RLock
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 _ROW_MULTIPLE = 32
+# Torch has one generator for all threads: fits of different threads take turns, or each would draw the other's numbers.
+_GENERATOR = RLock()
 
 
 def resolve_device(device):
@@ -24,9 +27,9 @@ def resolve_device(device):
 
 @contextmanager
 def seeded(seed):
-    """Run a block under its own torch seed and leave the caller's random state as it was."""
+    """Run a block under its own torch seed, one thread at a time, and leave the caller's random state as it was."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
+    with _GENERATOR, torch.random.fork_rng(devices=devices):
         torch.manual_seed(int(seed))
         yield
 

@@ -16,14 +16,18 @@ def _wave(time, place, width, height):
     return height[:, None] * np.exp(-0.5 * ((time - place[:, None]) / width[:, None]) ** 2)
 
 
-def make_beats(n_subjects=5, n_rows=90, *, n_samples=N_SAMPLES, noise=0.02, seed=0):
-    """P, R and T waves with each subject's own places, widths and heights; "V" beats are wide, T against them."""
-    rng = np.random.default_rng(seed)
-    subject = np.arange(n_rows) % n_subjects
-    wide = rng.random(n_rows) < 0.4
+def make_beats(n_subjects=5, n_rows=90, *, n_samples=N_SAMPLES, noise=0.02, people=0, seed=0):
+    """P, R and T waves with each subject's own places, widths and heights; "V" beats are wide, T against them.
+
+    ``people`` draws the subjects, ``seed`` their beats.
+    """
+    rng = np.random.default_rng(people)
     place = np.array([0.15, 0.38, 0.72]) + 0.03 * rng.standard_normal((n_subjects, 3))
     width = np.array([0.05, 0.025, 0.09]) * np.exp(0.2 * rng.standard_normal((n_subjects, 3)))
     height = np.array([0.15, 1.1, 0.35]) * np.exp(0.3 * rng.standard_normal((n_subjects, 3)))
+    rng = np.random.default_rng([people, seed])
+    subject = np.arange(n_rows) % n_subjects
+    wide = rng.random(n_rows) < 0.4
     p, r, t = (
         (place[subject, i], width[subject, i], height[subject, i] * (1 + 0.05 * rng.standard_normal(n_rows)))
         for i in range(3)
@@ -51,6 +55,11 @@ def beats():
 def fitted(beats):
     """An AgileAnonymizer with a surrogate of every kind. Do not change it: copy it with `varied`."""
     return AgileAnonymizer(n_surrogates=5, **QUICK).fit(beats.X, beats.y, subjects=beats.subjects)
+
+
+@pytest.fixture(scope="session")
+def released(fitted, beats):
+    return fitted.transform(beats.X)
 
 
 @pytest.fixture

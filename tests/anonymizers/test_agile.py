@@ -1,6 +1,5 @@
 """AgileAnonymizer: what it changes, by how much, and what its answer must not depend on."""
 
-import copy
 import inspect
 import pickle
 
@@ -97,36 +96,36 @@ def test_alpha_mixes(varied, beats, alpha):
 
 def test_identity_is_lost_and_diagnosis_kept(fitted, beats, beat_maker):
     """An attacker and a diagnostic model that the anonymizer never met."""
-    later = beat_maker(n_rows=300, seed=0).X[90:], beat_maker(n_rows=300, seed=0)
-    X, y, subjects = later[0], later[1].y[90:], later[1].subjects[90:]
-    released = fitted.transform(X)
-    who = LinearDiscriminantAnalysis().fit(_z(beats.X), beats.subjects)
-    what = LinearDiscriminantAnalysis().fit(_z(beats.X), beats.y)
-    assert who.score(_z(X), subjects) > 0.9
-    assert what.score(_z(X), y) > 0.95
-    assert who.score(_z(released), subjects) < who.score(_z(X), subjects) - 0.25
-    assert what.score(_z(released), y) > 0.9
+    later = beat_maker(n_rows=100, seed=1)  # of the same people
+    released = fitted.transform(later.X)
+    who, what = (
+        LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1).fit(_z(beats.X), labels)
+        for labels in (beats.subjects, beats.y)
+    )
+    assert who.score(_z(later.X), later.subjects) > 0.85
+    assert what.score(_z(later.X), later.y) > 0.95
+    assert who.score(_z(released), later.subjects) < 0.5
+    assert what.score(_z(released), later.y) > 0.95
 
 
-def test_lambda_weighs_the_diagnosis(varied, beats):
+def test_lambda_weighs_the_diagnosis(fitted, varied, beats):
     """From no weight to all of it, the surrogates' diagnosis gets better and identity survives more."""
-    codes = _codes(varied(), beats.X)
+    codes = _codes(fitted, beats.X)
     by_lambda = [
-        [loss.mean() for loss in _losses(varied(), varied(lambda_=lambda_, n_steps=8).transform(beats.X), codes)]
+        [loss.mean() for loss in _losses(fitted, varied(lambda_=lambda_).transform(beats.X), codes)]
         for lambda_ in (0.0, 1.0, 30.0)
     ]
     identity, diagnosis = np.transpose(by_lambda)
     assert (np.diff(diagnosis) < 0).all()
     assert (np.diff(identity) < 0).all()
-    clean_identity, _ = (loss.mean() for loss in _losses(varied(), beats.X, codes))
-    assert identity[1] > clean_identity + 1
+    assert identity[1] > _losses(fitted, beats.X, codes)[0].mean() + 1
 
 
 @pytest.mark.parametrize("normalize_gradients", [True, False])
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_huge_lambda_never_costs_a_diagnosis(varied, beat_maker, normalize_gradients, seed):
-    X = beat_maker(n_rows=60, seed=seed).X  # other people than those of the fit
-    agile = varied(lambda_=1e6, epsilon=0.1, n_steps=6, normalize_gradients=normalize_gradients)
+@pytest.mark.parametrize("people", [1, 2])
+def test_huge_lambda_never_costs_a_diagnosis(varied, beat_maker, normalize_gradients, people):
+    X = beat_maker(n_rows=60, people=people).X  # other people than those of the fit
+    agile = varied(lambda_=1e6, epsilon=0.1, normalize_gradients=normalize_gradients)
     codes = _codes(agile, X)
     released = agile.transform(X)
     before, after = (_losses(agile, values, codes)[1] for values in (X, released))
@@ -135,15 +134,19 @@ def test_huge_lambda_never_costs_a_diagnosis(varied, beat_maker, normalize_gradi
     np.testing.assert_array_equal(_codes(agile, released)[0], codes[0])
 
 
-def test_direction_follows_predicted_labels(varied, beats):
-    """One step leads up the identity loss of the *predicted* subject of every beat, right or wrong."""
+def test_direction_follows_predicted_labels(varied, beat_maker):
+    """A small step leads up the identity loss of the *predicted* subject of every beat, right or wrong."""
     agile = varied(n_steps=1, epsilon=0.02, lambda_=0.0)
-    codes = _codes(agile, beats.X)
-    wrong = agile.subjects_[codes[1]] != beats.subjects
-    assert wrong.any()  # this small fit errs; else predicted and true labels could not be told apart
-    before, after = (_losses(agile, values, codes)[0] for values in (beats.X, agile.transform(beats.X)))
-    assert (after > before)[wrong].all()
+    noisy = beat_maker(noise=0.25, seed=2)
+    codes = _codes(agile, noisy.X)
+    wrong = agile.subjects_[codes[1]] != noisy.subjects
+    assert 5 < wrong.sum() < 85  # else predicted and true subjects could not be told apart
+    released = agile.transform(noisy.X)
+    before, after = (_losses(agile, values, codes)[0] for values in (noisy.X, released))
     assert (after > before).all()
+    true = codes[0], np.searchsorted(agile.subjects_, noisy.subjects)
+    before, after = (_losses(agile, values, true)[0] for values in (noisy.X, released))
+    assert (after < before)[wrong].mean() > 0.5  # away from the wrong one is often towards the right one
 
 
 # --- the nets -------------------------------------------------------------------------------------------------------
@@ -343,27 +346,25 @@ def test_input_is_not_written_to(fitted, quick, beats):
     np.testing.assert_array_equal(X, beats.X)
 
 
-@pytest.mark.parametrize("transform_batch_size", [1, 7, 64, 512])
-def test_batch_size_does_not_change_the_release(fitted, varied, beats, transform_batch_size):
-    X = beats.X[:40] if transform_batch_size == 1 else beats.X
-    released = varied(transform_batch_size=transform_batch_size).transform(X)
-    np.testing.assert_allclose(released, fitted.transform(X), rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize(("transform_batch_size", "n_rows"), [(1, 5), (7, 45), (64, 90), (512, 90)])
+def test_batch_size_does_not_change_the_release(varied, beats, released, transform_batch_size, n_rows):
+    got = varied(transform_batch_size=transform_batch_size).transform(beats.X[:n_rows])
+    np.testing.assert_allclose(got, released[:n_rows], rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
-def test_neighbours_in_the_array_do_not_change_a_row(fitted, beats, data):
-    rows = data.draw(st.lists(st.integers(0, len(beats.X) - 1), min_size=1, max_size=50))
-    np.testing.assert_allclose(fitted.transform(beats.X[rows]), fitted.transform(beats.X)[rows], rtol=1e-5, atol=1e-6)
+@settings(max_examples=8, deadline=None)
+@given(rows=st.lists(st.integers(0, 89), min_size=1, max_size=45))
+def test_neighbours_in_the_array_do_not_change_a_row(fitted, beats, released, rows):
+    np.testing.assert_allclose(fitted.transform(beats.X[rows]), released[rows], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("exponent", [-7, 3, 10])
-def test_gain_by_a_power_of_two_is_exact(fitted, beats, exponent):
+def test_gain_by_a_power_of_two_is_exact(fitted, beats, released, exponent):
     gain = np.float32(2.0**exponent)
-    np.testing.assert_array_equal(fitted.transform(gain * beats.X), gain * fitted.transform(beats.X))
+    np.testing.assert_array_equal(fitted.transform(gain * beats.X), gain * released)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(gain=st.floats(1e-3, 1e3), offset=st.floats(-50, 50))
 def test_gain_and_offset_pass_through(fitted, beats, gain, offset):
     X = beats.X[:30].astype(np.float64)
@@ -375,10 +376,17 @@ def test_gain_and_offset_pass_through(fitted, beats, gain, offset):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_dtype_is_kept(fitted, beats, dtype):
-    released = fitted.transform(beats.X.astype(dtype))
-    assert released.dtype == dtype
-    np.testing.assert_allclose(released, fitted.transform(beats.X), atol=1e-5)
+def test_dtype_is_kept(fitted, beats, released, dtype):
+    got = fitted.transform(beats.X.astype(dtype))
+    assert got.dtype == dtype
+    np.testing.assert_allclose(got, released, atol=1e-5)
+
+
+def test_memory_order_does_not_matter(fitted, beats, released):
+    """A DataFrame's values lie column after column; sums of them would round otherwise."""
+    np.testing.assert_array_equal(fitted.transform(np.asfortranarray(beats.X)), released)
+    np.testing.assert_array_equal(fitted.transform(np.repeat(beats.X, 2, axis=1)[:, ::2]), released)  # strided
+    np.testing.assert_allclose(fitted.transform(beats.X.tolist()), released, rtol=1e-5, atol=1e-6)
 
 
 def test_integers_become_float64(fitted, beats):
@@ -442,10 +450,10 @@ def test_subjects_none_makes_every_row_its_own(quick, beats):
 
 def test_label_of_a_record_without_beats_does_not_count(quick, beats):
     records = _records(beats.X)  # record 7 has no beat
-    y = np.where(np.arange(15) % 2, "V", "N").astype(object)
-    subjects = (np.arange(15) % 4).astype(object)
+    y = np.where(np.arange(15) % 2, "V", "N")
+    subjects = np.arange(15) % 4
     y[7], subjects[7] = "F", 9
-    agile = quick(max_epochs=1).fit(records, y.astype(str), subjects=subjects.astype(int))
+    agile = quick(max_epochs=1).fit(records, y, subjects=subjects)
     assert agile.classes_.tolist() == ["N", "V"]
     assert agile.subjects_.tolist() == [0, 1, 2, 3]
 
@@ -480,10 +488,10 @@ def test_clone_and_parameters(fitted):
     assert set(AgileAnonymizer._parameter_constraints) == names
 
 
-def test_pickle_round_trip(fitted, beats):
+def test_pickle_round_trip(fitted, beats, released):
     again = pickle.loads(pickle.dumps(fitted))
-    np.testing.assert_array_equal(again.transform(beats.X), fitted.transform(beats.X))
-    np.testing.assert_array_equal(copy.deepcopy(fitted).transform(beats.X), fitted.transform(beats.X))
+    np.testing.assert_array_equal(again.transform(beats.X), released)
+    assert again.get_params() == fitted.get_params()
 
 
 def test_pandas_output(quick, beats):
@@ -499,45 +507,6 @@ def test_pandas_output(quick, beats):
 
 def test_feature_names_pass_through(fitted):
     assert fitted.get_feature_names_out().tolist() == [f"x{i}" for i in range(48)]
-
-
-# --- bad input ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        ({"epsilon": -0.1}, r"'epsilon'.*\[0.0, inf\).*-0\.1"),
-        ({"epsilon": "large"}, r"'epsilon'.*'large'"),
-        ({"lambda_": -1}, r"'lambda_'.*-1"),
-        ({"alpha": 1.5}, r"'alpha'.*1\.5"),
-        ({"alpha": -0.5}, r"'alpha'.*-0\.5"),
-        ({"n_steps": 0}, r"'n_steps'.*Got 0"),
-        ({"n_steps": 2.5}, r"'n_steps'.*2\.5"),
-        ({"normalize_gradients": "yes"}, r"'normalize_gradients'.*'yes'"),
-        ({"n_surrogates": 0}, r"'n_surrogates'.*Got 0"),
-        ({"training": "adversarial"}, r"'training'.*'alternating'.*'adversarial'"),
-        ({"reversal": -1.0}, r"'reversal'.*-1\.0"),
-        ({"representation": "image"}, r"'representation'.*'signal'.*'image'"),
-        ({"activation": "tanh"}, r"'activation'.*'tanh'"),
-        ({"max_epochs": 0}, r"'max_epochs'.*Got 0"),
-        ({"lr": 0.0}, r"'lr'.*Got 0\.0"),
-        ({"batch_size": 1}, r"'batch_size'.*Got 1"),
-        ({"transform_batch_size": 0}, r"'transform_batch_size'.*Got 0"),
-        ({"random_state": "lucky"}, r"'random_state'.*'lucky'"),
-        ({"device": "nonsense"}, r"device='nonsense'.*\"auto\", \"cpu\" or \"cuda\""),
-        ({"device": 3}, r"'device'.*Got 3"),
-    ],
-)
-def test_bad_parameter(quick, beats, params, message):
-    with pytest.raises(ValueError, match=message):
-        quick(**params).fit(beats.X, beats.y, subjects=beats.subjects)
-
-
-def test_cuda_where_there_is_none(quick, beats, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match=r"device='cuda'.*no CUDA device.*device=\"auto\" or \"cpu\""):
-        quick(device="cuda").fit(beats.X, beats.y, subjects=beats.subjects)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")

@@ -1,0 +1,201 @@
+"""The one place that decides what valid beats and labels are."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import DataConversionWarning
+
+from skagile._scaling import standardize
+from skagile._validation import check_beats, check_labels
+
+
+class _Asker(BaseEstimator):
+    """An estimator that only asks."""
+
+
+def _beats(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+# --- beats ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_pass_through(dtype):
+    asker, X = _Asker(), _beats(5, 7).astype(dtype)
+    beats = check_beats(asker, X, reset=True)
+    np.testing.assert_array_equal(beats.values, X)
+    assert beats.values.dtype == dtype
+    assert beats.shape == (5, 7)
+    assert beats.row.tolist() == list(range(5))
+    assert beats.present is None
+    assert asker.n_features_in_ == 7
+    out = beats.values + 1
+    assert beats.restore(out) is out
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int16, np.uint8, np.longdouble])
+def test_other_numbers_become_float64(dtype):
+    X = (100 * np.abs(_beats(5, 7)) + np.arange(7)).astype(dtype)
+    for layout in (X, X[:, None]):
+        values = check_beats(_Asker(), layout, reset=True).values
+        assert values.dtype == np.float64
+        np.testing.assert_array_equal(values, X.astype(np.float64))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    present=arrays(bool, st.tuples(st.integers(1, 6), st.integers(1, 5))).filter(np.any), n_samples=st.integers(2, 9)
+)
+def test_records_are_laid_out_and_restored(present, n_samples):
+    X = _beats(*present.shape, n_samples)
+    X[~present] = np.nan
+    beats = check_beats(_Asker(), X, reset=True)
+    expected = [(row, X[row, beat]) for row in range(len(X)) for beat in range(X.shape[1]) if present[row, beat]]
+    np.testing.assert_array_equal(beats.row, [row for row, _ in expected])
+    np.testing.assert_array_equal(beats.values, np.stack([beat for _, beat in expected]))
+    np.testing.assert_array_equal(beats.present, present)
+    np.testing.assert_array_equal(beats.restore(beats.values), X)
+    narrow = beats.restore(beats.values[:, :1].astype(np.float32))  # e.g. embeddings: other width, other dtype
+    assert narrow.shape == (*present.shape, 1)
+    assert narrow.dtype == np.float32
+    np.testing.assert_array_equal(np.isnan(narrow[:, :, 0]), ~present)
+
+
+def test_lists_are_arrays():
+    X = _beats(4, 3, 5)
+    np.testing.assert_array_equal(check_beats(_Asker(), X.tolist(), reset=True).values, X.reshape(12, 5))
+    np.testing.assert_array_equal(check_beats(_Asker(), X[0].tolist(), reset=True).values, X[0])
+
+
+def test_data_frames_name_their_columns():
+    asker = _Asker()
+    frame = pd.DataFrame(_beats(4, 3), columns=["a", "b", "c"])
+    values = check_beats(asker, frame, reset=True).values
+    assert asker.feature_names_in_.tolist() == ["a", "b", "c"]
+    assert values.flags.c_contiguous
+    with pytest.raises(ValueError, match="feature names"):
+        check_beats(asker, frame.rename(columns={"a": "z"}), reset=False)
+
+
+def test_sparse_is_refused():
+    with pytest.raises(TypeError, match=r"(?i)sparse"):
+        check_beats(_Asker(), csr_array(_beats(4, 3)), reset=True)
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (2, 3, 4)])
+def test_number_of_samples_is_remembered(shape):
+    asker = _Asker()
+    check_beats(asker, _beats(3, 6), reset=True)
+    with pytest.raises(ValueError, match="X has 4 features, but _Asker is expecting 6 features"):
+        check_beats(asker, _beats(*shape), reset=False)
+    check_beats(asker, _beats(*shape), reset=True)
+    assert asker.n_features_in_ == 4
+
+
+def test_flat_beats_are_counted_and_placed():
+    X = _beats(6, 5)
+    X[[2, 4]] = 0.7
+    with pytest.raises(ValueError, match=r"X has 2 flat beat\(s\), the first at row 2:"):
+        check_beats(_Asker(), X, reset=True)
+    records = _beats(4, 3, 5)
+    records[0, 0] = np.nan
+    records[3, 1] = -1.0
+    with pytest.raises(ValueError, match=r"X has 1 flat beat\(s\), the first at row 3:.*missing \(NaN throughout\)"):
+        check_beats(_Asker(), records, reset=True)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_partly_missing_beat_is_no_missing_beat(bad):
+    records = _beats(4, 3, 5)
+    records[1, 2, 3] = bad
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+        check_beats(_Asker(), records, reset=True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((5,), r"Expected 2D array, got 1D array"),
+        ((2, 2, 2, 2), r"X has 4 dimensions \(shape \(2, 2, 2, 2\)\); expected 2, .* or 3, .*BeatSegmenter"),
+        ((1, 2, 3, 4, 5), r"X has 5 dimensions"),
+        ((0, 5), r"0 sample\(s\)"),
+        ((5, 1), r"1 feature\(s\).*minimum of 2"),
+        ((0, 3, 5), r"no beat"),
+        ((3, 0, 5), r"no beat"),
+    ],
+)
+def test_wrong_shape(shape, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        check_beats(_Asker(), _beats(*shape), reset=True)
+
+
+# --- labels ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["b", "a", "b", "c"], [3, 1, 3, 7], np.array([2.0, 1.0, 2.0, 5.0]), pd.Series(list("babc"), index=[9, 8, 7, 6])],
+)
+def test_labels_are_encoded_in_order(labels):
+    classes, codes = check_labels(labels, 4, name="y")
+    assert codes.tolist() == [1, 0, 1, 2]
+    assert classes[codes].tolist() == list(labels)
+
+
+def test_labels_of_beats():
+    """Rows 1 and 4 have no beat: their labels do not count."""
+    classes, codes = check_labels(list("bzabc"), 5, name="y", row=np.array([0, 0, 2, 3]))
+    assert classes.tolist() == ["a", "b"]
+    assert codes.tolist() == [1, 1, 0, 1]
+    with pytest.raises(ValueError, match=r"y holds 1 distinct value\(s\)"):
+        check_labels(list("bzabc"), 5, name="y", row=np.array([0, 3]))
+
+
+def test_column_is_a_row_with_a_warning():
+    with pytest.warns(DataConversionWarning, match="1d array"):
+        classes, codes = check_labels(np.array([["b"], ["a"]]), 2, name="y")
+    assert classes[codes].tolist() == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "kwargs", "message"),
+    [
+        (["a", "b", "a"], {}, r"who has length 3, X has 4 rows.*one entry of who per row"),
+        (["a"] * 4, {}, r"who holds 1 distinct value\(s\) \(one class: \['a'\]\); at least 2 classes"),
+        (["a"] * 4, {"kind": "subjects"}, r"one of the subjects: \['a'\]\); at least 2 subjects"),
+        (list("abab"), {"minimum": 3}, r"holds 2 distinct.*at least 3"),
+        ([1.0, np.nan, 2.0, 3.0], {}, r"who contains NaN or infinity"),
+        ([1.0, np.inf, 2.0, 3.0], {}, r"who contains NaN or infinity"),
+        (np.array(["a", None, "b", "c"], dtype=object), {}, r"who contains None or NaN"),
+        (pd.Series(["a", np.nan, "b", "c"]), {}, r"who contains None or NaN"),
+        (pd.Series(["a", pd.NA, "b", "c"], dtype="string"), {}, r"who contains None or NaN"),
+        (np.ones((4, 2)), {}, r"who should be a 1d array.*shape \(4, 2\)"),
+        ("abcd", {}, r"who should be a 1d array.*shape \(\)"),
+        ([0.5, 1.5, 2.25, 3.0], {"targets": True}, r"continuous"),
+    ],
+)
+def test_bad_labels(labels, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        check_labels(labels, 4, name="who", **kwargs)
+
+
+# --- scaling --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(4, 9), (2, 3, 9)])
+def test_standardize_arrays_and_tensors(shape):
+    torch = pytest.importorskip("torch")
+    X = 3 * _beats(*shape) + 5
+    got = standardize(X)
+    np.testing.assert_allclose(got.mean(axis=-1), 0, atol=1e-12)
+    np.testing.assert_allclose(got.std(axis=-1), 1, rtol=1e-12)
+    np.testing.assert_allclose(standardize(torch.from_numpy(X)).numpy(), got, rtol=1e-10, atol=1e-12)
+    assert standardize(X.astype(np.float32)).dtype == np.float32
+    tensor = torch.from_numpy(X).requires_grad_(True)
+    assert torch.autograd.gradcheck(standardize, tensor[:1])
