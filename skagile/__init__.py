@@ -10,11 +10,14 @@ __version__ = "0.1.0.dev0"
 _HOME_OF = {
     "AgileAnonymizer": "anonymizers",
     "AuditReport": "audit",
+    "BeatImager": "segmentation",
     "BeatSegmenter": "segmentation",
+    "BeatwiseClassifier": "segmentation",
     "DeepECGIdentifier": "attackers",
     "SVDIdentifier": "attackers",
     "audit_release": "audit",
     "detect_r_peaks": "segmentation",
+    "measure_beats": "segmentation",
 }
 _SUBPACKAGES = ("anonymizers", "attackers", "audit", "datasets", "metrics", "networks", "segmentation")
 

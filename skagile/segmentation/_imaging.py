@@ -1,0 +1,328 @@
+"""Beats as grayscale images, and back, differentiable both ways."""
+
+from functools import lru_cache
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.interpolate import make_interp_spline
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from .._scaling import standardize
+from .._validation import check_beats
+
+# Reading weighs a column's rows by the power of their gray: a faint background over 200 rows would otherwise pull
+# the trace to the middle.
+_SHARPNESS = 4
+
+
+def render_beats(beats, *, size=200, n_sd=8.0, line_width=1.5):
+    r"""Draw beats as grayscale images that the gradient flows through.
+
+    Each beat is z-scored to :math:`s`, resampled in time to one value a column, clipped, and drawn as
+    :math:`I(row, col) = \exp(-(row - s(col))^2 / 2 w^2)`.
+
+    Parameters
+    ----------
+    beats : torch.Tensor of shape (..., n_samples)
+        Beats of any unit, none of them flat; floating point, on any device.
+    size : int, default=200
+        Rows and columns of an image.
+    n_sd : float, default=8.0
+        Standard deviations from the beat's mean at the top row (above) and the bottom row (below). What lies beyond
+        is clipped: drawn on the edge, without a gradient.
+    line_width : float, default=1.5
+        Standard deviation :math:`w` of the line's profile, in pixels.
+
+    Returns
+    -------
+    images : torch.Tensor of shape (..., size, size)
+        Gray between 0 (background) and 1, rows from the top, of the dtype and device of `beats`.
+
+    See Also
+    --------
+    read_beats : The way back.
+    BeatImager : The same for arrays.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skagile.segmentation import read_beats, render_beats
+    >>> beats = torch.sin(torch.linspace(0, 6, 126))[None].requires_grad_()
+    >>> images = render_beats(beats)
+    >>> images.shape
+    torch.Size([1, 200, 200])
+    >>> read_beats(images, 126).sum().backward()
+    >>> beats.grad.shape
+    torch.Size([1, 126])
+    """
+    return _draw(_trace(beats, size, n_sd), line_width)
+
+
+def _trace(beats, size, n_sd):
+    """Row of the line in each column."""
+    columns = standardize(beats) @ _resampling(beats, beats.shape[-1], size)
+    return (size - 1) / 2 * (1 - columns.clamp(-n_sd, n_sd) / n_sd)
+
+
+def _draw(trace, line_width):
+    import torch
+
+    row = torch.arange(trace.shape[-1], dtype=trace.dtype, device=trace.device)[:, None]
+    return torch.exp(((row - trace[..., None, :]) / line_width) ** 2 / -2)
+
+
+def read_beats(images, n_samples, *, n_sd=8.0):
+    """Read z-scored beats off images, differentiably: the soft argmax of each column.
+
+    A column's value is the centroid of its rows under the fourth power of their gray, negative gray taken as 0. That
+    is exact for a drawn line, and hardly moved by a faint background; a blank column reads 0.
+
+    Parameters
+    ----------
+    images : torch.Tensor of shape (..., size, size)
+        Images as `render_beats` draws them, possibly changed since.
+    n_samples : int
+        Samples per beat.
+    n_sd : float, default=8.0
+        As in `render_beats`.
+
+    Returns
+    -------
+    beats : torch.Tensor of shape (..., n_samples)
+        Beats in standard deviations from their mean.
+
+    See Also
+    --------
+    render_beats : The way there, with an example.
+    """
+    import torch
+
+    size = images.shape[-2]
+    centre = (size - 1) / 2
+    row = torch.arange(size, dtype=images.dtype, device=images.device)[:, None]
+    weight = images.clamp(min=0) ** _SHARPNESS
+    # The tiny addition decides blank columns only.
+    offset = ((centre - row) * weight).sum(-2) / (weight.sum(-2) + 1e-12)
+    return (offset * (n_sd / centre)) @ _resampling(images, images.shape[-1], n_samples)
+
+
+def _resampling(like, n_from, n_to):
+    """Matrix that resamples rows of `n_from` values to `n_to`, as a tensor like another one."""
+    import torch
+
+    return torch.as_tensor(_spline_matrix(n_from, n_to), dtype=like.dtype, device=like.device)
+
+
+@lru_cache(maxsize=16)
+def _spline_matrix(n_from, n_to):
+    """Cubic spline interpolation from and to evenly spaced points with common ends, as a matrix (n_from, n_to)."""
+    spline = make_interp_spline(np.linspace(0, 1, n_from), np.eye(n_from), k=min(3, n_from - 1))
+    return np.ascontiguousarray(spline(np.linspace(0, 1, n_to)).T)
+
+
+class BeatImager(TransformerMixin, BaseEstimator):
+    """Turn beats into grayscale images, and images back into beats.
+
+    The representation of the AGILE paper: one beat, one image of 200 x 200 pixels. The line is drawn softly, so that
+    its place is kept to a small fraction of a pixel and can be read off again.
+
+    Parameters
+    ----------
+    size : int, default=200
+        Rows and columns of an image.
+    n_sd : float, default=8.0
+        Standard deviations of the z-scored beat from the middle row to the top and bottom rows; what lies beyond is
+        clipped. See Notes.
+    line_width : float, default=1.5
+        Standard deviation of the line's profile, in pixels. Below 0.5 the line falls between the pixels.
+    batch_size : int, default=64
+        Beats drawn or read at a time: bounds the memory needed beside the images themselves.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Samples per beat.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Column names seen in ``fit``; only when `X` was a DataFrame with string columns.
+
+    See Also
+    --------
+    render_beats : The same for tensors, differentiable.
+    read_beats : The way back for tensors, differentiable.
+
+    Notes
+    -----
+    R peaks stand far out of a z-scored beat. On beats of all 48 MIT-BIH records (0.5-40 Hz, 252 samples) the largest
+    value of a beat is 4.6 SD in the median and 6.9 SD at most. The default of 8 SD holds them all, and a round trip
+    leaves a difference (PRDN) of at most 0.1 %. With ``n_sd=3``, the range z-scores are usually plotted in, 93 % of
+    the beats lose the top of the R wave for good: 21 % PRDN in the median; beats within the 3 SD come back to 0.14 %.
+
+    Beats are resampled in time to `size` columns by cubic splines, so a beat of more samples than columns loses its
+    finest detail: unfiltered MIT-BIH beats (252 samples) come back to 0.9 % PRDN in the median and 3.6 % at most.
+    Filter first, or take a larger `size`.
+
+    Offset and gain of a beat are not in its image.
+
+    References
+    ----------
+    .. [1] A. Bhattacharyya, F. Firouzi, A. M. Rahmani, S. Mousavi and K. Chakrabarty, "AGILE: Adversarial Gradient
+       Iterative Learning" (beats as 200 x 200 grayscale images; how they are drawn, and read back, is ours).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skagile.segmentation import BeatImager
+    >>> beats = np.sin(np.linspace(0, 6, 126)) * [[1.0], [2.0]] + 0.1
+    >>> imager = BeatImager().fit(beats)
+    >>> images = imager.transform(beats)
+    >>> images.shape, images.dtype
+    ((2, 200, 200), dtype('float32'))
+    >>> back = imager.inverse_transform(images, offset=beats.mean(axis=1), scale=beats.std(axis=1))
+    >>> bool(np.abs(back - beats).max() < 0.001)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "size": [Interval(Integral, 4, None, closed="left")],
+        "n_sd": [Interval(Real, 0, None, closed="neither")],
+        "line_width": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, *, size=200, n_sd=8.0, line_width=1.5, batch_size=64):
+        self.size = size
+        self.n_sd = n_sd
+        self.line_width = line_width
+        self.batch_size = batch_size
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Check parameters and beats; nothing else is learnt.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            Beats, or records of beats with missing ones NaN.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted imager.
+
+        Raises
+        ------
+        ValueError
+            For a parameter out of range, a wrong shape, NaN outside padding, infinite or flat beats.
+        """
+        check_beats(self, X, reset=True)
+        return self
+
+    def transform(self, X):
+        """Draw beats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            Beats, or records of beats with missing ones NaN, in any unit.
+
+        Returns
+        -------
+        images : ndarray of float32 of shape (n_rows, size, size) or (n_rows, n_beats, size, size)
+            Gray between 0 (background) and 1, rows from the top; NaN for missing beats.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            As in ``fit``, and for another number of samples than in ``fit``.
+        """
+        import torch
+
+        check_is_fitted(self)
+        beats = check_beats(self, X, reset=False)
+        images = np.empty((len(beats.values), self.size, self.size), dtype=np.float32)
+        with torch.no_grad():
+            for start in range(0, len(images), self.batch_size):
+                # In float64, so that neither an offset nor the batch a beat is in can be seen.
+                batch = torch.from_numpy(beats.values[start : start + self.batch_size].astype(np.float64))
+                drawn = _draw(_trace(batch, self.size, self.n_sd).float(), self.line_width)
+                images[start : start + self.batch_size] = drawn.numpy()
+        return beats.restore(images)
+
+    def inverse_transform(self, X, *, offset=None, scale=None):
+        """Read beats off images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, size, size) or (n_rows, n_beats, size, size)
+            Images as ``transform`` gives them, possibly changed since. An image that is NaN throughout is a missing
+            beat.
+        offset, scale : array-like of shape (n_rows,) or (n_rows, n_beats), default=None
+            Mean and standard deviation of each beat, ``beats.mean(axis=-1)`` and ``beats.std(axis=-1)``, which the
+            images do not hold. None takes 0 and 1: z-scored beats.
+
+        Returns
+        -------
+        beats : ndarray of float32 of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            Beats, in the unit of `offset` and `scale`; NaN for missing ones.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            For images of another shape, with infinite values or NaN outside missing beats; for `offset` or `scale`
+            that are not finite or not of the shape of the beats.
+        """
+        import torch
+
+        check_is_fitted(self)
+        X = np.asarray(X)
+        if X.ndim not in (3, 4) or X.shape[-2:] != (self.size, self.size) or X.dtype.kind not in "fiu":
+            raise ValueError(
+                f"X has shape {X.shape} and dtype {X.dtype}; expected numbers of shape (n_rows, {self.size}, "
+                f"{self.size}) or (n_rows, n_beats, {self.size}, {self.size}), as transform gives."
+            )
+        shape = X.shape[:-2]
+        images = X.reshape(-1, self.size, self.size)
+        beats = np.full((len(images), self.n_features_in_), np.nan, dtype=np.float32)
+        with torch.no_grad():
+            for start in range(0, len(images), self.batch_size):
+                batch = images[start : start + self.batch_size].astype(np.float32)
+                missing = np.isnan(batch).all(axis=(1, 2))
+                if not np.isfinite(batch[~missing]).all():
+                    raise ValueError(
+                        f"X contains infinity, or NaN in part of an image, among images {start} to "
+                        f"{start + len(batch) - 1}. Missing beats are NaN throughout."
+                    )
+                read = read_beats(torch.from_numpy(batch[~missing]), self.n_features_in_, n_sd=self.n_sd)
+                beats[start : start + self.batch_size][~missing] = read.numpy()
+        beats = beats.reshape(*shape, self.n_features_in_)
+        if scale is not None:
+            beats = beats * _check_statistic(scale, "scale", beats)
+        if offset is not None:
+            beats = beats + _check_statistic(offset, "offset", beats)
+        return beats
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def _check_statistic(values, name, beats):
+    """Return one float32 number per beat, with an axis to broadcast over samples."""
+    values = np.asarray(values)
+    if values.shape != beats.shape[:-1] or values.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{name} has shape {values.shape} and dtype {values.dtype}; expected numbers of shape {beats.shape[:-1]}, "
+            "one per beat."
+        )
+    if not np.isfinite(values[~np.isnan(beats[..., 0])]).all():
+        raise ValueError(f"{name} contains NaN or infinity for a beat that is present.")
+    return values.astype(np.float32)[..., None]
