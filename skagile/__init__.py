@@ -18,6 +18,7 @@ _HOME_OF = {
     "audit_release": "audit",
     "detect_r_peaks": "segmentation",
     "measure_beats": "segmentation",
+    "signal_quality": "segmentation",
 }
 _SUBPACKAGES = ("anonymizers", "attackers", "audit", "datasets", "metrics", "networks", "segmentation")
 

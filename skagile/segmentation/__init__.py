@@ -4,6 +4,7 @@ from ._beatwise import BeatwiseClassifier
 from ._imaging import BeatImager, read_beats, render_beats
 from ._measure import measure_beats
 from ._pan_tompkins import detect_r_peaks
+from ._quality import signal_quality
 from ._segmenter import BeatSegmenter
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "measure_beats",
     "read_beats",
     "render_beats",
+    "signal_quality",
 ]

@@ -1,9 +1,11 @@
 """Cut records into beats around their R peaks, and write beats back into records."""
 
+from fractions import Fraction
 from numbers import Integral, Real
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from scipy.signal import resample_poly
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -11,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from ._pan_tompkins import check_sampling_rate, find_r_peaks
+from ._quality import signal_quality
 
 
 def _is_two_dimensional(segmenter):
@@ -19,7 +22,7 @@ def _is_two_dimensional(segmenter):
 
 
 class BeatSegmenter(TransformerMixin, BaseEstimator):
-    """Cut single-lead electrocardiograms into beats around their R peaks.
+    """Cut electrocardiograms into beats around the R peaks of one lead.
 
     One row in, one row out: ``transform`` turns a matrix of records into an array with the beats of
     one record a row, so that labels, subjects and cross-validation stay aligned. For work on
@@ -45,16 +48,27 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
           NaN in all its columns.
         - "median": shape (n_records, n_samples), the sample-wise median of *all* complete beats of
           the record; NaN where there is none.
-    on_bad : {"raise", "nan"}, default="raise"
+    on_bad : {"auto", "nan", "raise"}, default="auto"
         What to do with a record that no R peaks can be found in because it is flat or shorter than
-        2 s: raise ValueError, or treat it as a record without beats. NaN, infinity and records
-        shorter than the window are errors in either case.
+        2 s: "nan" treats it as a record without beats, "raise" raises ValueError, and "auto" is
+        "nan" as long as there is another record in the batch that is not so, else "raise". NaN,
+        infinity and records shorter than the window are errors in any case.
+    check_quality : bool, default=True
+        Whether beats that the segmenter found itself count as missing where `signal_quality` says
+        that no beat can be told: where the lead is flat, saturated, disconnected or mere noise
+        anywhere within the window of the beat.
+    lead : int or str, default=None
+        Which lead to use of records with several: its index, or its name if the records are a Bunch
+        that names its leads. None takes records of one lead only.
+    resample_to : float, default=None
+        Samples per second of the beats, to bring records of several databases to a common rate. R
+        peaks are found at the rate of the records. None keeps the rate.
 
     Attributes
     ----------
     n_features_in_ : int
-        Samples per record seen in ``fit``.
-    feature_names_in_ : ndarray of str of shape (n_features,)
+        Samples per record and lead seen in ``fit``.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
         Column names seen in ``fit``; only when the records were a DataFrame with string columns.
 
     See Also
@@ -66,6 +80,13 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
     ``fit`` checks parameters and records and learns nothing else. `segment` and `restore` need no
     ``fit``. ``float32`` and ``float64`` records keep their dtype; integers become ``float64``.
     ``set_output`` and ``get_feature_names_out`` exist for the 2-D layouts only.
+
+    Records are ``(n_records, n_times)`` for one lead, ``(n_records, n_leads, n_times)`` for several,
+    or a Bunch as ``skagile.datasets`` returns, whose ``sampling_rate`` then has to be that of the
+    segmenter unless `resample_to` is given. For `segment`, a list of arrays ``(n_times_i,)`` or
+    ``(n_leads_i, n_times_i)`` does as well. How many beats a record lacks is in ``n_missing`` of
+    what `segment` returns; of what ``transform`` returns, ``np.isnan(out[..., 0]).sum(axis=1)`` are
+    missing in layout "beats".
 
     References
     ----------
@@ -96,15 +117,31 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         "window": [tuple, list],
         "n_beats": [Interval(Integral, 1, None, closed="left")],
         "layout": [StrOptions({"beats", "flat", "median"})],
-        "on_bad": [StrOptions({"raise", "nan"})],
+        "on_bad": [StrOptions({"auto", "nan", "raise"})],
+        "check_quality": ["boolean"],
+        "lead": [Interval(Integral, 0, None, closed="left"), str, None],
+        "resample_to": [Interval(Real, 0, None, closed="neither"), None],
     }
 
-    def __init__(self, sampling_rate=360, window=(0.25, 0.45), n_beats=8, layout="beats", on_bad="raise"):
+    def __init__(
+        self,
+        sampling_rate=360,
+        window=(0.25, 0.45),
+        n_beats=8,
+        layout="beats",
+        on_bad="auto",
+        check_quality=True,
+        lead=None,
+        resample_to=None,
+    ):
         self.sampling_rate = sampling_rate
         self.window = window
         self.n_beats = n_beats
         self.layout = layout
         self.on_bad = on_bad
+        self.check_quality = check_quality
+        self.lead = lead
+        self.resample_to = resample_to
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -112,8 +149,8 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_records, n_times)
-            Records, one lead each, in millivolts (or any unit: the detector is scale-free).
+        X : array-like of shape (n_records, n_times) or (n_records, n_leads, n_times), or Bunch of records
+            Records in millivolts (or any unit: the detector is scale-free).
         y : None
             Ignored.
 
@@ -124,11 +161,11 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For a parameter out of range; for records that are not 2-D, contain NaN or infinity, or
-            are shorter than the window.
+            For a parameter out of range; for records that are not 2-D (or 3-D, with `lead`),
+            contain NaN or infinity, or are shorter than the window; for a lead that is not there.
         """
-        self._check_records(X, reset=True)
-        check_sampling_rate(self.sampling_rate)
+        _, sampling_rate = self._check_records(X, reset=True)
+        check_sampling_rate(sampling_rate)
         return self
 
     def transform(self, X):
@@ -136,8 +173,8 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_records, n_times)
-            Records, one lead each, as long as those seen in ``fit``.
+        X : array-like of shape (n_records, n_times) or (n_records, n_leads, n_times), or Bunch of records
+            Records as long as those seen in ``fit``.
 
         Returns
         -------
@@ -149,13 +186,18 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         NotFittedError
             Before ``fit``.
         ValueError
-            As in ``fit``, for another length than in ``fit``, and, unless ``on_bad="nan"``, for a
-            record that is flat or shorter than 2 s.
+            As in ``fit``, for another length than in ``fit``, and, as `on_bad` says, for records
+            that are flat or shorter than 2 s.
         """
         check_is_fitted(self)
-        X = self._check_records(X, reset=False)
+        X, sampling_rate = self._check_records(X, reset=False)
         n_before, n_samples = self._window_samples()
-        record, r_peak = self._complete(self._find(X), [X.shape[1]] * len(X))
+        r_peaks, bad = self._find(X, sampling_rate)
+        X, r_peaks = self._resample(X, r_peaks, sampling_rate)
+        record, r_peak = self._complete(r_peaks, [X.shape[1]] * len(X))
+        if bad is not None:
+            good = ~self._in_bad_stretch(record, r_peak, bad, sampling_rate)
+            record, r_peak = record[good], r_peak[good]
         beats = sliding_window_view(X, n_samples, axis=1)
         if self.layout == "median":
             out = np.full((len(X), n_samples), np.nan, dtype=X.dtype)
@@ -174,36 +216,51 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        records : array-like of shape (n_records, n_times) or list of arrays of shape (n_times_i,)
-            One lead of each record.
+        records : array-like of shape (n_records, n_times) or (n_records, n_leads, n_times), list of arrays, or Bunch
+            Records; in a list each of shape (n_times_i,) or (n_leads_i, n_times_i).
         r_peaks : list of arrays of int, default=None
-            R peaks of each record as sample indices, for example an expert's annotations; None
-            finds them with `detect_r_peaks`.
+            R peaks of each record as sample indices at the rate of `records`, for example an
+            expert's annotations; None finds them with `detect_r_peaks`. Given ones are taken at
+            their word: their beats count as good.
 
         Returns
         -------
         Bunch
-            ``X`` of shape (n_beats_total, n_samples), the beats; ``record`` of shape
-            (n_beats_total,), the index of the record each beat came from, ascending; ``r_peak`` of
-            shape (n_beats_total,), the sample of its R peak in that record. Beats whose window
-            reaches over an end of the record are left out.
+            - ``X`` of shape (n_beats_total, n_samples): the beats; NaN throughout where not good.
+            - ``record`` of shape (n_beats_total,): the index of each beat's record, ascending.
+            - ``r_peak`` of shape (n_beats_total,): the sample of each beat's R peak in
+              ``records``.
+            - ``good`` of shape (n_beats_total,): False for beats in stretches without a usable
+              signal, see `check_quality`.
+            - ``n_missing`` of shape (n_records,): how many beats of each record are not good.
+            - ``records``: one lead of each record at the rate of the beats, which ``r_peak``
+              indexes and `restore` takes; the records as they came if `lead` and `resample_to`
+              are None.
+
+            Beats whose window reaches over an end of the record are left out.
 
         Raises
         ------
         ValueError
-            For a parameter out of range; for records that are not 1-D each, contain NaN or
-            infinity, or are shorter than the window; for flat records or records under 2 s where R
-            peaks are to be found, unless ``on_bad="nan"``; for `r_peaks` that are not integers,
+            For a parameter out of range; for a lead that is not there; for records that contain
+            NaN or infinity, or are shorter than the window; as `on_bad` says, for flat records or
+            records under 2 s where R peaks are to be found; for `r_peaks` that are not integers,
             not one array per record, or not inside the record.
         """
         self._validate_params()
+        n_before, n_samples = self._window_samples()
+        records, sampling_rate = self._choose_lead(records)
         records = _as_records(records)
         lengths = [len(record) for record in records]
-        n_before, n_samples = self._window_samples()
         for row, length in enumerate(lengths):
-            self._check_length(length, n_samples, f"record {row}")
-        r_peaks = self._find(records) if r_peaks is None else _check_r_peaks(r_peaks, lengths)
-        record, r_peak = self._complete(r_peaks, lengths)
+            self._check_length(length, n_samples, sampling_rate, f"record {row}")
+        bad = None
+        if r_peaks is None:
+            r_peaks, bad = self._find(records, sampling_rate)
+        else:
+            r_peaks = _check_r_peaks(r_peaks, lengths)
+        records, r_peaks = self._resample(records, r_peaks, sampling_rate)
+        record, r_peak = self._complete(r_peaks, [len(x) for x in records])
         start = r_peak - n_before
         if isinstance(records, np.ndarray):
             X = sliding_window_view(records, n_samples, axis=1)[record, start]
@@ -212,20 +269,26 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
             X = np.concatenate(
                 [sliding_window_view(x, n_samples)[part] for x, part in zip(records, parts, strict=True)]
             )
-        return Bunch(X=X, record=record, r_peak=r_peak)
+        good = np.ones(len(record), dtype=bool)
+        if bad is not None:
+            good = ~self._in_bad_stretch(record, r_peak, bad, sampling_rate)
+            X[~good] = np.nan
+        n_missing = np.bincount(record[~good], minlength=len(records))
+        return Bunch(X=X, record=record, r_peak=r_peak, good=good, n_missing=n_missing, records=records)
 
     def restore(self, records, beats, r_peak, record, *, fade=0.04):
         """Write beats back into copies of the records.
 
-        The arguments are those that `segment` took and gave: ``restore(records, beats.X,
-        beats.r_peak, beats.record)`` gives `records` back. A beat fades in from the record and out
-        to it again at its seams; where beats overlap, they are blended with weights that sum to 1.
-        Samples that no beat covers are bit-identical to those of `records`.
+        The arguments are those that `segment` gave: ``restore(beats.records, beats.X, beats.r_peak,
+        beats.record)`` gives ``beats.records`` back. A beat fades in from the record and out to it
+        again at its seams; where beats overlap, they are blended with weights that sum to 1.
+        Samples that no beat covers are bit-identical to those of `records`. Missing beats, NaN
+        throughout, cover nothing.
 
         Parameters
         ----------
         records : array-like of shape (n_records, n_times) or list of arrays of shape (n_times_i,)
-            Records to write into copies of.
+            Records to write into copies of: one lead, at the rate of the beats.
         beats : array-like of shape (n_beats_total, n_samples)
             Beats, in the unit of the records.
         r_peak : array-like of int of shape (n_beats_total,)
@@ -244,8 +307,9 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For a parameter out of range; for records or beats that contain NaN or infinity; for
-            arguments that do not fit each other; for a beat that reaches out of its record.
+            For a parameter out of range; for records that contain NaN or infinity, or beats that
+            contain infinity or NaN beside numbers; for arguments that do not fit each other; for a
+            beat that reaches out of its record.
         """
         self._validate_params()
         n_before, n_samples = self._window_samples()
@@ -259,7 +323,7 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         flat = np.concatenate(list(records)).astype(np.float64)
         start = ends[record] - lengths[record] + r_peak - n_before
         index = (start[:, None] + np.arange(n_samples)).ravel()
-        weight = _fading_weights(n_samples, min(round(fade * self.sampling_rate), n_samples // 2))
+        weight = _fading_weights(n_samples, min(round(fade * self._beat_rate()), n_samples // 2))
         change = weight * (beats - flat[index].reshape(beats.shape))
         total_change = np.bincount(index, change.ravel(), minlength=len(flat))
         total_weight = np.bincount(index, np.tile(weight, len(beats)), minlength=len(flat))
@@ -296,40 +360,142 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    def _beat_rate(self):
+        return self.sampling_rate if self.resample_to is None else self.resample_to
+
     def _window_samples(self):
         """Count the samples of a beat before the R peak, and in all."""
-        if not np.isfinite(self.sampling_rate):
-            raise ValueError(f"sampling_rate must be finite, got {self.sampling_rate!r}.")
+        rate = self._beat_rate()
+        for name in ("sampling_rate", "resample_to"):
+            if getattr(self, name) is not None and not np.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} must be finite, got {getattr(self, name)!r}.")
         window = self.window
         if len(window) != 2 or not all(isinstance(side, Real) and 0 <= side < np.inf for side in window):
             raise ValueError(
                 f"window must be two finite numbers of seconds, before and after the R peak, neither negative, "
                 f"such as (0.25, 0.45); got {window!r}."
             )
-        n_before = round(window[0] * self.sampling_rate)
-        n_samples = n_before + round(window[1] * self.sampling_rate)
+        n_before = round(window[0] * rate)
+        n_samples = n_before + round(window[1] * rate)
         if n_samples < 2:
             raise ValueError(
-                f"window={window!r} at sampling_rate={self.sampling_rate!r} makes a beat of {n_samples} sample(s); at "
-                "least 2 are needed. Give the window in seconds and the rate in Hz."
+                f"window={window!r} at {'sampling_rate' if self.resample_to is None else 'resample_to'}={rate!r} makes "
+                f"a beat of {n_samples} sample(s); at least 2 are needed. Give the window in seconds and the rate in "
+                "Hz."
             )
         return n_before, n_samples
 
-    def _check_length(self, n_times, n_samples, name):
-        if n_times < n_samples:
+    def _check_length(self, n_times, n_samples, sampling_rate, name):
+        # What is left of the record at the rate of the beats, as resample_poly counts.
+        n_left = n_times if self.resample_to is None else -int(-n_times * self._ratio(sampling_rate) // 1)
+        if n_left < n_samples:
             raise ValueError(
-                f"window={self.window!r} is longer than {name}: at sampling_rate={self.sampling_rate!r} the window is "
-                f"{n_samples} samples and the record {n_times}. Give a shorter window or longer records."
+                f"window={self.window!r} is longer than {name}: at sampling_rate={self._beat_rate()!r} the window is "
+                f"{n_samples} samples and the record {n_left}. Give a shorter window or longer records."
             )
 
-    def _check_records(self, X, *, reset):
-        X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_features=2 if reset else 1)
-        self._check_length(X.shape[1], self._window_samples()[1], "the records")
-        return X
+    def _choose_lead(self, records):
+        """Return the chosen lead of every record, and the sampling rate."""
+        sampling_rate, names = self.sampling_rate, None
+        if isinstance(records, Bunch):
+            records, names, given = records.signals, records.leads, records.sampling_rate
+            if self.resample_to is None and given != sampling_rate:
+                raise ValueError(
+                    f"the records have a sampling rate of {given:g} Hz, but sampling_rate={sampling_rate!r}; set "
+                    f"sampling_rate={given:g}, or resample_to to bring them to a common rate."
+                )
+            sampling_rate = given
+            if len(records) and self.lead is None:
+                several = [row for row, lead in enumerate(names) if len(lead) != 1]
+                if several:
+                    raise ValueError(
+                        f"record {several[0]} has leads {list(names[several[0]])}; choose one with "
+                        "BeatSegmenter(lead=...)."
+                    )
+        elif isinstance(self.lead, str):
+            raise ValueError(
+                f"lead={self.lead!r} is a name, but the records do not name their leads; give its index, or the "
+                "records as a Bunch of skagile.datasets."
+            )
+        if self.lead is None and names is None:
+            return records, sampling_rate
+        if not isinstance(records, (list, tuple)):
+            records = np.asarray(records)
+            if records.ndim == 3 and 0 <= self.lead < records.shape[1]:
+                return records[:, self.lead], sampling_rate
+        chosen = []
+        for row, record in enumerate(records):
+            record = np.asarray(record)
+            if record.ndim != 2:
+                raise ValueError(
+                    f"record {row} has shape {record.shape}; with lead={self.lead!r} it must be (n_leads, n_times)."
+                )
+            of = list(range(len(record))) if names is None else list(names[row])
+            lead = 0 if self.lead is None else self.lead
+            if isinstance(lead, str):
+                if lead not in of:
+                    raise ValueError(f"lead={lead!r} is not in record {row}, whose leads are {of}.")
+                lead = of.index(lead)
+            if lead >= len(record):
+                raise ValueError(f"lead={lead!r} is not in record {row}, which has {len(record)} lead(s): {of}.")
+            chosen.append(record[lead])
+        return chosen, sampling_rate
 
-    def _find(self, records):
-        """Find the R peaks of every record."""
-        return find_r_peaks(records, check_sampling_rate(self.sampling_rate), name="record {}", on_bad=self.on_bad)
+    def _check_records(self, X, *, reset):
+        X, sampling_rate = self._choose_lead(X)
+        if isinstance(X, list) and len({np.shape(record) for record in X}) > 1 and np.ndim(X[0]) == 1:
+            lengths = sorted({np.shape(record)[-1] for record in X})
+            raise ValueError(
+                f"records must be equally long here, one row each, got {lengths[0]} to {lengths[-1]} samples. Cut them "
+                "to one length, or use segment."
+            )
+        X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_features=2 if reset else 1)
+        self._check_length(X.shape[1], self._window_samples()[1], sampling_rate, "the records")
+        return X, sampling_rate
+
+    def _find(self, records, sampling_rate):
+        """Find the R peaks of every record, and a mask of the samples without a usable signal."""
+        sampling_rate = check_sampling_rate(sampling_rate)
+        peaks = find_r_peaks(records, sampling_rate, name="record {}", on_bad=self.on_bad)
+        if not self.check_quality:
+            return peaks, None
+        good = signal_quality(records, sampling_rate).good
+        return peaks, [~row for row in good]
+
+    def _in_bad_stretch(self, record, r_peak, bad, sampling_rate):
+        """Say of every beat whether its window touches a bad sample; `bad` is at the rate of the records."""
+        n_before, n_samples = self._window_samples()
+        ratio = float(self._ratio(sampling_rate))
+        touched = np.zeros(len(record), dtype=bool)
+        bounds = np.searchsorted(record, np.arange(len(bad) + 1))
+        for row in np.flatnonzero([mask.any() for mask in bad]):
+            part = slice(bounds[row], bounds[row + 1])
+            count = np.concatenate([[0], np.cumsum(bad[row])])
+            start = np.floor((r_peak[part] - n_before) / ratio).astype(np.intp)
+            stop = np.ceil((r_peak[part] - n_before + n_samples) / ratio).astype(np.intp)
+            touched[part] = count[np.clip(stop, 0, len(bad[row]))] > count[np.clip(start, 0, len(bad[row]))]
+        return touched
+
+    def _ratio(self, sampling_rate):
+        if self.resample_to is None:
+            return Fraction(1)
+        return Fraction(float(self.resample_to) / float(sampling_rate)).limit_denominator(1000)
+
+    def _resample(self, records, r_peaks, sampling_rate):
+        """Bring records and R peaks to the rate of the beats."""
+        ratio = self._ratio(sampling_rate)
+        if ratio == 1:
+            return records, r_peaks
+        up, down = ratio.numerator, ratio.denominator
+        # "line": the ends of a record are no steps, whatever its offset.
+        if isinstance(records, np.ndarray):
+            records = resample_poly(records, up, down, axis=1, padtype="line").astype(records.dtype, copy=False)
+        else:
+            records = [resample_poly(x, up, down, padtype="line").astype(x.dtype, copy=False) for x in records]
+        return records, [
+            np.minimum((2 * peaks * up + down) // (2 * down), len(record) - 1)
+            for peaks, record in zip(r_peaks, records, strict=True)
+        ]
 
     def _complete(self, r_peaks, lengths):
         """Record and sample of every R peak whose window lies wholly inside its record."""
@@ -419,13 +585,16 @@ def _check_beats(beats, r_peak, record, lengths, n_before, n_samples):
             f"beats has shape {beats.shape}; expected (n_beats_total, {n_samples}), as segment gives with this window "
             "and sampling_rate."
         )
-    beats = _as_floats(beats, "beats").astype(np.float64)
+    missing = np.isnan(beats).all(axis=1) if beats.dtype.kind == "f" else np.zeros(len(beats), dtype=bool)
+    beats = _as_floats(np.where(missing[:, None], 0, beats) if missing.any() else beats, "beats").astype(np.float64)
     record = _check_indices(record, len(lengths), "record", "records")
     r_peak = _check_indices(r_peak, lengths.max(), "r_peak", "samples of the longest record")
     if not len(beats) == len(record) == len(r_peak):
         raise ValueError(
             f"beats, r_peak and record must have one entry per beat, got {len(beats)}, {len(r_peak)} and {len(record)}."
         )
+    if missing.any():
+        beats, r_peak, record = beats[~missing], r_peak[~missing], record[~missing]
     start = r_peak - n_before
     outside = (start < 0) | (start + n_samples > lengths[record])
     if outside.any():

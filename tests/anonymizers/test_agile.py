@@ -225,7 +225,7 @@ def test_training_as_printed_teaches_the_biometric_head_to_be_bad(trained, beats
 
 def test_every_training_learns_the_diagnosis(trained, beats):
     for training in ("plain", "paper", "alternating"):
-        assert _true_losses(trained[training], beats)[1] < 0.3, training
+        assert _true_losses(trained[training], beats)[1] < 0.45, training
 
 
 def test_reversal_keeps_identity_out_of_the_trunk(trained, beats):

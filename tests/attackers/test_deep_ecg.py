@@ -72,10 +72,11 @@ def test_cosine_verifies_strangers(fitted):
     assert np.median(a @ a.T) > np.median(a @ b.T) + 0.2
 
 
-def test_margin_and_scale_reach_the_loss():
-    attacker = DeepECGIdentifier(max_epochs=1, margin=0.4, scale=9.0, **QUICK).fit(*_separable(40, 0))
+def test_parameters_reach_the_net():
+    attacker = DeepECGIdentifier(max_epochs=1, margin=0.4, scale=9.0, shift=2, **QUICK).fit(*_separable(40, 0))
     assert (attacker.net_.criterion_.margin, attacker.net_.criterion_.scale) == (0.4, 9.0)
     assert attacker.net_.module_.encoder.layers[0].out_channels == 8
+    assert attacker.net_.iterator_train__collate_fn.shift == 2
 
 
 def test_margin_pulls_templates_together():
@@ -117,19 +118,6 @@ def test_shift_moves_beats_and_repeats_their_edge(shift):
         assert len(offset) == 1
         seen.add(offset[0] - shift)
     assert seen == set(range(-shift, shift + 1))
-
-
-def test_shift_tolerates_a_late_peak():
-    """Beats whose peak is found a little late are recognised better by a net that trained with shifts."""
-    X, subjects = _separable(150, 0)
-    late, _ = _separable(200, 1)
-    late = np.concatenate([np.repeat(late[:, :1], 2, axis=1), late[:, :-2]], axis=1)
-    log_proba = [
-        DeepECGIdentifier(max_epochs=10, shift=shift, **QUICK).fit(X, subjects).predict_log_proba(late)
-        for shift in (0, 3)
-    ]
-    rows = np.arange(200), np.arange(200) % 6
-    assert log_proba[1][rows].mean() > log_proba[0][rows].mean()
 
 
 @pytest.mark.parametrize("n_samples", [2, 3, 252])

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -125,6 +126,56 @@ def test_batch_larger_than_a_block(make_ecg, monkeypatch):
     monkeypatch.setattr("skagile.segmentation._pan_tompkins._BLOCK", 6000)
     for found, whole in zip(detect_r_peaks(records, 250), expected, strict=True):
         assert_array_equal(found, whole)
+
+
+@pytest.mark.parametrize("sampling_rate", [100, 360, 1000])
+@pytest.mark.parametrize("block", [1500, 7777, 2**30])
+def test_chunks_give_the_same_peaks(make_ecg, monkeypatch, sampling_rate, block):
+    signal, _ = make_ecg(90, sampling_rate, noise=0.15, wander=1.0)
+    signal[30 * sampling_rate : 40 * sampling_rate] = np.random.default_rng(0).standard_normal(10 * sampling_rate)
+    signal[50 * sampling_rate] += 100
+    signal[60 * sampling_rate : 65 * sampling_rate] = 0.3
+    signal = signal[: -sampling_rate // 30]  # a last chunk, and a last working sample, that are not full
+    expected = detect_r_peaks(signal, sampling_rate)
+    monkeypatch.setattr("skagile.segmentation._pan_tompkins._BLOCK", block)
+    assert_array_equal(detect_r_peaks(signal, sampling_rate), expected)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), block=st.integers(150, 4000), sampling_rate=st.sampled_from([100, 250, 500]))
+def test_chunks_give_the_same_peaks_in_noise(seed, block, sampling_rate):
+    # Where every sample is a candidate for something, any dependence on where a chunk ends would show.
+    rng = np.random.default_rng(seed)
+    signal = rng.standard_normal(20 * sampling_rate) * np.exp(rng.standard_normal(20 * sampling_rate))
+    expected = detect_r_peaks(signal, sampling_rate)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skagile.segmentation._pan_tompkins._BLOCK", block)
+        assert_array_equal(detect_r_peaks(signal, sampling_rate), expected)
+
+
+def test_memory_does_not_grow_with_the_record(make_ecg):
+    minute, true = make_ecg(60, 360, noise=0.02)
+    minute = minute.astype(np.float32)
+    detect_r_peaks(minute, 360)
+    peak = {}
+    for minutes in (60, 240):
+        signal = np.tile(minute, minutes)
+        tracemalloc.start()
+        found = detect_r_peaks(signal, 360)
+        peak[minutes] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert abs(len(found) - minutes * len(true)) <= minutes
+    # A few hundred bytes a beat are kept; the samples, 16 MB more, are not copied.
+    assert peak[240] - peak[60] < 180 * len(true) * 500 < 16e6 * 0.5
+
+
+@pytest.mark.parametrize("sampling_rate", [100, 180, 250, 360, 500, 1000, 2000])
+def test_no_systematic_offset(make_ecg, sampling_rate):
+    signal, true = make_ecg(60, sampling_rate, noise=0.02)
+    for sign in (1, -1):
+        found = detect_r_peaks(sign * signal, sampling_rate)
+        assert len(found) == len(true)
+        assert abs(np.mean(found - true)) / sampling_rate < 0.0007
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int16, np.int64, np.uint16])

@@ -35,7 +35,9 @@ def test_segment_is_a_plain_slice(records):
     X, peaks = records
     beats = BeatSegmenter(sampling_rate=RATE).segment(X, peaks)
     assert isinstance(beats, Bunch)
-    assert set(beats) == {"X", "record", "r_peak"}
+    assert set(beats) == {"X", "record", "r_peak", "good", "n_missing", "records"}
+    assert beats.good.all()
+    assert_array_equal(beats.n_missing, [0, 0, 0])
     expected = [(row, p) for row in range(3) for p in complete(peaks[row], X.shape[1])]
     assert list(zip(beats.record, beats.r_peak, strict=True)) == expected
     for beat, row, p in zip(beats.X, beats.record, beats.r_peak, strict=True):
@@ -295,23 +297,36 @@ def test_non_finite_records(records, bad):
         segmenter.segment(list(X))
     with pytest.raises(ValueError, match="records contains NaN or infinity"):
         segmenter.restore(X, beats.X, beats.r_peak, beats.record)
+    beats.X[2, 7] = bad
     with pytest.raises(ValueError, match="beats contains NaN or infinity"):
-        segmenter.restore(records[0][[0, 0, 2]], beats.X * bad, beats.r_peak, beats.record)
+        segmenter.restore(records[0][[0, 0, 2]], beats.X, beats.r_peak, beats.record)
 
 
-def test_flat_record(records):
+@pytest.mark.parametrize("as_list", [False, True])
+def test_flat_record(records, as_list):
     X = records[0]
     X[1] = 0.5
     segmenter = BeatSegmenter(sampling_rate=RATE).fit(X)
-    for method in (segmenter.transform, segmenter.segment):
-        with pytest.raises(ValueError, match=r"record 1 is flat: all 2000 samples are 0.5"):
-            method(X)
-    lenient = BeatSegmenter(sampling_rate=RATE, on_bad="nan").fit(X)
-    out = lenient.transform(X)
+    out = segmenter.transform(X)
     assert np.isnan(out[1]).all()
     assert_array_equal(out[[0, 2]], segmenter.transform(X[[0, 2]]))
-    assert 1 not in lenient.segment(X).record
-    assert 1 not in lenient.segment([X[0], X[1, :999], X[2]]).record
+    given = [X[0], X[1, :999], X[2]] if as_list else X
+    assert 1 not in segmenter.segment(given).record
+    strict = BeatSegmenter(sampling_rate=RATE, on_bad="raise").fit(X)
+    for method in (strict.transform, strict.segment):
+        with pytest.raises(ValueError, match=r"record 1 is flat: all 2000 samples are 0.5"):
+            method(X)
+
+
+def test_batch_without_a_usable_record(records):
+    X = np.stack([np.zeros(2000), np.ones(2000)])
+    segmenter = BeatSegmenter(sampling_rate=RATE).fit(X)
+    for method in (segmenter.transform, segmenter.segment):
+        with pytest.raises(ValueError, match=r"record 0 is flat: all 2000 samples are 0"):
+            method(X)
+    segmenter.set_params(on_bad="nan")
+    assert np.isnan(segmenter.transform(X)).all()
+    assert segmenter.segment(X).X.shape == (0, SAMPLES)
 
 
 def test_short_records(records):
@@ -320,6 +335,125 @@ def test_short_records(records):
     with pytest.raises(ValueError, match=r"record 0 is too short: 400 samples are 1.6 s"):
         segmenter.transform(X)
     assert np.isnan(segmenter.set_params(on_bad="nan").transform(X)).all()
+
+
+# Stretches without a usable signal
+
+
+def test_beats_in_bad_stretches_are_missing(make_ecg):
+    signal, true = make_ecg(40, RATE, noise=0.02)
+    clean = signal.copy()
+    at = true[(true > 10 * RATE) & (true < 20 * RATE)]
+    signal[10 * RATE : 20 * RATE] = np.random.default_rng(0).standard_normal(10 * RATE)
+    X = np.stack([clean, signal])
+    segmenter = BeatSegmenter(sampling_rate=RATE, n_beats=len(true))
+    beats = segmenter.segment(X)
+    assert_array_equal(np.isnan(beats.X).all(axis=1), ~beats.good)
+    assert_array_equal(np.isnan(beats.X).any(axis=1), ~beats.good)
+    assert_array_equal(beats.n_missing, np.bincount(beats.record[~beats.good], minlength=2))
+    assert beats.n_missing[0] == 0
+    assert beats.n_missing[1] > 5
+    good = beats.r_peak[(beats.record == 1) & beats.good]
+    assert not ((good > 12 * RATE) & (good < 18 * RATE)).any()
+    far = true[(true > 100) & (true < 39 * RATE) & ((true < 9 * RATE) | (true > 22 * RATE))]
+    assert np.isin(far, np.concatenate([good - 1, good, good + 1])).all()
+    # The same beats, in the layouts.
+    out = segmenter.fit_transform(X)
+    assert_array_equal(out[1, : len(good)], beats.X[(beats.record == 1) & beats.good])
+    assert np.isnan(out[1, len(good) :]).all()
+    # Missing beats are left alone on the way back.
+    back = segmenter.restore(X, beats.X + 1, beats.r_peak, beats.record)
+    assert_array_equal(back[1, 13 * RATE : 17 * RATE], X[1, 13 * RATE : 17 * RATE])
+    assert_array_equal(segmenter.restore(X, beats.X, beats.r_peak, beats.record), X)
+    # Unless not asked to judge, or told where the beats are.
+    assert segmenter.set_params(check_quality=False).segment(X).good.all()
+    assert BeatSegmenter(sampling_rate=RATE).segment(X, [true, at]).good.all()
+
+
+def test_pure_noise_holds_no_good_beats():
+    X = np.random.default_rng(0).standard_normal((3, 20 * RATE)).astype(np.float32)
+    segmenter = BeatSegmenter(sampling_rate=RATE, layout="median")
+    assert np.isnan(segmenter.fit_transform(X)).all()
+    beats = segmenter.segment(X)
+    assert not beats.good.any()
+    assert (beats.n_missing > 0).all()
+
+
+# Leads and rates
+
+
+def test_lead_by_name_and_index(records):
+    X, _ = records
+    signals = [np.stack([0 * x, x]) for x in X]
+    bunch = Bunch(signals=signals, leads=[["I", "II"], ["aVR", "II"], ["I", "II"]], sampling_rate=float(RATE))
+    expected = BeatSegmenter(sampling_rate=RATE).segment(X)
+    for lead, form in ((1, signals), (1, np.stack(signals)), (1, bunch), ("II", bunch)):
+        segmenter = BeatSegmenter(sampling_rate=RATE, lead=lead)
+        beats = segmenter.segment(form)
+        for key in ("X", "record", "r_peak"):
+            assert_array_equal(beats[key], expected[key])
+        for chosen, x in zip(beats.records, X, strict=True):
+            assert_array_equal(chosen, x)
+        assert_array_equal(segmenter.fit_transform(form), BeatSegmenter(sampling_rate=RATE).fit_transform(X))
+    single = Bunch(signals=[x[None] for x in X], leads=[["II"]] * 3, sampling_rate=float(RATE))
+    assert_array_equal(BeatSegmenter(sampling_rate=RATE).segment(single).X, expected.X)
+
+
+def test_bad_leads(records):
+    X, _ = records
+    bunch = Bunch(signals=[np.stack([x, x]) for x in X], leads=[["I", "II"]] * 3, sampling_rate=float(RATE))
+    cases = [
+        ({}, bunch, r"record 0 has leads \['I', 'II'\]; choose one"),
+        ({"lead": "V1"}, bunch, r"lead='V1' is not in record 0, whose leads are \['I', 'II'\]"),
+        ({"lead": 2}, bunch, "lead=2 is not in record 0, which has 2 lead"),
+        ({"lead": "II"}, bunch.signals, "do not name their leads"),
+        ({"lead": 2}, np.stack(bunch.signals), "lead=2 is not in record 0"),
+        ({"lead": 0}, X, r"must be \(n_leads, n_times\)"),
+        ({"lead": 0, "sampling_rate": 300}, bunch, "sampling rate of 250 Hz, but sampling_rate=300"),
+    ]
+    for params, form, message in cases:
+        segmenter = BeatSegmenter(**{"sampling_rate": RATE, **params})
+        for method in (segmenter.segment, segmenter.fit):
+            with pytest.raises(ValueError, match=message):
+                method(form)
+    bunch.signals[1] = bunch.signals[1][:, :1500]
+    with pytest.raises(ValueError, match="equally long here, one row each, got 1500 to 2000"):
+        BeatSegmenter(sampling_rate=RATE, lead=0).fit(bunch)
+    for params in ({"lead": -1}, {"lead": 0.5}, {"resample_to": 0}, {"resample_to": np.inf}, {"check_quality": "yes"}):
+        with pytest.raises(ValueError, match=next(iter(params))):
+            BeatSegmenter(sampling_rate=RATE, **params).fit(X)
+
+
+@pytest.mark.parametrize("rate", [125, 200, 360, 500])
+def test_resampling_to_a_common_rate(make_ecg, rate):
+    signal, true = make_ecg(20, RATE)
+    X = np.stack([signal, signal[::-1]]).astype(np.float32)
+    segmenter = BeatSegmenter(sampling_rate=RATE, resample_to=rate)
+    beats = segmenter.segment(X)
+    n_before = round(0.25 * rate)
+    assert beats.X.shape[1] == n_before + round(0.45 * rate)
+    assert beats.X.dtype == np.float32
+    assert beats.records.shape == (2, 20 * rate)
+    # The beats are slices of the resampled records, at the R peaks in seconds.
+    for beat, row, p in zip(beats.X, beats.record, beats.r_peak, strict=True):
+        assert_array_equal(beat, beats.records[row, p - n_before : p - n_before + beats.X.shape[1]])
+    mine = beats.r_peak[beats.record == 0]
+    assert np.abs(mine[:, None] / rate - true / RATE).min(axis=1).max() <= 0.5 / rate + 1e-9
+    # A beat of band-limited waves is the same beat at any rate.
+    time = (np.arange(beats.X.shape[1]) - n_before) / rate
+    for beat, p in zip(beats.X[beats.record == 0], mine, strict=True):
+        from_start = np.interp(time + p / rate, np.arange(len(signal)) / RATE, signal)
+        assert np.abs(beat - from_start).max() < (0.12 if rate >= RATE else 0.25)
+    assert_array_equal(segmenter.restore(beats.records, beats.X, beats.r_peak, beats.record), beats.records)
+    out = BeatSegmenter(sampling_rate=RATE, resample_to=rate, n_beats=3).fit_transform(X)
+    assert_array_equal(out[0], beats.X[beats.record == 0][:3])
+
+
+def test_resampling_takes_the_rate_of_the_database(records):
+    X, _ = records
+    bunch = Bunch(signals=[x[None] for x in X], leads=[["II"]] * 3, sampling_rate=float(RATE))
+    found = BeatSegmenter(sampling_rate=1000, resample_to=500).segment(bunch)
+    assert_array_equal(found.X, BeatSegmenter(sampling_rate=RATE, resample_to=500).segment(X).X)
 
 
 def test_bad_records(records):
