@@ -124,7 +124,7 @@ def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=Fal
     codes : ndarray of int of shape (n_rows,) or (n_beats,)
         Index of each row's, or each beat's, label in `classes`.
     """
-    shape = np.shape(labels)
+    shape = labels.shape if hasattr(labels, "shape") else np.asarray(labels).shape
     if len(shape) != 1 and shape[1:] != (1,):
         raise ValueError(f"{name} should be a 1d array, one entry per row of X; got an array of shape {shape} instead.")
     labels = column_or_1d(labels, warn=True)
