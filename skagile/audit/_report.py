@@ -2,12 +2,13 @@
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from skagile._files import replacing
 
 SCHEMA = "skagile/audit-report"
 SCHEMA_VERSION = 1
@@ -446,12 +447,6 @@ def _plain(value):
 
 
 def _write(path, text):
-    """Write beside and rename, so that a reader never meets half a file."""
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
+    return Path(path)
