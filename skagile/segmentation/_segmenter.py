@@ -68,7 +68,7 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Samples per record and lead seen in ``fit``.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (n_features,)
         Column names seen in ``fit``; only when the records were a DataFrame with string columns.
 
     See Also
