@@ -53,7 +53,7 @@ class BeatwiseClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         The fitted clone of `estimator`.
     n_features_in_ : int
         Samples per beat.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (n_features,)
         Column names seen in ``fit``; only when `X` was a DataFrame with string columns.
 
     See Also

@@ -144,7 +144,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Samples per beat.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (n_features,)
         Column names seen in ``fit``; only when `X` was a DataFrame with string columns.
 
     See Also
