@@ -43,7 +43,7 @@ def signal_quality(signal, sampling_rate):
 
         - ``flat``: nothing changes for at least 0.5 s;
         - ``saturated``: at least 25 ms (and 6 samples) on end at the record's own maximum or
-              minimum, as at the end of a converter's range, away from its median by a tenth of its
+          minimum, as at the end of a converter's range, away from its median by a tenth of its
           range;
         - ``disconnected``: 0.25 s around samples farther from the record's median than 8 times its
           typical amplitude (the median over 2 s windows of the peak-to-peak amplitude), as when a
