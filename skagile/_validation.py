@@ -37,6 +37,15 @@ class Beats:
         out[self.present] = values
         return out
 
+    def pool(self, values, empty=0.0):
+        """Mean of `values`, one row per present beat, over each row of ``X``; `empty` where a row has no beat."""
+        if self.present is None:
+            return values
+        total = np.zeros((self.shape[0], values.shape[1]), dtype=values.dtype)
+        np.add.at(total, self.row, values)
+        count = self.present.sum(axis=1, keepdims=True).astype(values.dtype)
+        return np.where(count > 0, total / np.maximum(count, 1), empty)
+
 
 def check_beats(estimator, X, *, reset):
     """Validate ``X`` of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples) and lay its beats out.

@@ -98,7 +98,7 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         log_proba = self._log_proba_beats(self._scale(beats.values))
         if beats.present is None:
             return log_proba
-        return log_softmax(_pool(log_proba, beats))
+        return log_softmax(beats.pool(log_proba))
 
     def transform(self, X):
         """Embed beats: the cosine similarity of two embeddings is the verification score.
@@ -116,7 +116,7 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         beats = check_beats(self, X, reset=False)
         embedding = self._embed_beats(self._scale(beats.values))
-        return embedding if beats.present is None else _pool(embedding, beats)
+        return beats.pool(embedding)
 
     def _scale(self, values):
         if not self.standardize:
@@ -142,13 +142,6 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         # Offset and gain of a row are discarded by design, which is what separates the toy data of the common checks.
         tags.classifier_tags.poor_score = True
         return tags
-
-
-def _pool(values, beats):
-    """Mean over the beats of each row; 0 for a row without beats."""
-    total = np.zeros((beats.shape[0], values.shape[1]), dtype=values.dtype)
-    np.add.at(total, beats.row, values)
-    return total / np.maximum(beats.present.sum(axis=1, keepdims=True), 1).astype(values.dtype)
 
 
 def log_softmax(scores):

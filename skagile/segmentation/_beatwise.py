@@ -204,7 +204,7 @@ class BeatwiseClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             values = (votes[:, None] == self.classes_).astype(np.float64)
         else:
             values = self.estimator_.predict_proba(beats.values)
-        return self._pool(values, beats, self.class_prior_)
+        return beats.pool(values, self.class_prior_)
 
     @available_if(_tells_decisions_only)
     def decision_function(self, X):
@@ -230,8 +230,8 @@ class BeatwiseClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         beats = self._check(X)
         values = self.estimator_.decision_function(beats.values)
         if values.ndim == 1:
-            return self._pool(values[:, None], beats, 1.0 if self.class_prior_.argmax() else -1.0)[:, 0]
-        return self._pool(values, beats, self.class_prior_)
+            return beats.pool(values[:, None], 1.0 if self.class_prior_.argmax() else -1.0)[:, 0]
+        return beats.pool(values, self.class_prior_)
 
     def get_metadata_routing(self):
         """Route the metadata of ``fit`` to the estimator.
@@ -268,12 +268,3 @@ class BeatwiseClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"X has {len(empty)} row(s) without a beat, the first is row {empty[0]}: all its beats are NaN. "
                 'Drop them, or use on_empty="prior".'
             )
-
-    def _pool(self, values, beats, otherwise):
-        """Mean over the beats of each row; `otherwise` where a row has none."""
-        if beats.present is None:
-            return values
-        total = np.zeros((beats.shape[0], values.shape[1]), dtype=values.dtype)
-        np.add.at(total, beats.row, values)
-        count = beats.present.sum(axis=1)[:, None]
-        return np.where(count > 0, total / np.maximum(count, 1), otherwise)
