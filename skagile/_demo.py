@@ -21,6 +21,10 @@ DATABASES = ("synthetic", "mitdb", "ecgid")
 _PREPARATION = ("reading records and finding beats", "fitting AGILE", "anonymizing beats")
 
 
+# A look in minutes: ``skagile audit`` runs them all.
+_ATTACKS = {"attackers": ("svd", "nearest_neighbour", "deep_ecg"), "knowledge": ("clean", "static", "adaptive")}
+
+
 @dataclass(frozen=True)
 class DemoSize:
     """How much work a demo does. The attackers are the same at every size."""
@@ -157,8 +161,10 @@ def run_demo(data, out, *, size="full", seed=0, progress=None):
         subjects=beats.subjects,
         sessions=beats.session,
         sampling_rate=beats.sampling_rate,
+        window=beats.window,
         random_state=seed,
         progress=lambda done, total, what: tell(len(_PREPARATION) + done, len(_PREPARATION) + total, what),
+        **_ATTACKS,
         **amount.audit,
     )
     return report, _save(out, report, released, beats, seed)

@@ -7,6 +7,7 @@ from pathlib import Path
 from skagile._files import replacing
 
 FOLDER = Path(__file__).parents[1] / "docs" / "studies"
+CACHE = Path(__file__).parents[1] / ".skagile-cache"  # git-ignored
 _VERSIONS = ("skagile", "numpy", "scipy", "scikit-learn", "skorch", "torch")
 
 

@@ -1,53 +1,37 @@
 """Who attacks what: from original and released beats to an audit report."""
 
-import hashlib
-import platform
+import json
+import os
 from collections.abc import Callable
-from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
+from datetime import datetime, timedelta, timezone
 from numbers import Integral, Real
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.base import clone
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval as Range
 from sklearn.utils._param_validation import validate_params
 from tqdm import tqdm
 
 from skagile import metrics
-from skagile._validation import check_labels
+from skagile._files import sha256_of
+from skagile.audit import _attack, _describe, _infer, _provenance, _registry
+from skagile.audit._cache import Cache
+from skagile.audit._release import (
+    Part,
+    Release,
+    check_external,
+    check_rows,
+    check_sources,
+    draw_beats,
+    split_beats,
+)
 from skagile.audit._report import AuditReport
 
-_ATTACKERS = {
-    "svd": ("SVDIdentifier", {}),
-    # The last to be misled by noise that was made against networks.
-    "nearest_neighbour": ("SVDIdentifier", {"classifier": "neighbour"}),
-    "deep_ecg": ("DeepECGIdentifier", {}),
-}
-# What the attacker learns from, and what he is asked about.
-_KNOWLEDGE = {
-    "clean": ("original", "original"),
-    "static": ("original", "released"),
-    "adaptive": ("released", "released"),
-}
-_SOURCES = ("original", "released")
-# A median over fewer people is close to a recording of one of them, and the report may be passed on.
-_MIN_SUBJECTS_DRAWN = 5
-_MAX_CLASSES_DRAWN = 6
-
-
-class _Release(NamedTuple):
-    """The release with one beat per row: what every later step works on."""
-
-    beats: dict  # "original" and "released" -> (n_beats, n_samples)
-    subject: np.ndarray  # code of each beat's subject
-    label: np.ndarray | None  # code of each beat's diagnosis
-    labels: np.ndarray | None  # the diagnoses
-    enrolment: np.ndarray  # indices of the beats that enrol
-    probe: np.ndarray  # indices of the beats that are probed
+_FIDELITY_BEATS = 2000  # drawn at random: the distance after warping takes a while
+_REAUDIT_AFTER = timedelta(days=365)
+_N_RR = 30  # intervals to a window
 
 
 @validate_params(
@@ -59,14 +43,28 @@ class _Release(NamedTuple):
         "sessions": ["array-like", None],
         "attackers": [str, list, tuple, dict],
         "knowledge": [str, list, tuple],
+        "auxiliary": ["array-like", None],
+        "external": [tuple, list, None],
+        "times": ["array-like", None],
+        "released_times": ["array-like", None],
+        "release_order": ["array-like", None],
+        "attributes": [dict, None],
+        "attribute_estimator": "no_validation",
+        "members": ["array-like", None],
         "diagnostic_estimator": "no_validation",
         "diagnostic_training": [str, list, tuple],
+        "tasks": [dict, None],
+        "fusion": [tuple, list],
+        "galleries": [tuple, list],
         "max_enrolment_beats": [Range(Integral, 1, None, closed="left"), None],
         "max_probe_beats": [Range(Integral, 1, None, closed="left"), None],
         "sampling_rate": [Range(Real, 0, None, closed="neither"), None],
+        "window": [tuple, list],
+        "model": [str, os.PathLike, None],
         "confidence": [Range(Real, 0, 1, closed="neither")],
         "n_resamples": [Range(Integral, 10, None, closed="left")],
         "n_jobs": [Integral, None],
+        "cache": [str, os.PathLike, None],
         "progress": [callable, "boolean", None],
         "random_state": ["random_state"],
     },
@@ -80,24 +78,38 @@ def audit_release(
     subjects,
     sessions=None,
     attackers="all",
-    knowledge=("clean", "static", "adaptive"),
+    knowledge="all",
+    auxiliary=None,
+    external=None,
+    times=None,
+    released_times=None,
+    release_order=None,
+    attributes: dict | None = None,
+    attribute_estimator="default",
+    members=None,
     diagnostic_estimator="default",
     diagnostic_training=("original", "released"),
+    tasks: dict | None = None,
+    fusion=(1, 5, 10, "all"),
+    galleries=(1_000, 10_000, 100_000, 1_000_000),
     max_enrolment_beats: int | None = None,
     max_probe_beats: int | None = None,
     sampling_rate: float | None = None,
+    window=(0.25, 0.45),
+    model=None,
     confidence: float = 0.95,
     n_resamples: int = 2000,
     n_jobs: int | None = None,
+    cache=None,
     progress: Callable | bool | None = None,
     random_state=0,
 ) -> AuditReport:
     """Attack a release, and measure what it is still good for.
 
     The audit takes data and no anonymizer, so it can judge the output of any tool. Each attacker enrols people from
-    one part of their beats and is asked who the rest are from, three times: on the originals (the ceiling), trained on
-    originals and asked about the release, and **retrained on the release**. Every risk comes with an interval over
-    people, beside what guessing gives.
+    one part of their beats and is asked who the rest are from: on the originals (the ceiling), trained on originals
+    and asked about the release, **retrained on the release**, and in the other ways that `knowledge` lists. Every risk
+    comes with an interval over people, beside what guessing gives.
 
     Parameters
     ----------
@@ -114,27 +126,72 @@ def audit_release(
         person with one session is enrolled and not probed. None: the first half of each person's rows, in the order
         given, enrols and the second half is probed (beats, for a person with a single 3-D row).
     attackers : "all", str, list or dict, default="all"
-        Names out of ``"svd"``, ``"nearest_neighbour"`` (among SVD projections) and ``"deep_ecg"``, or classifiers with
-        ``predict_proba``, whose ``transform``, if they have one, embeds beats; or a dict from a name to such a
-        classifier.
-    knowledge : str or list of str, default=("clean", "static", "adaptive")
-        What the attackers know. ``"clean"``: train and probe on originals; ``"static"``: train on originals, probe the
-        release; ``"adaptive"``: train and probe on the release.
+        Names, or classifiers with ``predict_proba``, whose ``transform``, if they have one, embeds beats; or a dict
+        from a name to either. The names are ``"svd"``, ``"nearest_neighbour"`` (among SVD projections),
+        ``"deep_ecg"``, ``"siamese"``, ``"transecg"``, ``"fiducial"`` (needs `sampling_rate`), ``"raw"`` (millivolts
+        down to their last digit), ``"label_counting"``, ``"rr"`` (needs `times` and `released_times`) and
+        ``"row_order"`` (needs `release_order`). "all" leaves out those whose needs are not met, and says so.
+    knowledge : "all", str or list of str, default="all"
+        What the attackers know.
+
+        - ``"clean"``: train and probe on originals, the ceiling;
+        - ``"static"``: train on originals, probe the release;
+        - ``"adaptive"``: train and probe on the release;
+        - ``"adaptive+denoise"``: the same behind a band-pass and behind a denoiser learned from the enrolled pairs of
+          original and released beat; and trained on originals, probing the denoised release;
+        - ``"open_set"``: the embedding is trained on half of the people of the release and compares the probes of the
+          other half with everybody's templates, and the other way round;
+        - ``"cross_database"``: the embedding is trained on `external` people;
+        - ``"auxiliary"``: trained on `auxiliary`, probing the release.
+
+        "all" leaves out those that lack their data, and says so.
+    auxiliary : array-like of the shape of `original`, default=None
+        The originals anonymized once more by the attacker, who owns the anonymizer and draws his own randomness. Only
+        enrolled rows are used.
+    external : tuple (X, subjects), default=None
+        Original beats of people of another database, cut as `original` is, and who they are.
+    times : array-like of shape (n_rows,) or (n_rows, n_beats), default=None
+        Time of each beat in its recording, in seconds, for the RR attacker.
+    released_times : array-like of the same shape, default=None
+        Beat times as the release gives them; None: it gives none.
+    release_order : array-like of shape (n_rows,), default=None
+        Position of each row in the file that is released. None: the file's order says nothing (it was shuffled).
+    attributes : dict from str to array-like of shape (n_rows,), default=None
+        Traits of people that the release should not tell, such as sex and age: two words, or numbers, which are split
+        at their median. Empty or NaN: unknown.
+    attribute_estimator : "default", classifier or None, default="default"
+        Who infers them; by default the network of :class:`~skagile.attackers.DeepECGIdentifier`.
+    members : array-like of bool of shape (n_rows,), default=None
+        Whether the anonymizer was fitted on the person of this row, for membership inference.
     diagnostic_estimator : "default", estimator or None, default="default"
         Classifier whose diagnoses measure utility; by default the network of
         :class:`~skagile.attackers.DeepECGIdentifier`, trained on diagnoses. None leaves utility out.
     diagnostic_training : str or list of str, default=("original", "released")
         What the diagnostic classifier is trained on; each costs a fit. Tested on both.
+    tasks : dict from str to array-like of shape (n_rows,), default=None
+        Labels of tasks that the anonymizer has not seen, judged as `y` is. Empty or NaN: unknown.
+    fusion : tuple of int or "all", default=(1, 5, 10, "all")
+        Numbers of beats of a person that an attacker may pool.
+    galleries : tuple of int, default=(1_000, 10_000, 100_000, 1_000_000)
+        Numbers of people to extrapolate the worst attack to. Empty: no curve.
     max_enrolment_beats, max_probe_beats : int, default=None
         At most so many beats of each person, drawn at random, to bound the time. None: all.
     sampling_rate : float, default=None
-        In Hz, for the time axis of the pictures. None: the axis counts samples.
+        In Hz, for intervals, filters and the time axis of the pictures. None: what needs it is left out, and the
+        report says so.
+    window : tuple of two floats, default=(0.25, 0.45)
+        Seconds before and after the R peak that the beats were cut with.
+    model : path-like, default=None
+        File of the fitted anonymizer, whose SHA-256 goes into the report.
     confidence : float, default=0.95
         Confidence level of the intervals.
     n_resamples : int, default=2000
         Number of bootstrap resamples of the people.
     n_jobs : int, default=None
         Attackers fitted in parallel, through joblib. The figures do not depend on it.
+    cache : path-like, default=None
+        Folder for the results of finished fits, by content: an audit that was interrupted goes on where it stopped.
+        They hold scores of people; keep them where the originals are kept.
     progress : callable or bool, default=None
         True: a progress bar on a terminal. A callable gets (done, total, what).
     random_state : int, RandomState instance or None, default=0
@@ -149,11 +206,13 @@ def audit_release(
     ------
     ValueError
         For arrays of different shapes, labels of another length, one subject, one diagnosis, NaN, infinite values or
-        flat beats, unknown names, or fewer than two people who can be probed.
+        flat beats, unknown names, an attacker or knowledge asked for by name without its data, or fewer than two
+        people who can be probed.
 
     See Also
     --------
     skagile.metrics.bootstrap_interval : How the intervals are made.
+    skagile.metrics.worst_interval : The interval of the headline, corrected for picking the worst.
 
     Notes
     -----
@@ -161,75 +220,157 @@ def audit_release(
     an attacker fails does not mean that none can succeed. The report lists what was not tested.
 
     All intervals come from the same resamples of people, and an estimator is given the same seed whatever it is
-    trained on: a release equal to the original gives three equal columns.
+    trained on: a release equal to the original gives equal columns.
 
     Examples
     --------
     >>> from skagile.audit import audit_release
     >>> from skagile.datasets import beats_from_records, make_cohort
     >>> beats = beats_from_records(make_cohort(6, 2, duration=20.0, random_state=0), split="session")
-    >>> report = audit_release(beats.X, beats.X, subjects=beats.subjects, sessions=beats.session, attackers=["svd"])
+    >>> report = audit_release(
+    ...     beats.X, beats.X, subjects=beats.subjects, sessions=beats.session, attackers=["svd"],
+    ...     knowledge=["clean", "static", "adaptive"],
+    ... )
     >>> report.summary()[["attacker", "knowledge", "n_subjects"]]
       attacker knowledge  n_subjects
     0      svd     clean           6
     1      svd    static           6
     2      svd  adaptive           6
     """
-    beats, row, shape = _check_beats(original, released)
-    subject_names, subject = _check_rows(subjects, shape[0], name="subjects", kind="subjects")
+    sources = {"original": original, "released": released}
+    if auxiliary is not None:
+        sources["auxiliary"] = auxiliary
+    beats, row, shape = check_sources(**sources)
+    n_rows = shape[0]
+    subject_names, subject = check_rows(subjects, n_rows, name="subjects", kind="subjects")
     subject = subject[row]
     labels = label = None
     if y is not None:
         enough = 1 if diagnostic_estimator is None else 2
-        labels, label = _check_rows(y, shape[0], name="y", minimum=enough, kind="classes")
+        labels, label = check_rows(y, n_rows, name="y", minimum=enough, kind="classes")
         label = label[row]
-    knowledge = _check_choice(knowledge, _KNOWLEDGE, name="knowledge")
-    training = _check_choice(diagnostic_training, _SOURCES, name="diagnostic_training")
-    seed = int(random_state) if isinstance(random_state, Integral) else _draw_seed(random_state)
-    attackers = {name: _seeded(attacker, seed) for name, attacker in _check_attackers(attackers).items()}
-
-    enrols, probes = _split(subject, row, sessions, shape[0])
-    release = _Release(
+    training = _registry.check_choice(diagnostic_training, _describe.SOURCES, name="diagnostic_training")
+    seed = _registry.draw_seed(random_state)
+    settings = _attack.Settings(
+        seed,
+        float(confidence),
+        int(n_resamples),
+        _check_fusion(fusion),
+        tuple(int(size) for size in galleries),
+        None if sampling_rate is None else float(sampling_rate),
+        tuple(window),
+    )
+    given = {
+        "sampling_rate": settings.sampling_rate,
+        "window": settings.window,
+        "times": None if times is None or released_times is None else times,
+        "release_order": release_order,
+    }
+    attackers, not_run = _registry.check_attackers(attackers, given)
+    attackers = {
+        name: attacker._replace(estimator=_registry.seeded(attacker.estimator, seed))
+        for name, attacker in attackers.items()
+    }
+    knowledge, lacking = _check_knowledge(knowledge, auxiliary, external, len(subject_names))
+    not_run += lacking
+    enrols, probes = split_beats(subject, row, sessions, n_rows)
+    release = Release(
         beats,
+        row,
         subject,
         label,
         labels,
-        _draw(np.flatnonzero(enrols), subject, max_enrolment_beats, seed),
-        _draw(np.flatnonzero(probes), subject, max_probe_beats, seed),
+        draw_beats(np.flatnonzero(enrols), subject, max_enrolment_beats, seed),
+        draw_beats(np.flatnonzero(probes), subject, max_probe_beats, seed),
     )
-    resampling = {"confidence": confidence, "n_resamples": n_resamples, "random_state": seed}
+    if external is not None:
+        external = check_external(external, shape[-1])
+    traits, unknown = _infer.check_attributes(
+        attributes if attribute_estimator is not None else None, subject, row, n_rows
+    )
+    not_run += unknown
+    member_of = None if members is None else _check_members(members, subject, row, n_rows)
 
-    jobs = []
-    for name, attacker in attackers.items():
-        for source in _SOURCES:
-            asked = {known: _KNOWLEDGE[known][1] for known in knowledge if _KNOWLEDGE[known][0] == source}
-            if asked:
+    parts = {"beats": {source: release.part(source) for source in beats}}
+    kinds = {attacker.known.kind for attacker in attackers.values()}
+    if "intervals" in kinds:
+        parts["intervals"] = _interval_parts(times, released_times, release, enrols)
+    if "order" in kinds:
+        parts["order"] = _order_parts(release_order, release, n_rows)
+    run = _Runner(cache, n_jobs, progress, settings)
+    cleaned = _denoise_jobs(release, settings, knowledge, attackers)
+    if "adaptive+denoise" in knowledge and settings.sampling_rate is None:
+        not_run.append(["front end band_pass", "no sampling_rate was given"])
+
+    jobs = _attack_jobs(attackers, parts, knowledge, list(cleaned), external, settings)
+    n_attacks = len(jobs)
+    diagnostician = None
+    if diagnostic_estimator is not None and (y is not None or tasks):
+        diagnostician = _registry.seeded(
+            _registry.default_estimator(diagnostic_estimator, "diagnostic_estimator"), seed
+        )
+    questions = {} if y is None else {None: (label, labels, np.ones(len(row), dtype=bool))}
+    questions.update(_check_tasks(tasks, row, n_rows))
+    if diagnostician is not None:
+        for task, (code, names, known) in questions.items():
+            what = "diagnosis" if task is None else f"task {task}"
+            _describe.check_labels_both_sides(code, known, release, "y" if task is None else f"tasks[{task!r}]")
+            for source in training:
                 jobs.append(
-                    (_attack, f"{name} trained on {source}", name, attacker, release, source, asked, resampling)
+                    _Job(
+                        _describe.diagnose,
+                        f"{what} trained on {source}",
+                        (diagnostician, _only(parts["beats"], _describe.SOURCES), source, code, names, known),
+                        task,
+                    )
                 )
-    if y is not None and diagnostic_estimator is not None:
-        diagnostician = _seeded(_diagnostic_estimator(diagnostic_estimator), seed)
-        for source in training:
-            what = f"diagnosis trained on {source}"
-            jobs.append((_diagnose, what, "diagnostic_estimator", diagnostician, release, source, None, resampling))
-    else:
-        diagnostician = None
-    found = _run(jobs, n_jobs, progress)
+    if traits:
+        estimator = _registry.seeded(_registry.default_estimator(attribute_estimator, "attribute_estimator"), seed)
+        for name, trait in traits.items():
+            for source, asked in (("original", _describe.SOURCES), ("released", ("released",))):
+                arguments = (name, trait, estimator, _only(parts["beats"], _describe.SOURCES), source, asked)
+                jobs.append(_Job(_infer.infer_attribute, f"{name} trained on {source}", arguments))
+    if member_of is not None:
+        jobs.append(_Job(_infer.infer_membership, "membership", (member_of, release)))
 
+    run.total = len(cleaned) + len(jobs)
+    for front_end, result in zip(cleaned, run(cleaned.values()), strict=True):
+        parts["beats"][front_end] = Part(result, subject, release.enrolment, release.probe, label)
+    results = run(job.bind(parts) for job in jobs)
+
+    found = _gather(jobs[:n_attacks], results[:n_attacks], parts, settings)
     order = {(known, name): i for i, (known, name) in enumerate((k, a) for k in knowledge for a in attackers)}
-    attacks = [result for job, results in zip(jobs, found, strict=True) if job[0] is _attack for result in results]
-    utility = [result for job, results in zip(jobs, found, strict=True) if job[0] is _diagnose for result in results]
+    found = [entry for _, entry in sorted(found, key=lambda pair: order[pair[1].row["knowledge"], pair[0]])]
+    attacks = [entry.row for entry in found]
+    others = list(zip(jobs[n_attacks:], results[n_attacks:], strict=True))
+
+    def of(function):
+        return [(job, entry) for job, entries in others if job.function is function for entry in entries]
+
+    diagnosed = of(_describe.diagnose)
+    attribute_results = [entry for _, entry in of(_infer.infer_attribute)]
+    membership = next((entry for job, entry in others if job.function is _infer.infer_membership), None)
+    floors = _describe.floors(release)
+    headline, gallery = _headline(found, floors, settings)
     return AuditReport(
-        attacks=sorted(attacks, key=lambda result: order[result["knowledge"], result["attacker"]]),
-        utility_results=utility,
-        fidelity_results=_fidelity(beats),
-        floors=_floors(release),
-        pictures=_pictures(release),
+        attacks=attacks,
+        headline=headline,
+        gallery=gallery,
+        attribute_results=attribute_results,
+        gdpr=_infer.gdpr_risks(release, attacks, attribute_results, settings),
+        membership=membership,
+        utility_results=[entry for job, entry in diagnosed if job.task is None],
+        task_results=[{"task": job.task, **entry} for job, entry in diagnosed if job.task is not None],
+        fidelity_results=_describe.fidelity(beats, settings, _FIDELITY_BEATS),
+        attention=_describe.attention(found, release, settings),
+        floors=floors,
+        pictures=_describe.pictures(release),
         protocol={
             "layout": list(shape),
             "n_beats": len(row),
             "n_samples": shape[-1],
-            "sampling_rate": None if sampling_rate is None else float(sampling_rate),
+            "sampling_rate": settings.sampling_rate,
+            "window": list(settings.window),
             "split": "halves" if sessions is None else "sessions",
             "n_subjects": len(subject_names),
             "n_subjects_probed": len(np.unique(subject[release.probe])),
@@ -240,25 +381,31 @@ def audit_release(
             "n_unchanged_beats": int((beats["original"] == beats["released"]).all(axis=1).sum()),
             "classes": {} if y is None else dict(zip(map(str, labels), np.bincount(label).tolist(), strict=True)),
             "knowledge": list(knowledge),
-            "attackers": {name: _describe(attacker) for name, attacker in attackers.items()},
-            "attackers_left_out": sorted(set(_ATTACKERS) - set(attackers)),
-            "diagnostic_estimator": None if diagnostician is None else _describe(diagnostician),
-            "confidence": float(confidence),
-            "n_resamples": int(n_resamples),
+            "attackers": {name: _provenance.describe(attacker.estimator) for name, attacker in attackers.items()},
+            "attackers_left_out": sorted(set(_registry.ATTACKERS) - set(attackers)),
+            "not_run": not_run,
+            "diagnostic_estimator": None if diagnostician is None else _provenance.describe(diagnostician),
+            "fusion": list(settings.fusion),
+            "confidence": settings.confidence,
+            "n_resamples": settings.n_resamples,
             "seed": seed,
         },
         provenance={
-            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "versions": _versions(),
+            "date": run.start.isoformat(timespec="seconds"),
+            "reaudit_date": (run.start + _REAUDIT_AFTER).date().isoformat(),
+            "versions": _provenance.versions(),
             "sha256": {
-                name: None if values is None else _digest(values)
-                for name, values in (
-                    ("original", original),
-                    ("released", released),
-                    ("y", y),
-                    ("subjects", subjects),
-                    ("sessions", sessions),
-                )
+                **{
+                    name: None if values is None else _provenance.digest(values)
+                    for name, values in (
+                        ("original", original),
+                        ("released", released),
+                        ("y", y),
+                        ("subjects", subjects),
+                        ("sessions", sessions),
+                    )
+                },
+                "model": None if model is None else sha256_of(Path(model)),
             },
         },
     )
@@ -267,397 +414,304 @@ def audit_release(
 # ---------------------------------------------------------------------------------------------------- what comes in
 
 
-def _check_beats(original, released):
-    """Both arrays with one present beat per row, the row each beat came from, and the layout."""
-    arrays = {}
-    for name, values in (("original", original), ("released", released)):
-        values = np.asarray(values)
-        if values.dtype.kind not in "fiu":
-            try:
-                values = values.astype(np.float64)
-            except (TypeError, ValueError):
-                raise ValueError(f"{name} has dtype {values.dtype}; expected numbers, millivolts.") from None
-        arrays[name] = values if values.dtype.kind == "f" else values.astype(np.float64)
-    before, after = arrays.values()
-    if before.ndim not in (2, 3) or before.shape[-1] < 2:
+def _check_fusion(fusion):
+    for size in fusion:
+        if size != "all" and (not isinstance(size, Integral) or isinstance(size, bool) or size < 1):
+            raise ValueError(f"fusion holds {size!r}; expected numbers of beats, at least 1, or 'all'.")
+    return tuple(size if size == "all" else int(size) for size in fusion)
+
+
+def _check_knowledge(knowledge, auxiliary, external, n_subjects):
+    """Knowledge to test, and that which cannot be, with the reason."""
+    lacks = {}
+    if external is None:
+        lacks["cross_database"] = "no people of another database were given (external)"
+    if auxiliary is None:
+        lacks["auxiliary"] = "the attacker's own anonymized recordings were not given (auxiliary)"
+    if n_subjects < 4:
+        lacks["open_set"] = f"it needs 4 people, two to train on and two to recognise; there are {n_subjects}"
+    if isinstance(knowledge, str) and knowledge == "all":
+        return tuple(known for known in _registry.KNOWLEDGE if known not in lacks), [
+            [f"knowledge {known}", why] for known, why in lacks.items()
+        ]
+    knowledge = _registry.check_choice(knowledge, _registry.KNOWLEDGE, name="knowledge")
+    for known in knowledge:
+        if known in lacks:
+            raise ValueError(f"knowledge holds {known!r}, which cannot be tested: {lacks[known]}.")
+    return knowledge, []
+
+
+def _check_members(members, subject, row, n_rows):
+    """Whether each person is a member."""
+    members = np.asarray(members)
+    if len(members) != n_rows or members.dtype.kind not in "biu":
         raise ValueError(
-            f"original has shape {before.shape}; expected (n_rows, n_samples), one beat a row, or (n_rows, n_beats, "
-            "n_samples), one record a row, with at least 2 samples. Cut records into beats with BeatSegmenter."
+            f"members has shape {members.shape} and dtype {members.dtype}; expected one bool for each of {n_rows} rows."
         )
-    if before.shape != after.shape:
+    count = np.bincount(subject, members.astype(bool)[row]) / np.bincount(subject)
+    if ((count > 0) & (count < 1)).any():
+        raise ValueError("members differs between rows of one person; a person is a member or is not.")
+    fewest = min((count == 1).sum(), (count == 0).sum())
+    if fewest < 5:
         raise ValueError(
-            f"released has shape {after.shape}, original {before.shape}; a release has the shape of its original, row "
-            "by row. Where the tool dropped rows or samples, drop them from original, y, subjects and sessions too."
+            f"members holds {fewest} people of the rarer kind; at least 5 members and 5 others are needed."
         )
-    shape = before.shape
-    row = np.arange(len(before))
-    if before.ndim == 3:
-        missing = {name: np.isnan(values).all(axis=2) for name, values in arrays.items()}
-        differ = missing["original"] != missing["released"]
-        if differ.any():
-            raise ValueError(
-                f"released and original miss different beats ({int(differ.sum())} differ, the first in row "
-                f"{np.argwhere(differ)[0][0]}); a beat that is missing (NaN throughout) in one must be in the other."
-            )
-        present = ~missing["original"]
-        row = np.nonzero(present)[0]
-        arrays = {name: values[present] for name, values in arrays.items()}
-    if not len(row):
-        raise ValueError(f"original of shape {shape} holds no beat. Look at the records it was cut from.")
-    for name, values in arrays.items():
-        if not np.isfinite(values).all():
-            for problem, test in (("NaN", np.isnan), ("infinite values", np.isinf)):
-                bad = test(values).any(axis=1)
-                if bad.any():
-                    raise ValueError(
-                        f"{name} holds {problem} in {int(bad.sum())} beat(s), the first in row {row[bad][0]}. Drop "
-                        "these rows from all arguments, or in the 3-D layout mark whole beats missing (NaN throughout)."
-                    )
-        flat = values.max(axis=1) == values.min(axis=1)
-        if flat.any():
-            raise ValueError(
-                f"{name} holds {int(flat.sum())} flat beat(s), the first in row {row[flat][0]}: every sample has the "
-                "same value, so there is no signal to attack. Drop these rows from all arguments."
-            )
-    dtype = np.result_type(*arrays.values())
-    return {name: values.astype(dtype, copy=False) for name, values in arrays.items()}, row, shape
+    return count == 1
 
 
-def _check_rows(values, n_rows, *, name, kind, minimum=2):
-    """Distinct values, sorted, and the code of each row; see ``check_labels``."""
-    if len(values) != n_rows:
-        raise ValueError(
-            f"{name} has length {len(values)}, original has {n_rows} rows; give one entry of {name} per row."
-        )
-    if (gaps := np.asarray(pd.isna(values))).any():
-        raise ValueError(
-            f"{name} misses {int(gaps.sum())} value(s) (NaN or None). Give every row one, or drop the row."
-        )
-    return check_labels(values, n_rows, name=name, kind=kind, minimum=minimum)
-
-
-def _check_choice(chosen, known, *, name):
-    """`chosen` as a tuple in the order of `known`."""
-    chosen = (chosen,) if isinstance(chosen, str) else tuple(chosen)
-    unknown = [choice for choice in chosen if choice not in known]
-    if unknown or not chosen:
-        found = f"holds {unknown[0]!r}" if unknown else "is empty"
-        raise ValueError(f"{name} {found}; choose from {', '.join(map(repr, known))}.")
-    return tuple(choice for choice in known if choice in chosen)
-
-
-def _check_attackers(attackers):
-    """Give a dict from name to unfitted attacker."""
-    if isinstance(attackers, str):
-        attackers = list(_ATTACKERS) if attackers == "all" else [attackers]
-    if not attackers:
-        raise ValueError(f"attackers is empty; choose from {', '.join(map(repr, _ATTACKERS))}, or give classifiers.")
-    named = attackers.items() if isinstance(attackers, dict) else ((None, attacker) for attacker in attackers)
+def _check_tasks(tasks, row, n_rows):
+    """Label code of each beat, the labels, and which beats have one, by task."""
     found = {}
-    for name, attacker in named:
-        if isinstance(attacker, str):
-            if attacker not in _ATTACKERS:
-                raise ValueError(
-                    f"attackers holds {attacker!r}, which is unknown; choose from {', '.join(map(repr, _ATTACKERS))}, "
-                    "or give a classifier."
-                )
-            name = attacker if name is None else str(name)
-            attacker = _known_attacker(attacker)
-        elif not hasattr(attacker, "fit") or not hasattr(attacker, "predict_proba"):
+    for task, values in ({} if tasks is None else tasks).items():
+        if len(values) != n_rows:
             raise ValueError(
-                f"attackers holds {attacker!r}, which lacks fit or predict_proba; an attacker is a classifier of "
-                "subjects that gives probabilities. Wrap it in CalibratedClassifierCV, for one."
+                f"tasks[{task!r}] has length {len(values)}, original has {n_rows} rows; give one label per row."
             )
-        name = type(attacker).__name__ if name is None else str(name)
-        taken, number = name, 2
-        while name in found:
-            name, number = f"{taken}-{number}", number + 1
-        found[name] = attacker
+        series = np.asarray(["" if value is None or value != value else str(value) for value in np.asarray(values)])
+        known = (series != "")[row]
+        names, code = np.unique(series[row], return_inverse=True)
+        found[str(task)] = code, names, known
     return found
 
 
-def _known_attacker(name):
-    # Here and not on top: attackers load torch, which an audit by other attackers does without.
-    from skagile import attackers
+def _interval_parts(times, released_times, release, enrols):
+    """RR intervals of both sides in windows that lie in the enrolled part, or in the probed part, of a person."""
+    from skagile.attackers import rr_windows
 
-    class_name, settings = _ATTACKERS[name]
-    return getattr(attackers, class_name)(**settings)
-
-
-def _diagnostic_estimator(estimator):
-    if isinstance(estimator, str) and estimator == "default":
-        from skagile.attackers import DeepECGIdentifier
-
-        return DeepECGIdentifier()
-    if not hasattr(estimator, "fit") or not hasattr(estimator, "predict"):
-        raise ValueError(f"diagnostic_estimator is {estimator!r}; expected a classifier, 'default' or None.")
-    return estimator
-
-
-def _draw_seed(random_state):
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def _seeded(estimator, seed):
-    """Copy `estimator` with `seed` in every ``random_state`` that is None, nested ones too."""
-    estimator = clone(estimator)
-    params = estimator.get_params(deep=True)
-    free = [key for key, value in params.items() if key.split("__")[-1] == "random_state" and value is None]
-    return estimator.set_params(**dict.fromkeys(free, seed))
-
-
-# ------------------------------------------------------------------------------------------- who enrols, who is probed
-
-
-def _split(subject, row, sessions, n_rows):
-    """Masks of the beats that enrol and of those that are probed."""
-    if sessions is None:
-        enrols = _first_half(subject, row)
-        fault = "rows"
-    else:
-        enrols = _earliest(subject, _check_sessions(sessions, n_rows)[row])
-        fault = "sessions"
-    probes = ~enrols
-    n_probed = len(np.unique(subject[probes]))
-    if n_probed < 2:
-        raise ValueError(
-            f"{n_probed} of {subject.max() + 1} subjects can be probed; at least 2 must be. A subject is probed with "
-            f"the beats that do not enrol, so he needs two {fault} or more: "
-            + (
-                "give sessions=None to split within a session (an upper bound)."
-                if sessions is not None
-                else "give several beats of each subject."
+    parts = {}
+    record = release.subject * 2 + ~enrols
+    for source, values, name in (("original", times, "times"), ("released", released_times, "released_times")):
+        values = np.asarray(values, dtype=np.float64).reshape(-1)
+        if len(values) == len(release.row):
+            at = values
+        else:
+            raise ValueError(
+                f"{name} holds {len(values)} times for {len(release.row)} beats; give one, in seconds, for each beat."
             )
-        )
-    return enrols, probes
+        windows = rr_windows(at, record, n_intervals=_N_RR)
+        subject = windows.record // 2
+        enrolment = np.flatnonzero(windows.record % 2 == 0)
+        probe = np.flatnonzero((windows.record % 2 == 1) & np.isin(subject, subject[enrolment]))
+        parts[source] = Part(windows.X, subject, enrolment, probe)
+    return parts
 
 
-def _check_sessions(sessions, n_rows):
-    """Order of each row's session, as an integer."""
-    if len(sessions) == n_rows:
-        text = np.asarray(sessions)
-        if text.dtype.kind in "UO" and all(isinstance(value, str) for value in text.tolist()):
-            stripped = np.char.strip(text.astype(str))
-            empty = stripped == ""
-            if empty.any():
-                raise ValueError(
-                    f"sessions is empty for {int(empty.sum())} row(s), the first is row {np.flatnonzero(empty)[0]}: an "
-                    "unknown date cannot be put in order. Drop these rows, number the sessions, or give sessions=None."
-                )
-            # As text, "10" would come before "9".
-            sessions = stripped.astype(np.int64) if np.char.isdecimal(stripped).all() else stripped
-    return _check_rows(sessions, n_rows, name="sessions", kind="sessions", minimum=1)[1]
-
-
-def _earliest(subject, session):
-    """Whether each beat is of its subject's earliest session."""
-    first = np.full(subject.max() + 1, session.max())
-    np.minimum.at(first, subject, session)
-    return session == first[subject]
-
-
-def _first_half(subject, row):
-    """Whether each beat is in the first half of its subject's rows, or of his beats where he has one row."""
-    pairs = np.unique(np.stack([subject, row], axis=1), axis=0)
-    n_rows = np.bincount(pairs[:, 0])
-    unit = np.where(n_rows[subject] > 1, row, len(row) + np.arange(len(row)))
-    _, units = np.unique(unit, return_inverse=True)
-    owner = np.zeros(units.max() + 1, dtype=int)
-    owner[units] = subject
-    rank = _rank_within(owner)
-    return (rank < (np.bincount(owner)[owner] + 1) // 2)[units]
-
-
-def _rank_within(groups):
-    """Position of each entry among those of its group, in the order given."""
-    order = np.argsort(groups, kind="stable")
-    count = np.bincount(groups)
-    rank = np.empty(len(groups), dtype=int)
-    rank[order] = np.arange(len(groups)) - np.repeat(np.cumsum(count) - count, count)
-    return rank
-
-
-def _draw(index, subject, maximum, seed):
-    """At most `maximum` entries of `index` per subject, drawn at random, in their order."""
-    if maximum is None:
-        return index
-    shuffled = np.random.RandomState(seed).permutation(index)
-    return np.sort(shuffled[_rank_within(subject[shuffled]) < maximum])
-
-
-# -------------------------------------------------------------------------------------------------------- measurements
-
-
-def _run(jobs, n_jobs, progress):
-    """Results of the jobs in their order, reporting each as it ends."""
-    results = []
-    with tqdm(total=len(jobs), desc="audit", unit="fit", disable=None if progress is True else True) as bar:
-        tasks = (delayed(job)(what, *arguments) for job, what, *arguments in jobs)
-        for (_, what, *_), result in zip(jobs, Parallel(n_jobs=n_jobs, return_as="generator")(tasks), strict=True):
-            results.append(result)
-            bar.set_postfix_str(what)
-            bar.update()
-            if callable(progress):
-                progress(len(results), len(jobs), what)
-    return results
-
-
-def _fit(what, estimator, X, targets):
-    try:
-        return clone(estimator).fit(X, targets)
-    except ValueError as error:
-        raise ValueError(f"{what}: the fit failed: {error}") from error
-
-
-def _attack(what, name, attacker, release, source, asked, resampling):
-    """Train one attacker on one source and put every question to him that this training answers."""
-    enrolled, probed = release.subject[release.enrolment], release.subject[release.probe]
-    X = release.beats[source][release.enrolment]
-    fitted = _fit(what, attacker, X, enrolled)
-    enrolment_embeddings = fitted.transform(X) if hasattr(fitted, "transform") else None
-    results = []
-    for known, on in asked.items():
-        probe = release.beats[on][release.probe]
-        log_proba = _log_proba(fitted, probe)
-        correct = fitted.classes_[log_proba.argmax(axis=1)] == probed
-        victims, fused = metrics.fuse_scores(log_proba, probed)
-        named = fitted.classes_[fused.argmax(axis=1)] == victims
-        equal_error, equal_error_interval = None, (None, None)
-        if enrolment_embeddings is not None:
-            verification = metrics.verification_scores(enrolment_embeddings, enrolled, fitted.transform(probe), probed)
-            equal_error = metrics.equal_error_rate(verification.mated, verification.scores)
-            equal_error_interval = metrics.equal_error_rate_interval(verification, probed, **resampling)
-        results.append(
-            {
-                "attacker": name,
-                "knowledge": known,
-                **_with_interval("rank1", correct.mean(), metrics.bootstrap_interval(correct, probed, **resampling)),
-                **_with_interval("eer", equal_error, equal_error_interval),
-                **_with_interval("fused_rank1", named.mean(), metrics.bootstrap_interval(named, victims, **resampling)),
-                "n_subjects": len(victims),
-                "n_probe": len(probed),
-            }
-        )
-    return results
-
-
-def _log_proba(fitted, X):
-    """Finite log-probabilities."""
-    if hasattr(fitted, "predict_log_proba"):
-        with np.errstate(divide="ignore"):
-            log_proba = fitted.predict_log_proba(X)
-        return np.maximum(log_proba, np.log(1e-12))
-    return np.log(np.maximum(fitted.predict_proba(X), 1e-12))
-
-
-def _diagnose(what, name, estimator, release, source, asked, resampling):
-    """Train the diagnostic classifier on one source and test it on both."""
-    del name, asked
-    label = release.label[release.enrolment]
-    if len(np.unique(label)) < 2:
+def _order_parts(order, release, n_rows):
+    """Positions of the beats in the released file."""
+    order = np.asarray(order, dtype=np.float64)
+    if order.shape != (n_rows,) or not np.isfinite(order).all():
         raise ValueError(
-            "y holds one class among the beats that enrol; a diagnosis needs at least 2. Give sessions=None, or "
-            "diagnostic_estimator=None to leave utility out."
+            f"release_order has shape {order.shape}; expected the position of each of {n_rows} rows in the file."
         )
-    fitted = _fit(what, estimator, release.beats[source][release.enrolment], label)
-    truth, person = release.label[release.probe], release.subject[release.probe]
-    results = []
-    for on in _SOURCES:
-        predicted = fitted.predict(release.beats[on][release.probe])
-        found = metrics.diagnostic_utility(truth, predicted, subjects=person, **resampling)
-        names = [str(release.labels[code]) for code in found.labels]
-        results.append(
-            {
-                "trained_on": source,
-                "tested_on": on,
-                **_with_interval("accuracy", found.accuracy, found.accuracy_interval),
-                **_with_interval("macro_f1", found.macro_f1, found.macro_f1_interval),
-                "sensitivity": dict(zip(names, found.sensitivity.tolist(), strict=True)),
-                "support": dict(zip(names, found.support.tolist(), strict=True)),
-                "n_subjects": len(np.unique(person)),
-                "n_probe": len(truth),
-            }
+    position = (order - order.min()) / max(np.ptp(order), 1.0)
+    part = release.part("released")
+    return {"released": part._replace(X=position[release.row][:, None])}
+
+
+# ---------------------------------------------------------------------------------------------------------------- jobs
+
+
+class _Job(NamedTuple):
+    """A fit with the questions it answers. Strings among the arguments name no array; parts are bound late."""
+
+    function: Callable
+    what: str
+    arguments: tuple
+    task: str | None = None
+    name: str | None = None
+    kind: str | None = None  # whose parts are put in the place of _PARTS
+
+    def bind(self, parts):
+        """Put the parts that this job needs in their place."""
+        if self.kind is None:
+            return self
+        wanted = [self.arguments[_SOURCE]]
+        if self.function is _attack.attack:
+            wanted += [question.source for question in self.arguments[_SOURCE + 1]]
+        arguments = list(self.arguments)
+        arguments[_PARTS] = _only(parts[self.kind], dict.fromkeys(wanted))
+        return self._replace(arguments=tuple(arguments))
+
+
+_PARTS, _SOURCE = 2, 3  # places among the arguments of the functions that attack
+
+
+def _only(parts, sources):
+    return {source: parts[source] for source in sources}
+
+
+def _denoise_jobs(release, settings, knowledge, attackers):
+    """Jobs that clean the release, by front end."""
+    if "adaptive+denoise" not in knowledge or not any(attacker.known.cleans for attacker in attackers.values()):
+        return {}
+    front_ends = [name for name in _registry.FRONT_ENDS if name == "learned" or settings.sampling_rate is not None]
+    return {
+        name: _Job(
+            _attack.denoise,
+            f"denoiser {name}",
+            (name, release.beats["original"], release.beats["released"], release.enrolment),
         )
-    return results
-
-
-def _with_interval(name, value, interval):
-    low, high = interval
-    return {name: None if value is None else float(value), f"{name}_low": low, f"{name}_high": high}
-
-
-def _floors(release):
-    """Score guessing without a look at the signal."""
-    enrolled, probed = release.subject[release.enrolment], release.subject[release.probe]
-    floors = {
-        "chance": 1 / len(np.unique(enrolled)),
-        "majority": metrics.majority_floor(enrolled, probed),
-        "label_only": None,
-        "label_only_fused": None,
-        "diagnosis_majority": None,
+        for name in front_ends
     }
-    if release.label is not None:
-        label, asked = release.label[release.enrolment], release.label[release.probe]
-        floors["label_only"] = metrics.label_only_floor(label, enrolled, asked, probed)
-        floors["label_only_fused"] = metrics.label_only_floor(label, enrolled, asked, probed, fused=True)
-        floors["diagnosis_majority"] = metrics.majority_floor(label, asked)
-    return floors
 
 
-def _fidelity(beats):
-    """Median and 5th and 95th percentile over all beats; percentiles are beats' own values, so inf does no harm."""
-    found = {}
-    for name in ("prdn", "snr", "max_abs_error"):
-        values = getattr(metrics, name)(beats["original"], beats["released"])
-        low, median, high = np.quantile(values, [0.05, 0.5, 0.95], method="inverted_cdf")
-        found[name] = {"median": float(median), "p05": float(low), "p95": float(high)}
+def _attack_jobs(attackers, parts, knowledge, front_ends, external, settings):
+    """Every fit of an attacker, with what it is asked."""
+    jobs = []
+    for name, attacker in attackers.items():
+        kind = attacker.known.kind
+        there = parts[kind]
+        questions = {"original": [], "released": [], "auxiliary": []}
+        if "original" in there and "clean" in knowledge:
+            questions["original"].append(_attack.Question("original", "clean"))
+        if "original" in there and "static" in knowledge:
+            questions["original"].append(_attack.Question("released", "static"))
+        if "adaptive" in knowledge:
+            questions["released"].append(_attack.Question("released", "adaptive"))
+        if kind == "beats" and "auxiliary" in knowledge:
+            questions["auxiliary"].append(_attack.Question("released", "auxiliary"))
+        if attacker.known.cleans:
+            for front_end in front_ends:
+                cleaned = _attack.Question(front_end, "adaptive+denoise", f" + {front_end}")
+                questions["original"].append(cleaned._replace(suffix=f" (originals) + {front_end}"))
+                questions[front_end] = [cleaned]
+        for source, asked in questions.items():
+            if asked:
+                what = f"{name} trained on {source}"
+                jobs.append(_Job(_attack.attack, what, (name, attacker, None, source, asked), None, name, kind))
+        if kind != "beats" or not attacker.known.embeds or not hasattr(attacker.estimator, "transform"):
+            continue
+        if "open_set" in knowledge:
+            for number, fold in enumerate(_folds(there["released"], settings.seed)):
+                what = f"{name} on strangers {number + 1}"
+                arguments = (name, attacker, None, "released", fold)
+                jobs.append(_Job(_attack.attack_strangers, what, arguments, None, name, kind))
+        if "cross_database" in knowledge:
+            arguments = (name, attacker, None, "released", external)
+            jobs.append(_Job(_attack.attack_from_outside, f"{name} from another database", arguments, None, name, kind))
+    return jobs
+
+
+def _folds(part, seed):
+    """Two masks over subjects that share them out."""
+    people = np.random.RandomState(seed).permutation(part.subject.max() + 1)
+    first = np.zeros(len(people), dtype=bool)
+    first[people[: len(people) // 2]] = True
+    return first, ~first
+
+
+class _Runner:
+    """Runs jobs in parallel, from the cache where they were run before, and reports each as it ends."""
+
+    def __init__(self, cache, n_jobs, progress, settings):
+        self.cache = None if cache is None else Cache(cache)
+        self.n_jobs, self.progress, self.settings = n_jobs, progress, settings
+        self.start, self.done, self.total = datetime.now(timezone.utc), 0, 0
+        self._digests = {}
+
+    def __call__(self, jobs):
+        jobs, results = list(jobs), []
+        shown = self.progress is True
+        with tqdm(
+            total=self.total, initial=self.done, desc="audit", unit="fit", disable=None if shown else True
+        ) as bar:
+            tasks = (delayed(_do)(job, self.settings, self.cache, self._key(job)) for job in jobs)
+            parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
+            for job, result in zip(jobs, parallel(tasks), strict=True):
+                results.append(result)
+                self.done += 1
+                bar.set_postfix_str(job.what)
+                bar.update()
+                if callable(self.progress):
+                    self.progress(self.done, self.total, job.what)
+        return results
+
+    def _key(self, job):
+        """Text that says everything the result depends on."""
+        if self.cache is None:
+            return None
+        content = [job.function.__name__, job.what, self._content(job.arguments), self._content(self.settings)]
+        return json.dumps([*content, _provenance.versions()])
+
+    def _content(self, value):
+        if isinstance(value, np.ndarray):
+            # The same few arrays stand in every job.
+            if id(value) not in self._digests:
+                self._digests[id(value)] = value, _provenance.digest(value)
+            return self._digests[id(value)][1]
+        if isinstance(value, dict):
+            return [[str(key), self._content(entry)] for key, entry in value.items()]
+        if isinstance(value, tuple | list):
+            return [self._content(entry) for entry in value]
+        if hasattr(value, "get_params"):
+            params = sorted(value.get_params(deep=True).items(), key=lambda item: item[0])
+            return [f"{type(value).__module__}.{type(value).__qualname__}", *[[k, repr(v)] for k, v in params]]
+        return repr(value)
+
+
+def _do(job, settings, cache, key):
+    if cache is None:
+        return job.function(job.what, *job.arguments, settings)
+    return cache.fetch(key, job.function, job.what, *job.arguments, settings)
+
+
+def _gather(jobs, results, parts, settings):
+    """Pairs of attacker's name and what was found; the two halves of an open-set attack are put together."""
+    found, strangers = [], {}
+    for job, result in zip(jobs, results, strict=True):
+        if job.function is _attack.attack_strangers:
+            strangers.setdefault(job.name, []).append((job.arguments[_SOURCE + 1], result))
+        else:
+            found += [(job.name, entry) for entry in result]
+    for name, halves in strangers.items():
+        part = parts["beats"]["released"]
+        scores = np.empty((len(part.probe), halves[0][1].scores.shape[1]))
+        for fold, half in halves:
+            scores[fold[part.probed]] = half.scores
+        templates = halves[0][1].templates
+        whole = metrics.VerificationScores(scores, part.probed[:, None] == templates, templates)
+        found.append((name, _attack.measure(name, "open_set", scores, templates, part.probed, whole, settings)))
     return found
 
 
-def _pictures(release):
-    """Median beats of the commonest classes: of each person first, then over people, so that each counts once."""
-    label = np.zeros(len(release.subject), dtype=int) if release.label is None else release.label
-    names = ["all beats"] if release.label is None else [str(name) for name in release.labels]
-    pictures = []
-    for code in np.argsort(-np.bincount(label), kind="stable")[:_MAX_CLASSES_DRAWN]:
-        chosen = label == code
-        people = np.unique(release.subject[chosen])
-        picture = {"class": names[code], "n_beats": int(chosen.sum()), "n_subjects": len(people)}
-        if len(people) >= _MIN_SUBJECTS_DRAWN:
-            for source, values in release.beats.items():
-                of_person = [np.median(values[chosen & (release.subject == person)], axis=0) for person in people]
-                # A tenth of a microvolt is less than any recorder resolves.
-                picture[source] = np.round(np.median(of_person, axis=0).astype(np.float64), 4).tolist()
-        pictures.append(picture)
-    return pictures
+def _headline(found, floors, settings):
+    """Worst of all attacks on the release, its interval corrected for having been picked, and its gallery curve."""
+    found = [entry for entry in found if entry.row["knowledge"] != "clean"]
+    if not found:
+        return None, None
+    floor = {
+        "single": _describe.highest(floors, ("chance", "majority", "label_only")),
+        "fused": _describe.highest(floors, ("chance", "label_only_fused")),
+    }
+    headline = {}
+    for measure, answers, owners in (("single", "correct", "probed"), ("fused", "named", "victims")):
+        correct, people = _stack([(getattr(entry, answers), getattr(entry, owners)) for entry in found])
+        worst = metrics.worst_interval(correct, people, **settings.resampling)
+        row = found[worst.worst].row
+        headline[measure] = {
+            "attacker": row["attacker"],
+            "knowledge": row["knowledge"],
+            "value": float(worst.value),
+            "low": float(worst.low),
+            "high": float(worst.high),
+            "floor": floor[measure],
+            "n_attacks": len(found),
+            "corrected": True,
+        }
+        if measure == "single":
+            gallery = found[worst.worst].gallery
+    return headline, gallery
 
 
-# ---------------------------------------------------------------------------------------------------------- provenance
-
-
-def _describe(estimator):
-    """Class and parameters on one line."""
-    return " ".join(repr(estimator).split())
-
-
-def _versions():
-    found = {"python": platform.python_version()}
-    for name in ("skagile", "numpy", "scipy", "scikit-learn", "torch"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return found
-
-
-def _digest(values):
-    """SHA-256 of dtype, shape and bytes in C order, little-endian; of text as UTF-8 with a NUL after each entry."""
-    values = np.asarray(values)
-    if values.dtype.kind in "fiub":
-        values = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-        head, body = values.dtype.str, values.data
-    else:
-        head, body = "text", "".join(f"{value}\0" for value in values.ravel().tolist()).encode()
-    digest = hashlib.sha256(f"{head} {values.shape}\n".encode())
-    digest.update(body)
-    return digest.hexdigest()
+def _stack(answers):
+    """Table of answers, one column per attack, NaN where it was not asked; attacks on the same probes share rows."""
+    blocks = []
+    for _, owner in answers:
+        if not any(np.array_equal(owner, block) for block in blocks):
+            blocks.append(owner)
+    start = np.cumsum([0, *map(len, blocks)])
+    table = np.full((start[-1], len(answers)), np.nan)
+    for column, (correct, owner) in enumerate(answers):
+        number = next(i for i, block in enumerate(blocks) if np.array_equal(owner, block))
+        table[start[number] : start[number + 1], column] = correct
+    return table, np.concatenate(blocks)

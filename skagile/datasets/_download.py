@@ -1,6 +1,5 @@
 """Downloads from PhysioNet: resumed where they stopped, checked against its SHA-256 sums, renamed when whole."""
 
-import hashlib
 import http.client
 import os
 import socket
@@ -12,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
+
+from skagile._files import sha256_of
 
 from ._base import Database, check_relative, list_records, signal_files
 
@@ -28,15 +29,6 @@ def physionet_url(base_url: str | None = None) -> str:
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"base_url={url!r}; expected an address beginning with https:// or http://.")
     return url.rstrip("/") + "/"
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def read_sums(path: Path) -> dict[str, str]:

@@ -53,6 +53,7 @@ def audit(data, released, **changes):
         "subjects": data.subjects,
         "sessions": data.sessions,
         "attackers": {"lda": LinearDiscriminantAnalysis()},
+        "knowledge": ("clean", "static", "adaptive"),
         "diagnostic_estimator": LinearDiscriminantAnalysis(),
         "n_resamples": 200,
     }
@@ -217,6 +218,7 @@ def test_records_are_their_beats(data):
         subjects=rows[0],
         sessions=rows[1],
         attackers={"lda": LinearDiscriminantAnalysis()},
+        knowledge=("clean", "static", "adaptive"),
         n_resamples=200,
     )
     assert deep.attacks == flat.attacks
@@ -279,8 +281,22 @@ def test_the_package_s_own_attackers_and_diagnosis():
         diagnostic_training="original",
         n_resamples=100,
     )
-    assert report.summary()["attacker"].unique().tolist() == ["svd", "nearest_neighbour", "deep_ecg"]
-    assert report.protocol["attackers_left_out"] == []
+    assert report.summary()["attacker"].unique().tolist() == [
+        "svd",
+        "nearest_neighbour",
+        "deep_ecg",
+        "siamese",
+        "transecg",
+        "raw",
+        "label_counting",
+    ]
+    assert report.protocol["attackers_left_out"] == ["fiducial", "row_order", "rr"]
+    assert [what for what, _ in report.protocol["not_run"]] == [
+        "attacker fiducial",
+        "attacker rr",
+        "attacker row_order",
+        # not asked for, and so not "not run": "all" alone takes what the data allow
+    ]
     clean, static = (report.summary().query(f"knowledge == '{known}'")[FIGURES] for known in ("clean", "static"))
     np.testing.assert_array_equal(clean, static)
     assert report.utility()["accuracy"].nunique() == 1
@@ -361,7 +377,8 @@ def test_own_attackers_load_neither_torch_nor_an_anonymizer():
         "import sys, numpy as np; from skagile.audit import audit_release; "
         "from sklearn.discriminant_analysis import LinearDiscriminantAnalysis as L; "
         "X = np.random.default_rng(0).normal(size=(40, 5)); "
-        "report = audit_release(X, X, subjects=np.arange(40) % 4, attackers=[L()], n_resamples=50); "
+        "report = audit_release(X, X, subjects=np.arange(40) % 4, attackers=[L()], n_resamples=50, "
+        "knowledge=['clean', 'static', 'adaptive']); "
         "report.to_dict(); "
         "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules; "
         "assert not any(m.startswith('skagile.anonymizers') for m in sys.modules)"
@@ -402,7 +419,7 @@ def _with(array, position, value):
             lambda d: {"attackers": "lda"},
             "attackers holds 'lda', which is unknown; choose from 'svd', 'nearest_neighbour', 'deep_ecg'",
         ),
-        (lambda d: {"attackers": ["svd", "siamese"]}, "'siamese', which is unknown"),
+        (lambda d: {"attackers": ["svd", "oracle"]}, "'oracle', which is unknown"),
         (lambda d: {"attackers": []}, "attackers is empty"),
         (lambda d: {"attackers": [object()]}, "lacks fit or predict_proba"),
         (lambda d: {"knowledge": ["clean", "oracle"]}, "knowledge holds 'oracle'; choose from 'clean', 'static'"),
