@@ -14,10 +14,16 @@ _HOME_OF = {
     "BeatSegmenter": "segmentation",
     "BeatwiseClassifier": "segmentation",
     "DeepECGIdentifier": "attackers",
+    "FiducialIdentifier": "attackers",
+    "LabelCountingIdentifier": "attackers",
+    "LowOrderIdentifier": "attackers",
+    "RRIdentifier": "attackers",
+    "RowOrderIdentifier": "attackers",
     "SVDIdentifier": "attackers",
     "audit_release": "audit",
     "detect_r_peaks": "segmentation",
     "measure_beats": "segmentation",
+    "rr_windows": "segmentation",
     "signal_quality": "segmentation",
 }
 _SUBPACKAGES = ("anonymizers", "attackers", "audit", "datasets", "metrics", "networks", "segmentation")

@@ -39,13 +39,7 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         ValueError
             For a wrong shape, NaN outside padding, infinite or flat beats, labels of another length, or one subject.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None. "
-                "Give the subject of each row."
-            )
-        beats = check_beats(self, X, reset=True)
-        self.classes_, codes = check_labels(y, beats.shape[0], name="y", targets=True, row=beats.row)
+        beats, codes = self._check_enrolment(X, y)
         self._fit_beats(self._scale(beats.values), codes)
         return self
 
@@ -94,7 +88,7 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             Columns in the order of ``classes_``.
         """
         check_is_fitted(self)
-        beats = check_beats(self, X, reset=False)
+        beats = self._check_rows(X, reset=False)
         log_proba = self._log_proba_beats(self._scale(beats.values))
         if beats.present is None:
             return log_proba
@@ -114,9 +108,24 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             Embeddings.
         """
         check_is_fitted(self)
-        beats = check_beats(self, X, reset=False)
+        beats = self._check_rows(X, reset=False)
         embedding = self._embed_beats(self._scale(beats.values))
         return beats.pool(embedding)
+
+    def _check_enrolment(self, X, y):
+        """Validate rows and their subjects, set ``classes_``, and return the beats and each beat's subject code."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None. "
+                "Give the subject of each row."
+            )
+        beats = self._check_rows(X, reset=True)
+        self.classes_, codes = check_labels(y, beats.shape[0], name="y", targets=True, row=beats.row)
+        return beats, codes
+
+    def _check_rows(self, X, *, reset):
+        """Validate `X`. Attackers of something else than beats override it."""
+        return check_beats(self, X, reset=reset)
 
     def _scale(self, values):
         if not self.standardize:
@@ -148,3 +157,12 @@ def log_softmax(scores):
     """Logarithm of the softmax of each row."""
     shifted = scores - scores.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def smoothed_log_votes(share, n_votes):
+    """Log-probabilities from shares of votes, as if one more vote had been spread evenly over the subjects.
+
+    Nobody is excluded for want of a vote, or a single beat would outweigh all others of a record.
+    """
+    share = np.asarray(share, dtype=np.float64)
+    return np.log((n_votes * share + 1 / share.shape[1]) / (n_votes + 1))
