@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.stats import rankdata
 from sklearn.utils._param_validation import Interval as Range
 from sklearn.utils._param_validation import validate_params
 from tqdm import tqdm
@@ -28,6 +29,7 @@ from skagile.audit._release import (
     split_beats,
 )
 from skagile.audit._report import AuditReport
+from skagile.segmentation import rr_windows
 
 _FIDELITY_BEATS = 2000  # drawn at random: the distance after warping takes a while
 _REAUDIT_AFTER = timedelta(days=365)
@@ -128,9 +130,10 @@ def audit_release(
     attackers : "all", str, list or dict, default="all"
         Names, or classifiers with ``predict_proba``, whose ``transform``, if they have one, embeds beats; or a dict
         from a name to either. The names are ``"svd"``, ``"nearest_neighbour"`` (among SVD projections),
-        ``"deep_ecg"``, ``"siamese"``, ``"transecg"``, ``"fiducial"`` (needs `sampling_rate`), ``"raw"`` (millivolts
-        down to their last digit), ``"label_counting"``, ``"rr"`` (needs `times` and `released_times`) and
-        ``"row_order"`` (needs `release_order`). "all" leaves out those whose needs are not met, and says so.
+        ``"deep_ecg"``, ``"siamese"``, ``"transecg"``, ``"fiducial"`` (needs `sampling_rate`), ``"low_order"`` (last
+        digits), ``"label_counting"``, ``"rr"`` (needs `times` and `released_times`), ``"row_order"`` and
+        ``"row_order_within"`` (need `release_order`; the latter looks at the order within the enrolled part and within
+        the probed part). "all" leaves out those whose needs are not met, and says so.
     knowledge : "all", str or list of str, default="all"
         What the attackers know.
 
@@ -295,8 +298,8 @@ def audit_release(
     kinds = {attacker.known.kind for attacker in attackers.values()}
     if "intervals" in kinds:
         parts["intervals"] = _interval_parts(times, released_times, release, enrols)
-    if "order" in kinds:
-        parts["order"] = _order_parts(release_order, release, n_rows)
+    for kind in kinds & {"order", "order_within"}:
+        parts[kind] = _order_parts(release_order, release, n_rows, within=kind == "order_within")
     run = _Runner(cache, n_jobs, progress, settings)
     cleaned = _denoise_jobs(release, settings, knowledge, attackers)
     if "adaptive+denoise" in knowledge and settings.sampling_rate is None:
@@ -476,8 +479,6 @@ def _check_tasks(tasks, row, n_rows):
 
 def _interval_parts(times, released_times, release, enrols):
     """RR intervals of both sides in windows that lie in the enrolled part, or in the probed part, of a person."""
-    from skagile.attackers import rr_windows
-
     parts = {}
     record = release.subject * 2 + ~enrols
     for source, values, name in (("original", times, "times"), ("released", released_times, "released_times")):
@@ -496,16 +497,18 @@ def _interval_parts(times, released_times, release, enrols):
     return parts
 
 
-def _order_parts(order, release, n_rows):
-    """Positions of the beats in the released file."""
+def _order_parts(order, release, n_rows, *, within):
+    """Positions of the beats in the released file, or within the part of it that enrols or is probed; scaled to 0..1."""
     order = np.asarray(order, dtype=np.float64)
     if order.shape != (n_rows,) or not np.isfinite(order).all():
         raise ValueError(
             f"release_order has shape {order.shape}; expected the position of each of {n_rows} rows in the file."
         )
-    position = (order - order.min()) / max(np.ptp(order), 1.0)
     part = release.part("released")
-    return {"released": part._replace(X=position[release.row][:, None])}
+    position = order[release.row]
+    for index in (part.enrolment, part.probe) if within else (slice(None),):
+        position[index] = (rankdata(position[index]) - 1) / max(len(position[index]) - 1, 1)
+    return {"released": part._replace(X=position[:, None])}
 
 
 # ---------------------------------------------------------------------------------------------------------------- jobs

@@ -13,7 +13,7 @@ class Known(NamedTuple):
 
     class_name: str
     settings: dict = {}
-    kind: str = "beats"  # what it looks at: "beats", "intervals" (RR) or "order" (of rows)
+    kind: str = "beats"  # what it looks at: "beats", "intervals" (RR), "order" (of rows) or "order_within" (a part)
     needs: tuple = ()  # settings of the audit it is made with
     counts: bool = False  # fitted with the diagnoses
     embeds: bool = False  # its embedding tells people apart who were not in its training
@@ -28,9 +28,11 @@ ATTACKERS = {
     "siamese": Known("SiameseIdentifier", embeds=True, cleans=True),
     "transecg": Known("TransECGIdentifier", embeds=True, cleans=True),
     "fiducial": Known("FiducialIdentifier", needs=("sampling_rate", "window")),
+    "low_order": Known("LowOrderIdentifier"),
     "label_counting": Known("LabelCountingIdentifier", counts=True),
     "rr": Known("RRIdentifier", kind="intervals"),
     "row_order": Known("RowOrderIdentifier", kind="order"),
+    "row_order_within": Known("RowOrderIdentifier", kind="order_within"),
 }
 
 
@@ -119,7 +121,7 @@ def _lacks(known, given):
         return "it measures intervals, and no sampling_rate was given"
     if known.kind == "intervals" and given["times"] is None:
         return "it reads beat times, and none were given (times, released_times)"
-    if known.kind == "order" and given["release_order"] is None:
+    if known.kind.startswith("order") and given["release_order"] is None:
         return "it reads the order of the released rows, and none was given (release_order)"
     return None
 

@@ -287,14 +287,15 @@ def test_the_package_s_own_attackers_and_diagnosis():
         "deep_ecg",
         "siamese",
         "transecg",
-        "raw",
+        "low_order",
         "label_counting",
     ]
-    assert report.protocol["attackers_left_out"] == ["fiducial", "row_order", "rr"]
+    assert report.protocol["attackers_left_out"] == ["fiducial", "row_order", "row_order_within", "rr"]
     assert [what for what, _ in report.protocol["not_run"]] == [
         "attacker fiducial",
         "attacker rr",
         "attacker row_order",
+        "attacker row_order_within",
         # not asked for, and so not "not run": "all" alone takes what the data allow
     ]
     clean, static = (report.summary().query(f"knowledge == '{known}'")[FIGURES] for known in ("clean", "static"))
