@@ -498,7 +498,7 @@ def _interval_parts(times, released_times, release, enrols):
 
 
 def _order_parts(order, release, n_rows, *, within):
-    """Positions of the beats in the released file, or within the part of it that enrols or is probed; scaled to 0..1."""
+    """Positions of the beats in the released file, or in the part of it that enrols or is probed, scaled to 0..1."""
     order = np.asarray(order, dtype=np.float64)
     if order.shape != (n_rows,) or not np.isfinite(order).all():
         raise ValueError(
