@@ -34,7 +34,8 @@ class Cache:
         """Give the result under `key`, made by ``make(*arguments)`` and kept where it is missing."""
         file = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
         try:
-            with np.load(file, allow_pickle=False) as content:
+            # Opened here: numpy leaves a file open that turns out to be no archive.
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
                 return _unpack(json.loads(str(content["skeleton"])), content)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             pass

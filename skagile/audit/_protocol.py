@@ -33,7 +33,7 @@ from skagile.segmentation import rr_windows
 
 _FIDELITY_BEATS = 2000  # drawn at random: the distance after warping takes a while
 _REAUDIT_AFTER = timedelta(days=365)
-_N_RR = 30  # intervals to a window
+_N_RR = 10  # intervals to a window
 
 
 @validate_params(
