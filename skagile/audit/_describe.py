@@ -11,7 +11,14 @@ _MIN_SUBJECTS_DRAWN = 5
 _MAX_CLASSES_DRAWN = 6
 SOURCES = ("original", "released")
 # Measurements compared, and their units.
-_MEASUREMENTS = {"pr": "ms", "qrs": "ms", "qt": "ms", "st": "mV", "r": "mV", "t": "mV"}
+_MEASUREMENTS = {
+    "pr_interval": "ms",
+    "qrs_duration": "ms",
+    "qt_interval": "ms",
+    "st_level": "mV",
+    "r_amplitude": "mV",
+    "t_amplitude": "mV",
+}
 
 
 def diagnose(what, estimator, parts, source, label, names, known, settings):

@@ -8,9 +8,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skagile import metrics
-from skagile._scaling import standardize
 from skagile.audit._attack import fit, log_proba, with_interval
 from skagile.audit._release import rank_within
+from skagile.metrics._uniqueness import nearest_rows
 
 _N_FOLDS = 5
 _MIN_PER_VALUE = 5
@@ -107,7 +107,7 @@ def infer_membership(what, members, release, settings):
     chosen = np.flatnonzero(rank_within(release.subject) < _MAX_BEATS)
     original, released = release.beats["original"][chosen], release.beats["released"][chosen]
     owner = release.subject[chosen]
-    nearest = _nearest(standardize(original), standardize(released))
+    nearest = 1 - nearest_rows(original, released)[1]
     features = pd.DataFrame(
         {
             "prdn": metrics.prdn(original, released),
@@ -121,7 +121,7 @@ def infer_membership(what, members, release, settings):
     folds = StratifiedKFold(int(min(_N_FOLDS, np.bincount(truth).min())), shuffle=True, random_state=settings.seed)
     model = make_pipeline(StandardScaler(), LogisticRegression())
     scores = cross_val_predict(model, of_person.to_numpy(), truth, cv=folds, method="decision_function")
-    found = metrics.membership_auroc(scores, truth, people, **settings.resampling)
+    found = metrics.attribute_auroc(truth, scores, people, **settings.resampling)
     null = metrics.attribute_null(truth, scores, people, n_permutations=_N_PERMUTATIONS, random_state=settings.seed)
     return {
         **with_interval("auroc", found.auroc, found.interval),
@@ -131,14 +131,6 @@ def infer_membership(what, members, release, settings):
     }
 
 
-def _nearest(rows, others, block=1024):
-    """Largest correlation of each row with any of the others, one minus; both z-scored."""
-    found = np.empty(len(rows))
-    for start in range(0, len(rows), block):
-        found[start : start + block] = 1 - (rows[start : start + block] @ others.T).max(axis=1) / rows.shape[1]
-    return found
-
-
 def gdpr_risks(release, attacks, attributes, settings):
     """Singling out, linkability and inference (Article 29 Working Party, WP216), each beside its control."""
     probe = release.probe
@@ -146,14 +138,14 @@ def gdpr_risks(release, attacks, attributes, settings):
         release.beats["original"][probe],
         release.beats["released"][probe],
         release.subject[probe],
-        random_state=settings.seed,
+        **settings.resampling,
     )
     risks = {
         "singling_out": {
             **with_interval("value", found.value, found.interval),
             "control": float(found.control),
-            "words": "share of released beats whose nearest original is of the right person; control: beats matched "
-            "with other people's originals",
+            "words": "share of released beats whose nearest original is of the right person; the control matches them "
+            "with other people at random",
         },
         "linkability": None,
         "inference": None,

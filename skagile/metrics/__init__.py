@@ -1,7 +1,18 @@
 """Measures of privacy, utility and fidelity: plain functions on arrays, with intervals over subjects."""
 
+from skagile.metrics._attributes import attribute_auroc, attribute_null
 from skagile.metrics._bootstrap import Interval, bootstrap_interval
-from skagile.metrics._fidelity import max_abs_error, prd, prdn, snr
+from skagile.metrics._fidelity import (
+    dtw_distance,
+    high_frequency_energy,
+    max_abs_error,
+    measurement_errors,
+    pearson_correlation,
+    prd,
+    prdn,
+    r_peak_shift,
+    snr,
+)
 from skagile.metrics._privacy import (
     VerificationScores,
     cmc_curve,
@@ -13,23 +24,32 @@ from skagile.metrics._privacy import (
     rank1_accuracy,
     verification_scores,
 )
+from skagile.metrics._uniqueness import singling_out
 from skagile.metrics._utility import diagnostic_utility
 
 __all__ = [
     "Interval",
     "VerificationScores",
+    "attribute_auroc",
+    "attribute_null",
     "bootstrap_interval",
     "cmc_curve",
     "diagnostic_utility",
+    "dtw_distance",
     "equal_error_rate",
     "equal_error_rate_interval",
     "fuse_scores",
+    "high_frequency_energy",
     "label_only_floor",
     "majority_floor",
     "max_abs_error",
+    "measurement_errors",
+    "pearson_correlation",
     "prd",
     "prdn",
+    "r_peak_shift",
     "rank1_accuracy",
+    "singling_out",
     "snr",
     "verification_scores",
 ]

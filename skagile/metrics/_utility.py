@@ -32,7 +32,7 @@ def diagnostic_utility(
     n_resamples: Integral = 2000,
     random_state=None,
 ) -> Bunch:
-    """Accuracy, macro-F1 and sensitivity per class of a diagnosis, with intervals over subjects.
+    """Accuracy, macro-F1, and sensitivity and predictivity per class of a diagnosis; intervals over subjects.
 
     Parameters
     ----------
@@ -53,7 +53,8 @@ def diagnostic_utility(
     -------
     Bunch
         ``accuracy``, ``accuracy_interval``, ``macro_f1``, ``macro_f1_interval``; ``labels``; ``sensitivity`` (recall,
-        NaN for a class without beats) and ``support`` (beats), ndarrays in the order of ``labels``.
+        NaN for a class without beats), ``predictivity`` (positive predictivity, precision, NaN for a class that was
+        never claimed; EC57 asks for both) and ``support`` (beats), ndarrays in the order of ``labels``.
 
     Raises
     ------
@@ -113,6 +114,7 @@ def diagnostic_utility(
     table = total.reshape(n_classes, n_classes)
     with np.errstate(invalid="ignore"):
         sensitivity = np.diag(table)[wanted] / table.sum(axis=1)[wanted]
+        predictivity = np.diag(table)[wanted] / table.sum(axis=0)[wanted]
     return Bunch(
         accuracy=float(accuracy(total)[0]),
         accuracy_interval=interval_of_sums(confusion, accuracy, **options),
@@ -120,5 +122,6 @@ def diagnostic_utility(
         macro_f1_interval=interval_of_sums(confusion, macro_f1, **options),
         labels=labels,
         sensitivity=sensitivity,
+        predictivity=predictivity,
         support=table.sum(axis=1)[wanted].astype(int),
     )

@@ -75,3 +75,16 @@ def test_labels_choose_the_classes(diagnosed):
 def test_errors(y_true, y_pred, subjects, words):
     with pytest.raises(ValueError, match=words):
         diagnostic_utility(y_true, y_pred, subjects=subjects)
+
+
+def test_sensitivity_and_predictivity_are_those_of_scikit_learn():
+    from sklearn.metrics import precision_score, recall_score
+
+    rng = np.random.default_rng(0)
+    truth, claim = rng.choice(list("NNNSV"), 300), rng.choice(list("NNNSVF"), 300)
+    found = diagnostic_utility(truth, claim, subjects=np.arange(300) % 10, random_state=0)
+    np.testing.assert_allclose(found.sensitivity, recall_score(truth, claim, average=None, labels=found.labels))
+    np.testing.assert_allclose(found.predictivity, precision_score(truth, claim, average=None, labels=found.labels))
+    never = diagnostic_utility(list("NNV"), list("NNN"), subjects=[1, 2, 2], random_state=0)
+    assert np.isnan(never.predictivity[1])
+    assert never.sensitivity[1] == 0
