@@ -10,6 +10,7 @@ __version__ = "0.1.0.dev0"
 _HOME_OF = {
     "AgileAnonymizer": "anonymizers",
     "AuditReport": "audit",
+    "BeatDenoiser": "attackers",
     "BeatImager": "segmentation",
     "BeatSegmenter": "segmentation",
     "BeatwiseClassifier": "segmentation",
@@ -20,6 +21,8 @@ _HOME_OF = {
     "RRIdentifier": "attackers",
     "RowOrderIdentifier": "attackers",
     "SVDIdentifier": "attackers",
+    "SiameseIdentifier": "attackers",
+    "TransECGIdentifier": "attackers",
     "audit_release": "audit",
     "detect_r_peaks": "segmentation",
     "measure_beats": "segmentation",
