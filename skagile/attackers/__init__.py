@@ -4,7 +4,7 @@ from skagile.attackers._deep_ecg import DeepECGIdentifier
 from skagile.attackers._fiducial import FiducialIdentifier
 from skagile.attackers._label_counting import LabelCountingIdentifier
 from skagile.attackers._low_order import LowOrderIdentifier
-from skagile.attackers._row_order import RowOrderIdentifier
+from skagile.attackers._row_order import RowOrderIdentifier, row_positions
 from skagile.attackers._rr import RRIdentifier
 from skagile.attackers._svd import SVDIdentifier
 
@@ -16,4 +16,5 @@ __all__ = [
     "RRIdentifier",
     "RowOrderIdentifier",
     "SVDIdentifier",
+    "row_positions",
 ]

@@ -53,7 +53,7 @@ class FiducialIdentifier(BaseIdentifier):
     classifier_ : sklearn.ensemble.ExtraTreesClassifier or sklearn.ensemble.HistGradientBoostingClassifier
         The fitted classifier.
     feature_names_ : list of str
-        Names of the features.
+        Names of the features that some enrolled beat has.
     n_features_in_ : int
         Samples per beat.
     r_index_ : int or None
@@ -125,7 +125,10 @@ class FiducialIdentifier(BaseIdentifier):
     def _fit_beats(self, X, codes):
         self._window = self._find_window(X)
         self.r_index_ = None if self._window is None else round(self._window[0] * self.sampling_rate)
-        features, self.feature_names_ = self._measure(X)
+        features, names = self._measure(X)
+        # What nobody enrolled has (a Q wave, say) can tell nobody apart, and boosting breaks down on it.
+        self._used = np.isfinite(features).any(axis=0)
+        self.feature_names_ = [name for name, used in zip(names, self._used, strict=True) if used]
         # Trees draw their features by number: a fixed seed gives fixed trees.
         rng = check_random_state(self.random_state)
         if self.classifier == "forest":
@@ -145,10 +148,10 @@ class FiducialIdentifier(BaseIdentifier):
                 early_stopping=False,
                 random_state=rng,
             )
-        self.classifier_.fit(features, codes)
+        self.classifier_.fit(features[:, self._used], codes)
 
     def _log_proba_beats(self, X):
-        proba = self.classifier_.predict_proba(self._measure(X)[0])
+        proba = self.classifier_.predict_proba(self._measure(X)[0][:, self._used])
         n_votes = len(self.classifier_.estimators_) if self.classifier == "forest" else _N_TREES
         return smoothed_log_votes(proba, n_votes).astype(X.dtype)
 

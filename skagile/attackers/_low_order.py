@@ -4,6 +4,7 @@ import warnings
 from numbers import Integral
 
 import numpy as np
+from scipy.special import gammaln
 from scipy.stats import chi2
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils._param_validation import Interval
@@ -80,8 +81,7 @@ class LowOrderIdentifier(BaseIdentifier):
 
     def _fit_beats(self, X, codes):
         self._dtype = X.dtype
-        n_bits = _N_BITS
-        ways = [("step", step) for step in _STEPS] + [("bit", bit) for bit in range(n_bits)]
+        ways = [("step", step) for step in _STEPS] + [("bit", bit) for bit in range(_N_BITS)]
         log_p = np.array([self._difference(X, codes, way) for way in ways])
         best = np.argsort(log_p, kind="stable")[: self.n_ways]
         self.ways_, self.log_p_ = [ways[i] for i in best], log_p[best]
@@ -101,7 +101,7 @@ class LowOrderIdentifier(BaseIdentifier):
         for rows in _blocks(X):
             part = _decompose(X[rows], way)
             np.add.at(total, codes[rows], part)
-            square += (part**2).sum(axis=0)
+            square += (part**2).sum(axis=0, dtype=np.float64)
         mean = total.sum(axis=0) / len(X)
         variance = square / len(X) - mean**2
         between = (count[:, None] * (total / count[:, None] - mean) ** 2).sum(axis=0)
@@ -109,8 +109,8 @@ class LowOrderIdentifier(BaseIdentifier):
         if not used.any():
             return 0.0
         statistic = between[used] / variance[used]
-        largest = chi2.logsf(statistic.max(), n_classes - 1) + np.log(used.sum())
-        overall = chi2.logsf(statistic.sum(), (n_classes - 1) * used.sum())
+        largest = _log_tail(statistic.max(), n_classes - 1) + np.log(used.sum())
+        overall = _log_tail(statistic.sum(), (n_classes - 1) * used.sum())
         return min(largest, overall, 0.0)
 
     def _features(self, X):
@@ -127,6 +127,15 @@ class LowOrderIdentifier(BaseIdentifier):
         return np.concatenate(parts).astype(X.dtype)
 
 
+def _log_tail(statistic, degrees):
+    """Logarithm of the upper tail of chi-squared, also where the tail itself is too small a number."""
+    log_p = chi2.logsf(statistic, degrees)
+    if np.isfinite(log_p):
+        return log_p
+    half = statistic / 2
+    return -half + (degrees / 2 - 1) * np.log(half) - gammaln(degrees / 2)
+
+
 def _decompose(X, way):
     """One way of looking at the last digits of `X`: float32 features in [-1, 1], a row for each of `X`."""
     kind, size = way
@@ -134,7 +143,7 @@ def _decompose(X, way):
         bits = np.ascontiguousarray(X).view(np.uint32 if X.dtype == np.float32 else np.uint64)
         return ((bits >> np.array(size, dtype=bits.dtype)) & np.array(1, dtype=bits.dtype)).astype(np.float32) * 2 - 1
     # The phase runs once around in two steps: odd and even multiples lie opposite each other, wherever they begin.
-    phase = (np.pi / size * X.astype(np.float64)).astype(np.float64)
+    phase = np.pi / size * X.astype(np.float64)
     return np.concatenate([np.cos(phase), np.sin(phase)], axis=1).astype(np.float32)
 
 
