@@ -74,6 +74,14 @@ def test_probabilities_by_hand():
     np.testing.assert_allclose(attacker.transform([[0.2]]), np.sqrt(expected))
 
 
+def test_two_numbers_by_hand():
+    """Distances along the two add up."""
+    attacker = RowOrderIdentifier(n_neighbors=2).fit([[0.0, 0.0], [3.0, 4.0]], list("ab"))
+    say = np.exp(-np.array([2.0, 5.0]) / attacker.width_)  # (1, 1) lies 2 from the one and 5 from the other
+    expected = 0.999 * say / say.sum() + 0.001 * 0.5
+    np.testing.assert_allclose(attacker.predict_proba([[1.0, 1.0]]), expected[None])
+
+
 def test_rows_at_one_place():
     """No order at all: everybody is as likely as he has rows."""
     attacker = RowOrderIdentifier().fit(np.zeros((60, 1)), np.arange(60) % 3)
