@@ -5,7 +5,7 @@ from skagile.attackers._denoiser import BeatDenoiser
 from skagile.attackers._fiducial import FiducialIdentifier
 from skagile.attackers._label_counting import LabelCountingIdentifier
 from skagile.attackers._low_order import LowOrderIdentifier
-from skagile.attackers._row_order import RowOrderIdentifier
+from skagile.attackers._row_order import RowOrderIdentifier, row_positions
 from skagile.attackers._rr import RRIdentifier
 from skagile.attackers._siamese import SiameseIdentifier
 from skagile.attackers._svd import SVDIdentifier
@@ -22,4 +22,5 @@ __all__ = [
     "SVDIdentifier",
     "SiameseIdentifier",
     "TransECGIdentifier",
+    "row_positions",
 ]

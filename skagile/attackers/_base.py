@@ -1,6 +1,8 @@
 """What all identifiers share: layouts, scaling and pooling."""
 
+import warnings
 from abc import abstractmethod
+from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
@@ -120,7 +122,8 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
                 "Give the subject of each row."
             )
         beats = self._check_rows(X, reset=True)
-        self.classes_, codes = check_labels(y, beats.shape[0], name="y", targets=True, row=beats.row)
+        with few_rows_each():
+            self.classes_, codes = check_labels(y, beats.shape[0], name="y", targets=True, row=beats.row)
         return beats, codes
 
     def _check_rows(self, X, *, reset):
@@ -153,16 +156,16 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
+@contextmanager
+def few_rows_each():
+    """Silence what scikit-learn says of one or two rows per class, which is how people are often enrolled."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Only one sample available")
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
+        yield
+
+
 def log_softmax(scores):
     """Logarithm of the softmax of each row."""
     shifted = scores - scores.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-
-
-def smoothed_log_votes(share, n_votes):
-    """Log-probabilities from shares of votes, as if one more vote had been spread evenly over the subjects.
-
-    Nobody is excluded for want of a vote, or a single beat would outweigh all others of a record.
-    """
-    share = np.asarray(share, dtype=np.float64)
-    return np.log((n_votes * share + 1 / share.shape[1]) / (n_votes + 1))

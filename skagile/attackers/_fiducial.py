@@ -3,11 +3,12 @@
 import numbers
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skagile.attackers._base import BaseIdentifier, smoothed_log_votes
+from skagile.attackers._base import BaseIdentifier, few_rows_each, log_softmax
+from skagile.attackers._forest import centre, fit_forest, forest_log_proba
 from skagile.segmentation import measure_beats
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -16,7 +17,7 @@ _AMPLITUDES = ("p_amplitude", "q_amplitude", "r_amplitude", "s_amplitude", "t_am
 _SPANS = (("p_onset", "p_offset"), ("p_offset", "qrs_onset"), ("qrs_offset", "t_peak"), ("t_peak", "t_end"))
 _LEVELS = ("mean", "sd", "height", "lowest", "highest", *(f"quantile_{round(100 * q)}" for q in _QUANTILES))
 _N_ITERATIONS = 60
-_N_TREES = 200
+_LEAST = 1 / 200  # of a vote, spread over everybody by boosting, as a forest of 200 trees does
 
 
 class FiducialIdentifier(BaseIdentifier):
@@ -37,7 +38,8 @@ class FiducialIdentifier(BaseIdentifier):
     classifier : {"forest", "boosting"}, default="forest"
         Extremely randomised trees, or gradient boosting, which grows one tree per subject and iteration.
     n_estimators : int, default=None
-        Trees of the forest, or iterations of boosting. None is 200 trees, or 60 iterations.
+        Trees of the forest, or iterations of boosting. None is 200 trees (fewer for more than 200 subjects, which
+        bounds memory), or 60 iterations.
     standardize : bool, default=False
         False measures millivolts, so that a gain or an offset of a subject's own gives him away. True z-scores each
         beat first: then they play no part, and amplitudes are measured in standard deviations of the beat.
@@ -53,7 +55,7 @@ class FiducialIdentifier(BaseIdentifier):
     classifier_ : sklearn.ensemble.ExtraTreesClassifier or sklearn.ensemble.HistGradientBoostingClassifier
         The fitted classifier.
     feature_names_ : list of str
-        Names of the features.
+        Names of the features that some enrolled beat has.
     n_features_in_ : int
         Samples per beat.
     r_index_ : int or None
@@ -125,36 +127,41 @@ class FiducialIdentifier(BaseIdentifier):
     def _fit_beats(self, X, codes):
         self._window = self._find_window(X)
         self.r_index_ = None if self._window is None else round(self._window[0] * self.sampling_rate)
-        features, self.feature_names_ = self._measure(X)
+        features, names = self._measure(X)
+        # What nobody enrolled has (a Q wave, say) can tell nobody apart, and boosting breaks down on it.
+        self._used = np.isfinite(features).any(axis=0)
+        self.feature_names_ = [name for name, used in zip(names, self._used, strict=True) if used]
         # Trees draw their features by number: a fixed seed gives fixed trees.
         rng = check_random_state(self.random_state)
         if self.classifier == "forest":
-            self.classifier_ = ExtraTreesClassifier(
-                self.n_estimators or _N_TREES, max_features=0.3, n_jobs=self.n_jobs, random_state=rng
+            self.classifier_ = fit_forest(
+                features[:, self._used], codes, n_estimators=self.n_estimators, n_jobs=self.n_jobs, random_state=rng
             )
-        else:
-            # One tree per subject and iteration, so they are small and few. A stop by a held-out part would need
-            # two beats of everybody; the penalty and the bounded number of iterations do in its place.
-            self.classifier_ = HistGradientBoostingClassifier(
-                max_iter=self.n_estimators or _N_ITERATIONS,
-                l2_regularization=5.0,
-                max_leaf_nodes=8,
-                max_bins=63,
-                max_features=0.3,
-                min_samples_leaf=5,
-                early_stopping=False,
-                random_state=rng,
-            )
-        self.classifier_.fit(features, codes)
+            return
+        # One tree per subject and iteration, so they are small and few. A stop by a held-out part would need two
+        # beats of everybody; the penalty and the bounded number of iterations do in its place.
+        self.classifier_ = HistGradientBoostingClassifier(
+            max_iter=self.n_estimators or _N_ITERATIONS,
+            l2_regularization=5.0,
+            max_leaf_nodes=8,
+            max_bins=63,
+            max_features=0.3,
+            min_samples_leaf=5,
+            early_stopping=False,
+            random_state=rng,
+        )
+        with few_rows_each():
+            self.classifier_.fit(features[:, self._used], codes)
 
     def _log_proba_beats(self, X):
-        proba = self.classifier_.predict_proba(self._measure(X)[0])
-        n_votes = len(self.classifier_.estimators_) if self.classifier == "forest" else _N_TREES
-        return smoothed_log_votes(proba, n_votes).astype(X.dtype)
+        features = self._measure(X)[0][:, self._used]
+        if self.classifier == "forest":
+            return forest_log_proba(self.classifier_, features).astype(X.dtype)
+        proba = self.classifier_.predict_proba(features)
+        return log_softmax(np.log(proba + _LEAST / proba.shape[1])).astype(X.dtype)
 
     def _embed_beats(self, X):
-        log_proba = self._log_proba_beats(X)
-        return log_proba - log_proba.mean(axis=1, keepdims=True)
+        return centre(self._log_proba_beats(X))
 
     def _find_window(self, X):
         if self.sampling_rate is None:

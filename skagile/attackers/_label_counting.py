@@ -172,6 +172,8 @@ class LabelCountingIdentifier(BaseIdentifier):
     def _read(self, X):
         """Probability of each diagnosis, float64."""
         if isinstance(self.reader_, MiniBatchKMeans):
+            # It refuses beats of another dtype than its centres'.
+            X = X.astype(self.reader_.cluster_centers_.dtype, copy=False)
             return np.eye(len(self.diagnoses_))[self.reader_.predict(X)]
         return self.reader_.predict_proba(X).astype(np.float64)
 

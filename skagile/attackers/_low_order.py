@@ -1,14 +1,14 @@
 """Attacker of what is hidden in the last digits."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
+from scipy.special import gammaln
 from scipy.stats import chi2
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils._param_validation import Interval
 
 from skagile.attackers._base import BaseIdentifier
+from skagile.attackers._discriminants import Discriminants
 
 # Steps in mV in which a value may be counted: decimal ones and the gains usual in files, 200, 400 and 1000 per mV.
 _STEPS = tuple(sorted({m * 10.0**e for e in range(-6, 0) for m in (1, 2, 5)} | {0.0025, 1.0}))
@@ -51,7 +51,7 @@ class LowOrderIdentifier(BaseIdentifier):
     its output on purpose. Scaling would wipe out what it looks at, so beats are never z-scored, and bits of float32
     beats are those of float32.
 
-    On unprotected beats the coarse steps see the waves themselves, if dimly.
+    On unprotected beats the coarse steps, up to 1 mV, see the waves themselves.
 
     The embedding is the projection on the discriminants.
 
@@ -80,17 +80,11 @@ class LowOrderIdentifier(BaseIdentifier):
 
     def _fit_beats(self, X, codes):
         self._dtype = X.dtype
-        n_bits = _N_BITS
-        ways = [("step", step) for step in _STEPS] + [("bit", bit) for bit in range(n_bits)]
+        ways = [("step", step) for step in _STEPS] + [("bit", bit) for bit in range(_N_BITS)]
         log_p = np.array([self._difference(X, codes, way) for way in ways])
         best = np.argsort(log_p, kind="stable")[: self.n_ways]
         self.ways_, self.log_p_ = [ways[i] for i in best], log_p[best]
-        features = self._features(X)
-        with warnings.catch_warnings():
-            # A bit that is the same in all rows has no spread; one beat of everybody has none within subjects.
-            warnings.filterwarnings("ignore", "Only one sample available")
-            self.lda_ = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.05).fit(features, codes)
-        self._origin = features.mean(axis=0)
+        self._discriminants = Discriminants(self._features(X), codes, shrinkage=0.05)
 
     def _difference(self, X, codes, way):
         """Log p-value of the largest, or of the mean, between-subject difference over the features of a way."""
@@ -101,7 +95,7 @@ class LowOrderIdentifier(BaseIdentifier):
         for rows in _blocks(X):
             part = _decompose(X[rows], way)
             np.add.at(total, codes[rows], part)
-            square += (part**2).sum(axis=0)
+            square += (part**2).sum(axis=0, dtype=np.float64)
         mean = total.sum(axis=0) / len(X)
         variance = square / len(X) - mean**2
         between = (count[:, None] * (total / count[:, None] - mean) ** 2).sum(axis=0)
@@ -109,8 +103,8 @@ class LowOrderIdentifier(BaseIdentifier):
         if not used.any():
             return 0.0
         statistic = between[used] / variance[used]
-        largest = chi2.logsf(statistic.max(), n_classes - 1) + np.log(used.sum())
-        overall = chi2.logsf(statistic.sum(), (n_classes - 1) * used.sum())
+        largest = _log_tail(statistic.max(), n_classes - 1) + np.log(used.sum())
+        overall = _log_tail(statistic.sum(), (n_classes - 1) * used.sum())
         return min(largest, overall, 0.0)
 
     def _features(self, X):
@@ -118,13 +112,21 @@ class LowOrderIdentifier(BaseIdentifier):
         return np.concatenate([_decompose(X, way) for way in self.ways_], axis=1)
 
     def _log_proba_beats(self, X):
-        parts = [self.lda_.predict_log_proba(self._features(X[rows])) for rows in _blocks(X)]
+        parts = [self._discriminants.log_proba(self._features(X[rows])) for rows in _blocks(X)]
         return np.concatenate(parts).astype(X.dtype)
 
     def _embed_beats(self, X):
-        directions = self.lda_.coef_ - self.lda_.coef_.mean(axis=0)
-        parts = [(self._features(X[rows]) - self._origin) @ directions.T for rows in _blocks(X)]
+        parts = [self._discriminants.project(self._features(X[rows])) for rows in _blocks(X)]
         return np.concatenate(parts).astype(X.dtype)
+
+
+def _log_tail(statistic, degrees):
+    """Logarithm of the upper tail of chi-squared, also where the tail itself is too small a number."""
+    log_p = chi2.logsf(statistic, degrees)
+    if np.isfinite(log_p):
+        return log_p
+    half = statistic / 2
+    return -half + (degrees / 2 - 1) * np.log(half) - gammaln(degrees / 2)
 
 
 def _decompose(X, way):
@@ -134,7 +136,7 @@ def _decompose(X, way):
         bits = np.ascontiguousarray(X).view(np.uint32 if X.dtype == np.float32 else np.uint64)
         return ((bits >> np.array(size, dtype=bits.dtype)) & np.array(1, dtype=bits.dtype)).astype(np.float32) * 2 - 1
     # The phase runs once around in two steps: odd and even multiples lie opposite each other, wherever they begin.
-    phase = (np.pi / size * X.astype(np.float64)).astype(np.float64)
+    phase = np.pi / size * X.astype(np.float64)
     return np.concatenate([np.cos(phase), np.sin(phase)], axis=1).astype(np.float32)
 
 

@@ -5,13 +5,47 @@ import numbers
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from skagile._validation import Beats
 from skagile.attackers._base import BaseIdentifier
 
 _WIDTHS = (0.5, 2.0, 8.0, 32.0)  # of the kernel, in typical distances between neighbours
 _LEAST = 1e-3  # probability spread over everybody, however near a neighbour lies
+
+
+def row_positions(part):
+    """Where each row stands among the rows of its part of a file.
+
+    Parameters
+    ----------
+    part : array-like of shape (n_rows,)
+        The part of each row, in the order of the file: the enrolled and the probed rows, say. All the same for the
+        position in the whole file.
+
+    Returns
+    -------
+    position : ndarray of float64 of shape (n_rows, 1)
+        Between 0 and 1, ready for :class:`RowOrderIdentifier`. Rows of different parts at the same place have the same
+        position, however long the parts are.
+
+    Raises
+    ------
+    ValueError
+        For another number of dimensions.
+
+    Examples
+    --------
+    >>> from skagile.attackers import row_positions
+    >>> row_positions(["enrol", "enrol", "probe", "probe"]).ravel().tolist()
+    [0.25, 0.75, 0.25, 0.75]
+    """
+    codes = np.unique(column_or_1d(part), return_inverse=True)[1]
+    order = np.argsort(codes, kind="stable")
+    count = np.bincount(codes)
+    within = np.empty(len(codes))
+    within[order] = np.arange(len(codes)) - np.repeat(np.cumsum(count) - count, count)
+    return ((within + 0.5) / count[codes])[:, None]
 
 
 class RowOrderIdentifier(BaseIdentifier):
@@ -46,7 +80,7 @@ class RowOrderIdentifier(BaseIdentifier):
 
     If enrolment and probe are different parts of the file, one behind the other, neighbours are never of the other
     part. Then the position *within its part*, scaled to [0, 1], is what an attacker looks at: people sorted alike in
-    both give themselves away. Attack with both.
+    both give themselves away. Attack with both; :func:`row_positions` makes them.
 
     The embedding is the square root of the probabilities, whose cosine is their Bhattacharyya coefficient.
 

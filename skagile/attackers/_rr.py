@@ -4,14 +4,14 @@ import numbers
 import warnings
 
 import numpy as np
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from skagile._validation import Beats
-from skagile.attackers._base import BaseIdentifier, smoothed_log_votes
+from skagile.attackers._base import BaseIdentifier
+from skagile.attackers._discriminants import Discriminants
+from skagile.attackers._forest import centre, fit_forest, forest_log_proba
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BANDS = ((0.04, 0.15), (0.15, 0.4))  # Hz: LF and HF of heart-rate variability
@@ -35,8 +35,8 @@ class RRIdentifier(BaseIdentifier):
     classifier : {"forest", "lda"}, default="forest"
         Extremely randomised trees, or linear discriminant analysis with shrinkage on standardised features, those
         that could not be computed at their median.
-    n_estimators : int, default=200
-        Trees of the forest.
+    n_estimators : int, default=None
+        Trees of the forest. None is 200, and fewer for more than 200 subjects, which bounds memory.
     n_jobs : int, default=None
         Trees grown in parallel, through joblib. The answer does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -46,8 +46,8 @@ class RRIdentifier(BaseIdentifier):
     ----------
     classes_ : ndarray of shape (n_subjects,)
         Enrolled subjects.
-    classifier_ : estimator
-        The fitted forest or linear discriminant analysis.
+    classifier_ : sklearn.ensemble.ExtraTreesClassifier or object
+        The fitted forest, or linear discriminants.
     n_features_in_ : int
         Intervals per window.
 
@@ -91,12 +91,12 @@ class RRIdentifier(BaseIdentifier):
 
     _parameter_constraints: dict = {
         "classifier": [StrOptions({"forest", "lda"})],
-        "n_estimators": [Interval(numbers.Integral, 1, None, closed="left")],
+        "n_estimators": [Interval(numbers.Integral, 1, None, closed="left"), None],
         "n_jobs": [numbers.Integral, None],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, *, classifier="forest", n_estimators=200, n_jobs=None, random_state=None):
+    def __init__(self, *, classifier="forest", n_estimators=None, n_jobs=None, random_state=None):
         self.classifier = classifier
         self.n_estimators = n_estimators
         self.n_jobs = n_jobs
@@ -132,13 +132,13 @@ class RRIdentifier(BaseIdentifier):
     def _fit_beats(self, X, codes):
         features = rr_features(X)
         if self.classifier == "forest":
-            self.classifier_ = ExtraTreesClassifier(
-                self.n_estimators,
-                max_features=0.3,
+            self.classifier_ = fit_forest(
+                features,
+                codes,
+                n_estimators=self.n_estimators,
                 n_jobs=self.n_jobs,
                 random_state=check_random_state(self.random_state),
             )
-            self.classifier_.fit(features, codes)
             return
         known = np.isfinite(features).any(axis=0)
         self._fill = np.zeros(features.shape[1])
@@ -146,23 +146,19 @@ class RRIdentifier(BaseIdentifier):
         filled = np.where(np.isnan(features), self._fill, features)
         spread = filled.std(axis=0)
         self._centre, self._spread = filled.mean(axis=0), np.where(spread > 1e-9, spread, 1.0)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Only one sample available")
-            self.classifier_ = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.05)
-            self.classifier_.fit((filled - self._centre) / self._spread, codes)
+        self.classifier_ = Discriminants((filled - self._centre) / self._spread, codes, shrinkage=0.05)
 
     def _log_proba_beats(self, X):
         features = rr_features(X)
         if self.classifier == "forest":
-            log_proba = smoothed_log_votes(self.classifier_.predict_proba(features), self.n_estimators)
+            log_proba = forest_log_proba(self.classifier_, features)
         else:
             filled = np.where(np.isnan(features), self._fill, features)
-            log_proba = self.classifier_.predict_log_proba((filled - self._centre) / self._spread)
+            log_proba = self.classifier_.log_proba((filled - self._centre) / self._spread)
         return log_proba.astype(X.dtype)
 
     def _embed_beats(self, X):
-        log_proba = self._log_proba_beats(X)
-        return log_proba - log_proba.mean(axis=1, keepdims=True)
+        return centre(self._log_proba_beats(X))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -91,8 +91,8 @@ def rr_windows(times, record, *, n_intervals: int = 30, step: int | None = None)
     begins, ends = np.flatnonzero(edge == 1), np.flatnonzero(edge == -1)
     length = ends - begins
     n_full = np.maximum((length - n_intervals) // step + 1, 0)
-    # The rest begins where the last full window ends, so that it is of the window's own beats only.
-    rest_from = np.where(n_full > 0, (n_full - 1) * step + n_intervals, 0)
+    # The rest begins where the last full window ends, or a step behind its begin if steps are longer than windows.
+    rest_from = np.where(n_full > 0, (n_full - 1) * step + max(step, n_intervals), 0)
     has_rest = length - rest_from >= min(_FEWEST, n_intervals)
     stretch = np.concatenate([np.repeat(np.arange(len(length)), n_full), np.flatnonzero(has_rest)])
     number = np.arange(n_full.sum()) - np.repeat(np.cumsum(n_full) - n_full, n_full)
