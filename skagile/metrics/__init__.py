@@ -14,6 +14,7 @@ from skagile.metrics._privacy import (
     verification_scores,
 )
 from skagile.metrics._utility import diagnostic_utility
+from skagile.metrics._worst import worst_interval
 
 __all__ = [
     "Interval",
@@ -32,4 +33,5 @@ __all__ = [
     "rank1_accuracy",
     "snr",
     "verification_scores",
+    "worst_interval",
 ]
