@@ -2,6 +2,8 @@
 
 from skagile.metrics._bootstrap import Interval, bootstrap_interval
 from skagile.metrics._fidelity import max_abs_error, prd, prdn, snr
+from skagile.metrics._gallery import gallery_curve
+from skagile.metrics._identification import information_bound, permutation_p_value, rank1_null, rank_k_accuracy
 from skagile.metrics._privacy import (
     VerificationScores,
     cmc_curve,
@@ -14,6 +16,7 @@ from skagile.metrics._privacy import (
     verification_scores,
 )
 from skagile.metrics._utility import diagnostic_utility
+from skagile.metrics._verification import d_sys, d_sys_null, tar_at_far
 from skagile.metrics._worst import worst_interval
 
 __all__ = [
@@ -21,17 +24,25 @@ __all__ = [
     "VerificationScores",
     "bootstrap_interval",
     "cmc_curve",
+    "d_sys",
+    "d_sys_null",
     "diagnostic_utility",
     "equal_error_rate",
     "equal_error_rate_interval",
     "fuse_scores",
+    "gallery_curve",
+    "information_bound",
     "label_only_floor",
     "majority_floor",
     "max_abs_error",
+    "permutation_p_value",
     "prd",
     "prdn",
     "rank1_accuracy",
+    "rank1_null",
+    "rank_k_accuracy",
     "snr",
+    "tar_at_far",
     "verification_scores",
     "worst_interval",
 ]
