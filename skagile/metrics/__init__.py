@@ -13,6 +13,8 @@ from skagile.metrics._fidelity import (
     r_peak_shift,
     snr,
 )
+from skagile.metrics._gallery import gallery_curve
+from skagile.metrics._identification import information_bound, permutation_p_value, rank1_null, rank_k_accuracy
 from skagile.metrics._privacy import (
     VerificationScores,
     cmc_curve,
@@ -26,6 +28,8 @@ from skagile.metrics._privacy import (
 )
 from skagile.metrics._uniqueness import singling_out
 from skagile.metrics._utility import diagnostic_utility
+from skagile.metrics._verification import d_sys, d_sys_null, tar_at_far
+from skagile.metrics._worst import worst_interval
 
 __all__ = [
     "Interval",
@@ -34,22 +38,31 @@ __all__ = [
     "attribute_null",
     "bootstrap_interval",
     "cmc_curve",
+    "d_sys",
+    "d_sys_null",
     "diagnostic_utility",
     "dtw_distance",
     "equal_error_rate",
     "equal_error_rate_interval",
     "fuse_scores",
+    "gallery_curve",
     "high_frequency_energy",
+    "information_bound",
     "label_only_floor",
     "majority_floor",
     "max_abs_error",
     "measurement_errors",
     "pearson_correlation",
+    "permutation_p_value",
     "prd",
     "prdn",
     "r_peak_shift",
     "rank1_accuracy",
+    "rank1_null",
+    "rank_k_accuracy",
     "singling_out",
     "snr",
+    "tar_at_far",
     "verification_scores",
+    "worst_interval",
 ]

@@ -161,10 +161,26 @@ def encode_subjects(subjects, n_rows):
 
 def interval_of_sums(sums, statistic, *, n_rows, proportion, confidence, n_resamples, random_state):
     """Interval of ``statistic`` of the columns of `sums`, one row per subject; see :func:`bootstrap_interval`."""
-    n_subjects = len(sums)
+    draws = statistic(draw_people(len(sums), n_resamples, random_state) @ sums)
+    return interval_of_draws(
+        draws,
+        float(np.asarray(statistic(sums.sum(axis=0, keepdims=True)))[0]),
+        n_subjects=len(sums),
+        n_rows=n_rows,
+        proportion=proportion,
+        confidence=confidence,
+    )
+
+
+def draw_people(n_subjects, n_resamples, random_state):
+    """How often each person is drawn, as floats of shape (n_resamples, n_subjects)."""
     rng = check_random_state(random_state)
-    times_drawn = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=n_resamples)
-    draws = np.asarray(statistic(times_drawn.astype(np.float64) @ sums), dtype=np.float64)
+    return rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=n_resamples).astype(np.float64)
+
+
+def interval_of_draws(draws, estimate, *, n_subjects, n_rows, proportion, confidence):
+    """Interval from bootstrap `draws` of a statistic that is `estimate` on the data; see :func:`bootstrap_interval`."""
+    draws = np.asarray(draws, dtype=np.float64)
     draws = draws[~np.isnan(draws)]
     if not len(draws):
         return Interval(np.nan, np.nan)
@@ -172,7 +188,6 @@ def interval_of_sums(sums, statistic, *, n_rows, proportion, confidence, n_resam
     tail = norm.cdf(-np.sqrt(n_subjects / (n_subjects - 1)) * quantile)
     low, high = np.quantile(draws, [tail, 1 - tail])
     if proportion:
-        estimate = float(np.asarray(statistic(sums.sum(axis=0, keepdims=True)))[0])
         variance = max(draws.var() * n_subjects / (n_subjects - 1), np.finfo(float).tiny)
         n_alike = min(max(estimate * (1 - estimate) / variance, 1.0), n_rows)
         # Nothing in a handful of rarer outcomes says whether they come in persons or in rows: count persons.
