@@ -18,9 +18,10 @@ _HOME_OF = {
     "audit_release": "audit",
     "detect_r_peaks": "segmentation",
     "measure_beats": "segmentation",
+    "read_release_pair": "records",
     "signal_quality": "segmentation",
 }
-_SUBPACKAGES = ("anonymizers", "attackers", "audit", "datasets", "metrics", "networks", "segmentation")
+_SUBPACKAGES = ("anonymizers", "attackers", "audit", "datasets", "metrics", "networks", "records", "segmentation")
 
 __all__ = [
     *_HOME_OF,
