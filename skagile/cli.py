@@ -203,7 +203,7 @@ class _Bar:
 
     def __call__(self, done, total, what):
         self.tqdm.total, self.tqdm.n = total, done
-        self.tqdm.set_description_str(f"{what:<36}", refresh=False)
+        self.tqdm.set_description_str(f"{what:<40}", refresh=False)
         self.tqdm.refresh()
 
     def close(self):

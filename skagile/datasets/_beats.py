@@ -368,7 +368,7 @@ def _bridge(signal):
     sound[finite] = np.abs(signal[finite] - middle) <= _ABSURD
     where = np.flatnonzero(sound)
     if not len(where) or np.ptp(signal[where]) == 0:
-        raise _UnusableError("the signal is flat or missing throughout")
+        raise _UnusableError("the signal is flat or missing throughout, or absurd (more than 20 mV off)")
     if len(where) < len(signal):
         signal = np.interp(np.arange(len(signal)), where, signal[where])
     return signal, ~sound

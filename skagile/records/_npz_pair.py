@@ -250,7 +250,7 @@ def _number(values, key, path, problems):
     numbers = np.atleast_1d(values).astype(float).tolist()
     try:
         if key == "window":
-            return check_pair(numbers, f"{path}, key 'window'", "seconds before and after the R peak")
+            return check_pair(numbers, "window", "seconds before and after the R peak")
         if 10 <= numbers[0] <= 100_000:
             return numbers[0]
         problems.of_whole(f"{path}, key 'sampling_rate'", f"is {numbers[0]:g}; expected Hz, 10 to 100000. Correct it.")

@@ -23,6 +23,7 @@ from ._problems import first_of
 from ._subjects import people_of
 
 _CLASSES = {"aami": AAMI_CLASSES, "fine": FINE_CLASSES}
+_USUAL = {"window": (0.25, 0.45), "band": None}
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,6 @@ def read_wfdb_pair(
     cutting = _checked(cutting, problems)
     names = _common_records(folders, problems)
     people = _people(subjects, names, problems)
-    problems.stop_if_any()
     rate = _Rate(sampling_rate)
     cuts, dropped = [], Counter()
     for number, name in enumerate(names):
@@ -134,6 +134,7 @@ def _checked(cutting, problems):
             checked[name] = None if pair is None else check_pair(pair, name, what)
         except ValueError as error:
             problems.of_whole("arguments", str(error))
+            checked[name] = _USUAL[name]  # to look at the records all the same
     return Cutting(**{**vars(cutting), **checked})
 
 
@@ -174,7 +175,7 @@ def _people(subjects, names, problems):
         people, missing = people_of(subjects, names)
     except ValueError as error:
         problems.of_whole("subjects", str(error))
-        return {}
+        return {name: {"subject": "?"} for name in names}  # the records are looked at all the same
     for name in missing:
         problems.of_record(
             name, name, f"subjects={subjects!r} names nobody for this record; expected a person for each"
@@ -201,8 +202,9 @@ def _read_record(folders, name, person, cutting, rate, problems, dropped):
             words = folder.words(error)
             where, colon, rest = words.partition(": ")
             if not (colon and where.startswith(folder.given)):
-                where, rest = folder.shown(name), words
-            problems.of_record(name, where, rest)
+                where = folder.shown(name)
+                rest = words.removeprefix(f"record {where!r} ")
+            problems.of_record(name, where, rest if " again" in rest else f"{rest} Write or copy the record again.")
     if len(entries) < 2:
         return None
     before, after = entries["original"], entries["released"]
@@ -434,12 +436,14 @@ def _labels(wanted, cuts, record, problems):
             problems.of_record(
                 name, name, f"labels={option!r}, but the original has no {what}. Add them, or choose other labels"
             )
+        problems.stop_if_any()  # no labels at all are one problem, not two
         n_classes = len(np.unique(y[y != ""]))
         if n_classes < 2:
             problems.of_whole(
                 "labels",
                 f"labels={option!r} gives {n_classes} class(es); expected at least two. Choose other labels, or none.",
             )
+            problems.stop_if_any()
         return option, y
     return None, None
 
