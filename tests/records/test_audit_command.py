@@ -1,8 +1,10 @@
 """``skagile audit`` as a user meets it: exit codes, files, and what is on which stream."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -286,3 +288,26 @@ def test_the_sizes_are_what_the_audit_takes(pair):
         assert set(amount.read) <= set(inspect.signature(read_release_pair).parameters)
         assert set(amount.audit) <= set(inspect.signature(audit_release).parameters)
     assert set(_audit_job.PASSED_ON) <= set(inspect.signature(audit_release).parameters)
+
+
+def test_an_interrupted_audit_says_so_and_writes_nothing(pair, tmp_path, monkeypatch):
+    import skagile.audit
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(skagile.audit, "audit_release", interrupted)
+    result = run(pair.original, pair.released, "--json", tmp_path / "out.json", "--cache", tmp_path / "kept")
+    assert result.exit_code == 130
+    assert "no report was written" in result.stderr
+    assert str(tmp_path / "kept") in result.stderr
+    assert "kept in" not in run(pair.original, pair.released, "--no-cache").stderr
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_the_guide_lists_every_option():
+    page = (Path(__file__).parents[2] / "docs" / "user_guide" / "audit_files.rst").read_text(encoding="utf-8")
+    table = page[page.index("All options") :]
+    options = {name for option in main.commands["audit"].params for name in (*option.opts, *option.secondary_opts)}
+    listed = set(re.findall(r"--[a-z][a-z-]+", table))
+    assert listed == {name for name in options if name.startswith("--")}
