@@ -27,9 +27,10 @@ _HOME_OF = {
     "detect_r_peaks": "segmentation",
     "measure_beats": "segmentation",
     "rr_windows": "segmentation",
+    "read_release_pair": "records",
     "signal_quality": "segmentation",
 }
-_SUBPACKAGES = ("anonymizers", "attackers", "audit", "datasets", "metrics", "networks", "segmentation")
+_SUBPACKAGES = ("anonymizers", "attackers", "audit", "datasets", "metrics", "networks", "records", "segmentation")
 
 __all__ = [
     *_HOME_OF,

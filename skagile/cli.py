@@ -40,23 +40,186 @@ def demo(data, out, quick, seed):
     """
     from skagile._demo import run_demo
 
-    with tqdm(unit="step", disable=None, leave=False, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}") as bar:
-
-        def show(done, total, what):
-            bar.total, bar.n = total, done
-            bar.set_description_str(f"{what:<36}", refresh=False)
-            bar.refresh()
-
+    with _Bar() as show:
         try:
             report, files = run_demo(data, out, size="quick" if quick else "full", seed=seed, progress=show)
         except (ValueError, OSError) as error:
-            bar.close()
+            show.close()
             raise click.ClickException(_in_one_line(error)) from error
     click.echo(f"AGILE on {data}, seed {seed}{', quick' if quick else ''}\n")
     click.echo(str(report))
     click.echo("\nSaved")
     for file in files:
         click.echo(f"  {file}")
+
+
+@main.command()
+@click.argument("original", type=click.Path())
+@click.argument("released", type=click.Path())
+@click.option("--report", metavar="FILE.html", type=click.Path(dir_okay=False), help="Write the report as one page.")
+@click.option("--json", "json_", metavar="FILE.json", type=click.Path(dir_okay=False), help="Write it as JSON.")
+@click.option("--csv", metavar="FILE.csv", type=click.Path(dir_okay=False), help="Write the table of attacks.")
+@click.option(
+    "--quick/--full",
+    help="Quick: at most 120 beats of each person and session, attackers that fit in seconds, three knowledges. "
+    "Full (the default): every attacker on every beat.",
+)
+@click.option(
+    "--max-reidentification",
+    metavar="SHARE",
+    type=click.FloatRange(0, 1),
+    help="Exit with code 3 when the upper end of the headline interval, single beats, is above this share, say 0.05.",
+)
+@click.option(
+    "--max-fused",
+    metavar="SHARE",
+    type=click.FloatRange(0, 1),
+    help="The same for people named from all their beats together.",
+)
+@click.option("--lead", default="0", show_default=True, metavar="N|NAME", help="Lead of the original.")
+@click.option(
+    "--labels",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "aami", "fine", "diagnosis", "none"]),
+    help="Diagnosis to keep: classes of annotated beats, the diagnosis of the header, or none.",
+)
+@click.option(
+    "--subjects",
+    default="auto",
+    show_default=True,
+    metavar="auto|folder|record|TABLE.csv|PATTERN",
+    help="Whose a record is: its folder's, its own, by a table with columns record and subject, or the first group of "
+    "a regular expression in its path.",
+)
+@click.option(
+    "--sessions",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "date", "record", "half"]),
+    help="What a session is. The earliest of a person enrols, the others are probed.",
+)
+@click.option(
+    "--r-peaks",
+    default="detected",
+    show_default=True,
+    type=click.Choice(["detected", "annotated"]),
+    help="Find R peaks in the original, or take its annotations.",
+)
+@click.option("--sampling-rate", metavar="HZ", type=click.FloatRange(0, min_open=True), help="Resample the beats.")
+@click.option(
+    "--band",
+    nargs=2,
+    default=(0.5, 40.0),
+    show_default=True,
+    metavar="LOW HIGH",
+    type=float,
+    help="Pass band in Hz; 0 0 filters nothing.",
+)
+@click.option("--max-beats", metavar="N", type=click.IntRange(1), help="At most N beats of each person and session.")
+@click.option("--skip-bad", is_flag=True, help="Leave out what cannot be used, and say what, instead of refusing all.")
+@click.option("--jobs", default=1, show_default=True, metavar="N", help="Attackers fitted at once; -1: one per core.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Seed of everything.")
+@click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Where finished fits are kept.")
+@click.option("--no-cache", is_flag=True, help="Keep nothing: an interrupted audit starts anew.")
+def audit(original, released, report, json_, csv, quick, lead, labels, band, jobs, seed, cache, no_cache, **options):
+    """Attack a release, and report what the attackers got.
+
+    ORIGINAL and RELEASED are two folders of WFDB records with the same names, or two .npz files of beats. Any tool may
+    have made the release. The release is cut into beats where the original has them, attacked by attackers trained on
+    originals and by attackers retrained on the release, and read by a diagnostic classifier.
+
+    \b
+    Exit codes
+      0  audited
+      1  something is wrong with the input: one list on stderr, nothing is written
+      2  the command line is wrong
+      3  audited, and a maximum is exceeded
+    """  # noqa: D301 - click wants the character
+    from skagile import _audit_job
+
+    outputs = {kind: path for kind, path in (("html", report), ("json", json_), ("csv", csv)) if path is not None}
+    if fault := _audit_job.output_fault(outputs, original, released):
+        raise click.UsageError(fault)
+    if jobs == 0 or jobs < -1:
+        raise click.BadParameter(f"{jobs} is no number of jobs; expected 1, 2, ... or -1.", param_hint="--jobs")
+    if cache and no_cache:
+        raise click.UsageError("--cache and --no-cache exclude each other.")
+    cache = None if no_cache else cache or _audit_job.default_cache()
+    maxima = (("--max-reidentification", "single"), ("--max-fused", "fused"))
+    maxima = [(option, measure, options.pop(option[2:].replace("-", "_"))) for option, measure in maxima]
+    thresholds = [_audit_job.Threshold(*maximum) for maximum in maxima if maximum[-1] is not None]
+    read = {
+        "lead": int(lead) if lead.lstrip("-").isdecimal() else lead,
+        "labels": None if labels == "none" else labels,
+        "band": None if tuple(band) == (0, 0) else band,
+        "on_error": "skip" if options.pop("skip_bad") else "raise",
+        **{key: value for key, value in options.items() if value is not None},
+    }
+    with _Bar() as show:
+        try:
+            found, skipped, exceeded = _audit_job.audit_files(
+                original,
+                released,
+                size="quick" if quick else "full",
+                seed=seed,
+                n_jobs=jobs,
+                cache=cache,
+                read=read,
+                thresholds=thresholds,
+                outputs=outputs,
+                progress=show,
+            )
+        except (ValueError, OSError) as error:
+            show.close()
+            raise click.ClickException(_as_list(error)) from error
+        except KeyboardInterrupt:
+            show.close()
+            kept = "" if cache is None else f" Finished fits are kept in {cache}: the same command goes on from there."
+            click.echo(f"Interrupted; no report was written.{kept}", err=True)
+            sys.exit(130)
+    click.echo(str(found))
+    if skipped:
+        click.echo(f"\n{len(skipped)} left out:", err=True)
+        for _, problem in skipped:
+            click.echo(f"  {problem}", err=True)
+    if outputs:
+        click.echo("\nSaved")
+        for path in outputs.values():
+            click.echo(f"  {path}")
+    if exceeded:
+        click.echo("\n" + "\n".join(exceeded), err=True)
+        sys.exit(3)
+
+
+class _Bar:
+    """A progress bar on a terminal, nothing elsewhere; gives the function to call with (done, total, what)."""
+
+    def __enter__(self):
+        self.tqdm = tqdm(
+            unit="step", disable=None, leave=False, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}"
+        )
+        return self
+
+    def __call__(self, done, total, what):
+        self.tqdm.total, self.tqdm.n = total, done
+        self.tqdm.set_description_str(f"{what:<40}", refresh=False)
+        self.tqdm.refresh()
+
+    def close(self):
+        self.tqdm.close()
+
+    def __exit__(self, *error):
+        self.close()
+
+
+def _as_list(error):
+    """Problems of an input one a line, any other error on one line."""
+    from skagile.records import ReleaseProblems
+
+    if isinstance(error, ReleaseProblems):
+        return f"{error}\nNothing was audited, and nothing was written."
+    return _in_one_line(error)
 
 
 def _in_one_line(error):

@@ -191,14 +191,14 @@ def beats_from_records(
     >>> beats.X.shape, sorted(set(beats.session.tolist()))
     ((120, 174), [0, 1])
     """
-    cutter = _Cutter(
+    cutter = RecordCutter(
         records=records,
         lead=lead,
-        window=_check_pair(window, "window", "seconds before and after the R peak"),
+        window=check_pair(window, "window", "seconds before and after the R peak"),
         labels=labels,
         r_peaks=r_peaks,
         rate=float(records.sampling_rate if sampling_rate is None else sampling_rate),
-        band=None if band is None else _check_pair(band, "band", "the pass band in Hz"),
+        band=None if band is None else check_pair(band, "band", "the pass band in Hz"),
         guard=guard,
         split=split,
         classes=None if classes is None else np.asarray(classes, dtype=str),
@@ -214,7 +214,7 @@ def beats_from_records(
     beats = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     beats["subjects"] = np.asarray(records.subjects)[beats["record"]]
     if max_beats is not None:
-        kept = _draw(beats["subjects"], beats["session"], max_beats, random_state)
+        kept = draw(beats["subjects"], beats["session"], max_beats, random_state)
         dropped["max_beats"] = n_beats - len(kept)
         beats = {key: value[kept] for key, value in beats.items()}
     return Bunch(
@@ -242,7 +242,7 @@ def beats_from_records(
     )
 
 
-class _Cutter:
+class RecordCutter:
     """Cuts one record after the other, and keeps count of what is left out."""
 
     def __init__(self, *, records, lead, window, labels, r_peaks, rate, band, guard, split, classes):
@@ -265,7 +265,7 @@ class _Cutter:
         self.pad = None if band is None else int(np.ceil(self.old_rate / band[0]))
         self.find = _annotated if r_peaks == "annotated" else _detected
         self.class_of = {"aami": AAMI_CLASSES, "fine": FINE_CLASSES}.get(labels)
-        self.session_of_record = _record_sessions(records, split)
+        self.session_of_record = record_sessions(records, split)
         self.dropped = Counter(signal=0, edge=0, guard=0, label=0, max_beats=0)
         self.skipped, self.leads = [], []
 
@@ -340,7 +340,7 @@ class _UnusableError(ValueError):
     """A record that gives no beats, though its neighbours may."""
 
 
-def _check_pair(pair, name, what):
+def check_pair(pair, name, what):
     try:
         first, second = (float(value) for value in pair)
     except (TypeError, ValueError):
@@ -368,7 +368,7 @@ def _bridge(signal):
     sound[finite] = np.abs(signal[finite] - middle) <= _ABSURD
     where = np.flatnonzero(sound)
     if not len(where) or np.ptp(signal[where]) == 0:
-        raise _UnusableError("the signal is flat or missing throughout")
+        raise _UnusableError("the signal is flat or missing throughout, or absurd (more than 20 mV off)")
     if len(where) < len(signal):
         signal = np.interp(np.arange(len(signal)), where, signal[where])
     return signal, ~sound
@@ -437,7 +437,7 @@ def _record_label(records, i, labels):
     return ""
 
 
-def _record_sessions(records, split):
+def record_sessions(records, split):
     """Session of each record among those of its subject; of no use when records are split in halves."""
     subjects, dates = np.asarray(records.subjects), np.asarray(records.sessions)
     session = np.zeros(len(subjects), dtype=int)
@@ -451,7 +451,7 @@ def _record_sessions(records, split):
     return session
 
 
-def _draw(subjects, session, max_beats, random_state):
+def draw(subjects, session, max_beats, random_state):
     """Indexes, sorted, of at most `max_beats` rows of each subject and session."""
     rng = check_random_state(random_state)
     _, group = np.unique(subjects, return_inverse=True)

@@ -1,7 +1,8 @@
 """Any folder of WFDB records."""
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from numbers import Real
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,8 @@ from ._base import (
     read_record,
     records_bunch,
 )
+
+_AGE_AND_SEX = re.compile(r"\s*(-?\d{1,3}) ([MF])\b")  # the first comment of an MIT-BIH header: "69 M 1085 1629 x1"
 
 
 @validate_params(
@@ -64,7 +67,8 @@ def fetch_directory(
     -------
     records : :class:`~sklearn.utils.Bunch`
         The fields of :func:`fetch_mitdb`. Age, sex and date come from header comments such as "age: 51", "Sex: F" and
-        "ECG date: 07.12.2004" (day first), the date else from the record line; `diagnoses` from comments "diagnosis",
+        "ECG date: 07.12.2004" (day first), or from a first comment "69 M ..." as MIT-BIH has it, the date else from the
+        record line; `diagnoses` from comments "diagnosis",
         "Diagnose" or "Reason for admission". Leads that are not in volts are left out. One field more:
 
         skipped : list of tuple (record name, reason)
@@ -96,15 +100,14 @@ def fetch_directory(
     (['anna'], (1, 500), [51.0])
     """
     root = existing_folder(path, "path")
-    headers = sorted(file for file in root.rglob("*.hea") if file.is_file())
-    if not headers:
+    names = record_names(root)
+    if not names:
         raise ValueError(f"path={str(path)!r} holds no WFDB record (no .hea file in it or under it).")
-    names = [header.relative_to(root).with_suffix("").as_posix() for header in headers]
-    whose = _subject_rule(subject, names)
+    whose = subject_rule(subject, names)
     entries, skipped = [], []
-    for header, name in zip(headers, names, strict=True):
+    for name in names:
         try:
-            entries.append(_read(header.with_suffix(""), name, whose(name), annotator, sampling_rate))
+            entries.append(read_entry(root / name, name, whose(name), annotator, sampling_rate))
         except (ValueError, OSError) as error:
             if on_error == "raise":
                 raise
@@ -115,7 +118,13 @@ def fetch_directory(
     return records_bunch(entries, str(path), descr, skipped=skipped)
 
 
-def _subject_rule(subject, names):
+def record_names(root: Path) -> list[str]:
+    """Paths of the records under a folder, relative to it, with "/" and without extension."""
+    headers = sorted(file for file in root.rglob("*.hea") if file.is_file())
+    return [header.relative_to(root).with_suffix("").as_posix() for header in headers]
+
+
+def subject_rule(subject: str | Callable[[str], str], names: Sequence[str]) -> Callable[[str], str]:
     """Return the function from a record's relative path to its subject."""
     if callable(subject):
         return lambda name: str(subject(name))
@@ -126,9 +135,12 @@ def _subject_rule(subject, names):
     return lambda name: name.rpartition("/")[0] or name  # a record beside the folders is its own subject
 
 
-def _read(path: Path, name, subject, annotator, sampling_rate):
+def read_entry(
+    path: Path, name: str, subject: str, annotator: str | None = "atr", sampling_rate: float | None = None
+) -> Entry:
+    """Read one record and what its header says of the person; no annotations with `annotator` None."""
     recording = read_record(path)
-    annotation = read_annotation(path, annotator)
+    annotation = None if annotator is None else read_annotation(path, annotator)
     if sampling_rate is not None and sampling_rate != recording.sampling_rate:
         ratio = Fraction(sampling_rate / recording.sampling_rate).limit_denominator(1000)
         signal = resample_poly(recording.signal, ratio.numerator, ratio.denominator, axis=1, padtype="line")
@@ -138,14 +150,18 @@ def _read(path: Path, name, subject, annotator, sampling_rate):
     if sampling_rate is not None:
         recording.sampling_rate = float(sampling_rate)
     fields = comment_fields(recording.comments)
+    age, sex = fields.get("age"), fields.get("sex")
+    if age is None and sex is None and recording.comments:
+        in_mit_style = _AGE_AND_SEX.match(recording.comments[0])
+        age, sex = in_mit_style.groups() if in_mit_style else (None, None)
     said = (fields.get(key, "") for key in ("diagnosis", "diagnose", "reason for admission"))
     return Entry(
         recording=recording,
         name=name,
         subject=subject,
         session=parse_date(fields.get("ecg date")) or recording.date,
-        age=parse_age(fields.get("age")),
-        sex=parse_sex(fields.get("sex")),
+        age=parse_age(age),
+        sex=parse_sex(sex),
         annotation=annotation,
         diagnoses=[text for text in said if text],
     )
