@@ -14,6 +14,7 @@ _HOME_OF = {
     "BeatSegmenter": "segmentation",
     "BeatwiseClassifier": "segmentation",
     "DeepECGIdentifier": "attackers",
+    "PrivacyUtilityCurve": "audit",
     "SVDIdentifier": "attackers",
     "audit_release": "audit",
     "detect_r_peaks": "segmentation",

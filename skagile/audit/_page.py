@@ -20,6 +20,7 @@ _DIGITS = {"mV": 3, "": 3}
 # A median over fewer people is close to a recording of one of them. The audit draws none; a file of a stranger may.
 _MIN_SUBJECTS_DRAWN = 5
 _SOURCES = ("original", "released")
+_VERIFICATION = ("eer", "tar_far_1e2", "tar_far_1e3", "d_sys", "information_bits")
 
 
 def render(report, title, thresholds):

@@ -187,7 +187,7 @@ def _gaps_and_date(report):
 
 
 def notes(report):
-    """What the reader must know about how it was done; see ``AuditReport.notes``."""
+    """Say what the reader must know about how it was done; see ``AuditReport.notes``."""
     protocol, found = report.protocol, []
     if protocol["split"] == "halves":
         found.append(
@@ -214,7 +214,7 @@ def notes(report):
 
 
 def not_tested(report):
-    """What the audit left out, and why where that is known; see ``AuditReport.not_tested``."""
+    """Say what the audit left out, and why where that is known; see ``AuditReport.not_tested``."""
     reasons = dict(report.protocol.get("not_run", ()))
 
     def because(key):

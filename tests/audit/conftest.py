@@ -199,7 +199,7 @@ def make_fake_report(
         "attention": {
             "beat": original.tolist(),
             **{source: values.tolist() for source, values in look.items()},
-            "waves": {source: {wave: float(x) for wave, x in found.items()} for source, found in shares.items()},
+            "waves": shares,
             "n_subjects": n_subjects,
         },
     }
