@@ -32,7 +32,7 @@ def check(report, limits):
                 "value": value,
                 "low": low,
                 "high": high,
-                "passed": passed,
+                "passed": bool(passed),
                 "what": what,
             }
         )
