@@ -20,6 +20,7 @@ _HOME_OF = {
     "LowOrderIdentifier": "attackers",
     "RRIdentifier": "attackers",
     "RowOrderIdentifier": "attackers",
+    "PrivacyUtilityCurve": "audit",
     "SVDIdentifier": "attackers",
     "SiameseIdentifier": "attackers",
     "TransECGIdentifier": "attackers",

@@ -3,36 +3,28 @@
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from skagile._files import replacing
+from skagile.audit import _thresholds, _words
+from skagile.audit._schema import check as check_schema
+from skagile.audit._schema import read_json
 
 SCHEMA = "skagile/audit-report"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-_KNOWLEDGE_IN_WORDS = {
-    "clean": "trained on originals, asked about originals: the ceiling",
-    "static": "trained on originals, asked about the release",
-    "adaptive": "retrained on the release, asked about the release",
+# Field of the report -> its name in JSON, where the two differ.
+_NAMES_IN_JSON = {
+    "utility_results": "utility",
+    "fidelity_results": "fidelity",
+    "attribute_results": "attributes",
+    "task_results": "tasks",
 }
-_FLOORS_IN_WORDS = {
-    "chance": "naming anybody at random",
-    "majority": "always naming the person with the most enrolled beats",
-    "label_only": "seeing only the diagnosis of one beat",
-    "label_only_fused": "seeing only the mix of diagnoses of all beats of a person",
-}
-_NEVER_TESTED = (
-    "attackers who clean the release first (low-pass, learned denoiser)",
-    "attackers who own the anonymizer and run it on recordings of their victims",
-    "people the attacker has never seen (open set), and people of another database",
-    "whether a person took part at all (membership), and sex, age or other traits read off the beats",
-    "heart rate, rhythm and beat times, file names, dates and anything else outside the beats themselves",
-    "larger populations: with more people to tell apart, naming the right one becomes harder",
-    "correction for picking the worst of several attackers: the headline is the worst of all, and so errs upwards",
-)
+_WORST = {"single": "rank1", "fused": "fused_rank1"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +51,33 @@ class AuditReport:
     protocol : dict
         Sizes and settings.
     provenance : dict
-        Date, versions and hashes of the data.
+        Date, date of the next audit, versions, and hashes of the data and of the anonymizer's model file.
+    headline : dict or None
+        ``single`` and ``fused``: the worst of all attacks on the release, with an interval that is corrected for
+        picking the worst. See :meth:`worst_case`.
+    gallery : dict or None
+        Re-identification against the number of people to choose from, ``measured`` and ``extrapolated``.
+    attribute_results : list of dict
+        Traits read off the beats; see :meth:`attributes`.
+    gdpr : dict or None
+        The three risks of opinion WP216: ``singling_out``, ``linkability``, ``inference``.
+    membership : dict or None
+        Whether it can be told that a person was among those that the anonymizer was fitted on.
+    task_results : list of dict
+        Held-out tasks; see :meth:`tasks`.
+    attention : dict or None
+        Where in the beat a TransECG attacker looks, before and after.
 
     See Also
     --------
     skagile.audit.audit_release : Makes it.
+
+    Notes
+    -----
+    The JSON follows a published schema (draft 2020-12), shipped as ``skagile/audit/schema/audit-report-2.json``.
+
+    **What this does not guarantee.** A report is what these attackers got from this release on this date.
+    :meth:`not_tested` says what they did not try.
 
     Examples
     --------
@@ -74,7 +88,9 @@ class AuditReport:
     >>> report.worst("adaptive")["attacker"]
     'svd'
     >>> sorted(report.to_dict())[:3]
-    ['attacks', 'fidelity', 'floors']
+    ['attacks', 'attention', 'attributes']
+    >>> [threshold["passed"] for threshold in report.check(max_reidentification=0.05)]
+    [False]
     """
 
     attacks: list[dict[str, Any]]
@@ -84,6 +100,13 @@ class AuditReport:
     pictures: list[dict[str, Any]] = field(repr=False)
     protocol: dict[str, Any]
     provenance: dict[str, Any]
+    headline: dict[str, Any] | None = None
+    gallery: dict[str, Any] | None = None
+    attribute_results: list[dict[str, Any]] = field(default_factory=list)
+    gdpr: dict[str, Any] | None = None
+    membership: dict[str, Any] | None = None
+    task_results: list[dict[str, Any]] = field(default_factory=list)
+    attention: dict[str, Any] | None = field(default=None, repr=False)
 
     # ------------------------------------------------------------------------------------------------------- tables
 
@@ -96,9 +119,43 @@ class AuditReport:
             Columns ``attacker``, ``knowledge``; ``rank1`` (share of single beats whose person is named right), ``eer``
             (equal error rate of verification) and ``fused_rank1`` (share of people named right from all their beats),
             each with ``_low`` and ``_high`` ends of the interval; ``n_subjects`` and ``n_probe``, people and beats
-            probed.
+            probed. Where they were measured also ``rank5``, ``tar_far_1e2`` and ``tar_far_1e3`` (true acceptances at a
+            share of false ones), ``d_sys`` beside ``d_sys_null``, ``information_bits`` (lower bound of what a beat
+            tells about its person), and ``null_rank1`` with ``p_value`` from permuted people.
         """
-        return pd.DataFrame(self.attacks).astype({key: float for key in self.attacks[0] if key.startswith("eer")})
+        table = pd.DataFrame(_without(self.attacks, "fusion"))
+        return table.astype({key: float for key in table if key not in _NOT_FLOAT})
+
+    def fusion(self) -> pd.DataFrame:
+        """Give the re-identification from several beats of a person together.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``attacker``, ``knowledge``, ``n_beats`` (a number or "all"), ``rank1``, ``rank1_low`` and
+            ``rank1_high``. Empty where it was not measured.
+        """
+        columns = ["attacker", "knowledge", "n_beats", "rank1", "rank1_low", "rank1_high"]
+        rows = [
+            {"attacker": attack["attacker"], "knowledge": attack["knowledge"], **point}
+            for attack in self.attacks
+            for point in attack.get("fusion", ())
+        ]
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
+
+    def attributes(self) -> pd.DataFrame:
+        """Give how well traits of people, such as sex or age, are read off the beats.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``name``, ``kind``, ``trained_on``, ``tested_on``; ``auroc`` on people unseen in training with its
+            interval; ``control``, the 95th percentile of the same attack with the trait shuffled over people; and
+            ``n_subjects``. Empty where no trait was given.
+        """
+        columns = ["name", "kind", "trained_on", "tested_on", "auroc", "auroc_low", "auroc_high", "control"]
+        table = pd.DataFrame(self.attribute_results, columns=[*columns, "n_subjects"])
+        return table.astype(dict.fromkeys(columns[4:], float))
 
     def utility(self) -> pd.DataFrame:
         """Give what a diagnostic classifier reads off the beats.
@@ -106,15 +163,21 @@ class AuditReport:
         Returns
         -------
         DataFrame
-            One row per training set and test set: ``accuracy`` and ``macro_f1`` with intervals, and one column
-            ``sensitivity_<class>`` per class. Empty where no diagnosis was given.
+            One row per training set and test set: ``accuracy`` and ``macro_f1`` with intervals, and per class a column
+            ``sensitivity_<class>`` and, where measured, ``predictivity_<class>``, its positive predictive value. Empty
+            where no diagnosis was given.
         """
-        rows = []
-        for result in self.utility_results:
-            row = {key: value for key, value in result.items() if key not in ("sensitivity", "support")}
-            row.update({f"sensitivity_{name}": value for name, value in result["sensitivity"].items()})
-            rows.append(row)
-        return pd.DataFrame(rows)
+        return _by_class(self.utility_results)
+
+    def tasks(self) -> pd.DataFrame:
+        """Give what a classifier reads off the beats for tasks that the anonymizer was not made for.
+
+        Returns
+        -------
+        DataFrame
+            As :meth:`utility`, with a first column ``task``. Empty where no task was given.
+        """
+        return _by_class(self.task_results)
 
     def fidelity(self) -> pd.DataFrame:
         """Give how far the released beats are from the originals.
@@ -122,10 +185,35 @@ class AuditReport:
         Returns
         -------
         DataFrame
-            Rows ``prdn`` (percent), ``snr`` (dB), ``max_abs_error`` (mV); columns ``median``, ``p05``, ``p95`` over
-            beats.
+            One row per measure, such as ``prdn``, ``snr`` and ``max_abs_error``; columns ``median``, ``p05``, ``p95``
+            over beats, and ``unit``.
         """
-        return pd.DataFrame(self.fidelity_results).T.astype(float)
+        table = pd.DataFrame(self.fidelity_results).T
+        table["unit"] = [
+            result.get("unit", _words.UNITS.get(name, "")) for name, result in self.fidelity_results.items()
+        ]
+        return table[["median", "p05", "p95", "unit"]].astype(dict.fromkeys(("median", "p05", "p95"), float))
+
+    def attacks_with(self, knowledge: str | None, measure: str) -> list[dict[str, Any]]:
+        """Give the attacks that have a measure.
+
+        Parameters
+        ----------
+        knowledge : str or None
+            One of those tested. None: every attack on the release.
+        measure : str
+            Such as "rank1".
+
+        Returns
+        -------
+        list of dict
+        """
+        return [
+            attack
+            for attack in self.attacks
+            if (attack["knowledge"] != "clean" if knowledge is None else attack["knowledge"] == knowledge)
+            and attack.get(measure) is not None
+        ]
 
     def worst(self, knowledge: str | None = None, *, measure: str = "rank1") -> dict[str, Any]:
         """Give the attack that recognised most.
@@ -147,13 +235,98 @@ class AuditReport:
         ValueError
             Where no such attack was run.
         """
-        wanted = [
-            a for a in self.attacks if (a["knowledge"] != "clean" if knowledge is None else a["knowledge"] == knowledge)
-        ]
+        wanted = self.attacks_with(knowledge, measure)
         if not wanted:
             what = "the release" if knowledge is None else f"knowledge {knowledge!r}"
             raise ValueError(f"No attack on {what} was run; knowledge tested: {', '.join(self.protocol['knowledge'])}.")
         return max(wanted, key=lambda attack: attack[measure])
+
+    def worst_case(self) -> dict[str, dict[str, Any] | None]:
+        """Give the figures to judge the release by.
+
+        Returns
+        -------
+        dict
+            ``single`` and ``fused``, the worst attack on the release from single beats and from all beats of a person:
+            ``attacker``, ``knowledge``, ``value``, ``low``, ``high``, ``floor``, ``n_attacks``, and ``corrected``,
+            whether the interval makes up for picking the worst. Where no correction was made the upper end is the
+            highest of all attacks. None where the release was not attacked.
+        """
+        return {kind: (self.headline or {}).get(kind) or self._uncorrected(kind) for kind in _WORST}
+
+    def _uncorrected(self, kind):
+        measure = _WORST[kind]
+        attacks = self.attacks_with(None, measure)
+        if not attacks:
+            return None
+        worst = max(attacks, key=lambda attack: attack[measure])
+        ends = [attack[f"{measure}_high"] for attack in attacks]
+        return {
+            "attacker": worst["attacker"],
+            "knowledge": worst["knowledge"],
+            "value": worst[measure],
+            "low": worst[f"{measure}_low"],
+            "high": None if None in ends else max(ends),
+            "floor": self._floor(fused=kind == "fused"),
+            "n_attacks": len(attacks),
+            "corrected": False,
+        }
+
+    def check(
+        self,
+        max_reidentification: float | None = None,
+        max_fused: float | None = None,
+        min_eer: float | None = None,
+        max_attribute_auroc: float | None = None,
+    ) -> list[dict[str, Any]]:
+        """Hold the release against limits that a contract names.
+
+        A maximum is held only if the *upper* end of the interval is at or below it, a minimum only if the lower end is
+        at or above: too few people to tell is not held. Neither is what was not measured.
+
+        Parameters
+        ----------
+        max_reidentification : float, default=None
+            Highest share of single beats whose person may be named right by the worst attack on the release. None: no
+            limit, as for the others.
+        max_fused : float, default=None
+            Highest share of people who may be named right from all their beats.
+        min_eer : float, default=None
+            Lowest equal error rate of verification.
+        max_attribute_auroc : float, default=None
+            Highest area under the ROC curve at which any trait may be read off the release.
+
+        Returns
+        -------
+        list of dict
+            For each limit ``name``, ``limit``, ``value``, ``low``, ``high`` (None where not measured), ``passed``, and
+            ``what``, the attack that was the worst.
+
+        Raises
+        ------
+        ValueError
+            For a limit outside 0 to 1.
+        """
+        return _thresholds.check(
+            self,
+            {
+                "max_reidentification": max_reidentification,
+                "max_fused": max_fused,
+                "min_eer": min_eer,
+                "max_attribute_auroc": max_attribute_auroc,
+            },
+        )
+
+    @property
+    def reaudit_date(self) -> str:
+        """Day by which to measure again, one year on if the report names none."""
+        if (given := self.provenance.get("reaudit_date")) is not None:
+            return given[:10]
+        done = date.fromisoformat(self.provenance["date"][:10])
+        try:
+            return done.replace(year=done.year + 1).isoformat()
+        except ValueError:  # 29 February
+            return done.replace(year=done.year + 1, day=28).isoformat()
 
     # -------------------------------------------------------------------------------------------------------- words
 
@@ -166,54 +339,7 @@ class AuditReport:
             ``level`` (``"recognisable"``, ``"at-floor"``, ``"inconclusive"`` or ``"not-attacked"``), ``headline`` and
             ``sentences``.
         """
-        tested = self.protocol["knowledge"]
-        if tested == ["clean"]:
-            return {
-                "level": "not-attacked",
-                "headline": "The release was not attacked.",
-                "sentences": [
-                    "Only the originals were: the figures below are the ceiling, not the risk of the release."
-                ],
-            }
-        single, fused = self.worst(), self.worst(measure="fused_rank1")
-        single_floor, fused_floor = self._floor(), self._floor(fused=True)
-        people = f"{self.protocol['n_subjects']} people"
-        if single["n_subjects"] < self.protocol["n_subjects"]:
-            people += f", {single['n_subjects']} of whom were probed"
-        sentences = [
-            f"The worst attacker ({_who(single)}) named the right person from a single released beat in "
-            f"{_share(single, 'rank1', self.protocol['confidence'])} of cases, among {people}. "
-            f"An attacker who does not look at the signal gets {_percent(single_floor)}.",
-            f"With all released beats of a person together, the worst attacker ({_who(fused)}) named "
-            f"{round(fused['fused_rank1'] * fused['n_subjects'])} of {fused['n_subjects']} people, or "
-            f"{_share(fused, 'fused_rank1', self.protocol['confidence'])}; without the signal it would be "
-            f"{_percent(fused_floor)}.",
-        ]
-        if "clean" in tested:
-            clean = self.worst("clean")
-            ceiling = _percent(clean["rank1"])
-            sentences.append(
-                f"On the originals the best attacker, {clean['attacker']}, gets {ceiling} of single beats."
-            )
-        if "static" in tested and "adaptive" in tested:
-            static, adaptive = self.worst("static"), self.worst("adaptive")
-            if adaptive["rank1_low"] > static["rank1_high"]:
-                sentences.append(
-                    f"Attackers trained on originals only get {_percent(static['rank1'])}. That figure alone would "
-                    "mislead: whoever can link some released beats to people can retrain."
-                )
-        if single["rank1_low"] > single_floor or fused["fused_rank1_low"] > fused_floor:
-            level, headline = "recognisable", "People can still be recognised in this release."
-        elif "adaptive" not in tested:
-            level, headline = "inconclusive", "No attacker did measurably better than guessing, but none was retrained."
-            sentences.append("Attackers retrained on the release were not run. They are as a rule far stronger.")
-        else:
-            level, headline = "at-floor", "No attacker did measurably better than guessing."
-            sentences.append("That is what these attackers could not do, not a proof that none can.")
-        if level != "recognisable":
-            upper = max(attack["rank1_high"] for attack in self.attacks if attack["knowledge"] != "clean")
-            sentences.append(f"With this many people, up to {_percent(upper)} of single beats cannot be ruled out.")
-        return {"level": level, "headline": headline, "sentences": sentences}
+        return _words.verdict(self)
 
     def notes(self) -> list[str]:
         """Say what the reader must know about how this was done.
@@ -222,31 +348,7 @@ class AuditReport:
         -------
         list of str
         """
-        protocol, notes = self.protocol, []
-        if protocol["split"] == "halves":
-            notes.append(
-                "No sessions were given: the first half of each person's beats enrols and the second half is probed. "
-                "Beats of one recording are more alike than beats of two days, so the risk is an upper bound."
-            )
-        else:
-            notes.append("The earliest session of each person enrols, the later ones are probed.")
-        left_out = protocol["n_subjects"] - protocol["n_subjects_probed"]
-        if left_out:
-            notes.append(
-                f"{left_out} of {protocol['n_subjects']} people are enrolled but not probed: they have one session."
-            )
-        for side in ("enrolment", "probe"):
-            if protocol[f"max_{side}_beats"] is not None:
-                notes.append(f"At most {protocol[f'max_{side}_beats']} {side} beats of each person were used.")
-        if protocol["n_unchanged_beats"]:
-            notes.append(
-                f"{protocol['n_unchanged_beats']} of {protocol['n_beats']} released beats equal their original."
-            )
-        notes.append(
-            f"Intervals hold {_percent(protocol['confidence'], 0)} of the time over people like these: "
-            f"{protocol['n_resamples']} resamples of people, not of beats."
-        )
-        return notes
+        return _words.notes(self)
 
     def not_tested(self) -> list[str]:
         """Say what this audit left out.
@@ -255,37 +357,26 @@ class AuditReport:
         -------
         list of str
         """
-        gaps = [
-            f"{known}: attackers {words}"
-            for known, words in _KNOWLEDGE_IN_WORDS.items()
-            if known not in self.protocol["knowledge"]
-        ]
-        if self.protocol["attackers_left_out"]:
-            gaps.append(
-                f"attackers skagile has and this audit did not run: {', '.join(self.protocol['attackers_left_out'])}"
-            )
-        if not self.utility_results:
-            gaps.append("diagnostic utility")
-        if not self.protocol["classes"]:
-            gaps.append("the floor of an attacker who knows the diagnosis, as no diagnoses were given")
-        if self.protocol["split"] == "halves":
-            gaps.append("recognition across days")
-        return gaps + list(_NEVER_TESTED)
+        return _words.not_tested(self)
 
     def _floor(self, *, fused=False):
         """Highest floor of single, or of fused, beats."""
         keys = ("chance", "majority", "label_only_fused" if fused else "label_only")
         if fused:
             keys = ("chance", "label_only_fused")
-        return max(self.floors[key] for key in keys if self.floors[key] is not None)
+        return max((self.floors[key] for key in keys if self.floors[key] is not None), default=None)
 
     def __str__(self):
         verdict = self.verdict()
-        lines = [verdict["headline"], ""]
+        lines = [verdict["headline"]]
+        for kind, words in (("single", "one beat"), ("fused", "all beats")):
+            if (entry := self.worst_case()[kind]) is not None:
+                lines.append(f"{words}: {_words.share(entry, self)} named right by {_words.who(entry)}")
+        lines.append("")
         header = ["attacker", "knowledge", "single beat %", "", "all beats %", "", "EER %", ""]
         rows = [
             [attack["attacker"], attack["knowledge"]]
-            + [text for key in ("rank1", "fused_rank1", "eer") for text in _cells(attack, key)]
+            + [text for key in ("rank1", "fused_rank1", "eer") for text in _words.cells(attack, key)]
             for attack in self.attacks
         ]
         lines += _columns(header, rows)
@@ -293,25 +384,34 @@ class AuditReport:
         lines.append(
             "floors: "
             + ", ".join(
-                f"{key} {_percent(self.floors[key])}" for key in _FLOORS_IN_WORDS if self.floors[key] is not None
+                f"{key} {_words.percent(self.floors[key])}" for key in _words.FLOORS if self.floors[key] is not None
             )
         )
         if self.utility_results:
             header = ["diagnosis trained on", "tested on", "accuracy %", "", "macro-F1 %", ""]
             rows = [
-                [result["trained_on"], result["tested_on"], *_cells(result, "accuracy"), *_cells(result, "macro_f1")]
+                [
+                    result["trained_on"],
+                    result["tested_on"],
+                    *_words.cells(result, "accuracy"),
+                    *_words.cells(result, "macro_f1"),
+                ]
                 for result in self.utility_results
             ]
             lines += ["", *_columns(header, rows)]
-        prdn, error = self.fidelity_results["prdn"], self.fidelity_results["max_abs_error"]
+        changes = [
+            f"{words} {self.fidelity_results[key]['median']:.{digits}f} {unit}"
+            for key, words, digits, unit in (("prdn", "PRDN", 1, "%"), ("max_abs_error", "largest", 3, "mV"))
+            if self.fidelity_results.get(key, {}).get("median") is not None
+        ]
+        if changes:
+            lines += ["", f"change per beat (median): {', '.join(changes)}"]
         lines += [
-            "",
-            f"change per beat (median): PRDN {prdn['median']:.1f} %, largest {error['median']:.3f} mV",
             f"{self.protocol['n_subjects']} people enrolled with {self.protocol['n_enrolment_beats']} beats, "
             f"{self.protocol['n_subjects_probed']} probed with {self.protocol['n_probe_beats']}; "
-            f"{_percent(self.protocol['confidence'], 0)} intervals over people; {self.provenance['date']}",
+            f"{_words.percent(self.protocol['confidence'], 0)} intervals over people; {self.provenance['date']}",
         ]
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join(_words.visible(line).rstrip() for line in lines)
 
     # -------------------------------------------------------------------------------------------------------- files
 
@@ -322,13 +422,15 @@ class AuditReport:
         -------
         dict
         """
-        content = asdict(self)
-        content["utility"] = content.pop("utility_results")
-        content["fidelity"] = content.pop("fidelity_results")
+        content = {_NAMES_IN_JSON.get(name, name): value for name, value in asdict(self).items()}
         return _plain({"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **content, "worst": self._worst()})
 
     def _worst(self):
-        return {known: self.worst(known)["attacker"] for known in self.protocol["knowledge"]}
+        return {
+            known: self.worst(known)["attacker"]
+            for known in self.protocol["knowledge"]
+            if self.attacks_with(known, "rank1")
+        }
 
     def to_json(self, path) -> Path:
         """Write everything as JSON.
@@ -346,7 +448,10 @@ class AuditReport:
 
     @classmethod
     def from_json(cls, path) -> "AuditReport":
-        """Read what :meth:`to_json` wrote.
+        """Read what :meth:`to_json` wrote, or another tool by the same schema.
+
+        The file may come from anybody: it is checked against the schema before anything is made of it, and holds
+        nothing that is run.
 
         Parameters
         ----------
@@ -360,31 +465,29 @@ class AuditReport:
         Raises
         ------
         ValueError
-            For a file that is no audit report, or of another schema version.
+            For a file that is no audit report, is not as the schema says, or is of another schema version.
         """
-        text = Path(path).read_text(encoding="utf-8")
-        try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is no audit report: it is not JSON ({error}).") from None
+        content = read_json(path)
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise ValueError(f"{path} is no audit report: it lacks schema {SCHEMA!r}.")
         if content.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(
-                f"{path} has schema version {content.get('schema_version')!r}; this skagile reads {SCHEMA_VERSION}. "
-                "Run the audit again."
+                f"{path} has schema version {str(content.get('schema_version'))[:20]}; this skagile reads "
+                f"{SCHEMA_VERSION}. Run the audit again."
             )
-        names = ("attacks", "floors", "pictures", "protocol", "provenance")
-        try:
-            return cls(
-                utility_results=content["utility"],
-                fidelity_results=content["fidelity"],
-                **{name: content[name] for name in names},
-            )
-        except KeyError as error:
-            raise ValueError(f"{path} is an incomplete audit report: it lacks {error}.") from None
+        check_schema(content, where=str(path))
+        _check_sense(content, path)
+        return cls(
+            **{
+                name: content[in_json]
+                for name in cls.__dataclass_fields__
+                if (in_json := _NAMES_IN_JSON.get(name, name)) in content
+            }
+        )
 
-    def to_html(self, path, *, title: str = "Re-identification audit") -> Path:
+    def to_html(
+        self, path, *, title: str = "Re-identification audit", thresholds: dict[str, float] | None = None
+    ) -> Path:
         """Write one page that needs no network: verdict, tables, pictures and what was not tested.
 
         Parameters
@@ -393,6 +496,8 @@ class AuditReport:
             The file; replaced where it exists, and never half written.
         title : str, default="Re-identification audit"
             Heading of the page.
+        thresholds : dict, default=None
+            Limits to hold the release against, by the names of :meth:`check`: ``{"max_reidentification": 0.05}``.
 
         Returns
         -------
@@ -401,29 +506,43 @@ class AuditReport:
         # Here: a program that wants numbers only does not load matplotlib.
         from skagile.audit._page import render
 
-        return _write(path, render(self, title))
+        return _write(path, render(self, title, thresholds or {}))
 
 
-def _who(attack):
-    return f"{attack['attacker']}, {_KNOWLEDGE_IN_WORDS[attack['knowledge']].split(',')[0]}"
+# Columns of `summary` that are text or whole numbers; None in the others becomes NaN.
+_NOT_FLOAT = ("attacker", "knowledge", "n_subjects", "n_probe")
 
 
-def _share(result, key, confidence):
-    return (
-        f"{_percent(result[key])} ({_percent(confidence, 0)} interval {100 * result[key + '_low']:.1f} to "
-        f"{_percent(result[key + '_high'])})"
-    )
+def _without(results, *names):
+    return [{key: value for key, value in result.items() if key not in names} for result in results]
 
 
-def _percent(share, digits=1):
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
+def _by_class(results):
+    """Rows of results, with a column for each class and what was measured of it."""
+    rows = _without(results, "sensitivity", "predictivity", "support")
+    for row, result in zip(rows, results, strict=True):
+        for measure in ("sensitivity", "predictivity"):
+            row.update({f"{measure}_{name}": value for name, value in result.get(measure, {}).items()})
+    return pd.DataFrame(rows)
 
 
-def _cells(result, key):
-    """Value and interval in percent, as two texts."""
-    if result[key] is None:
-        return "–", ""
-    return f"{100 * result[key]:.1f}", f"({100 * result[key + '_low']:.1f} to {100 * result[key + '_high']:.1f})"
+def _check_sense(content, path):
+    """Check what a schema cannot say."""
+    date_of_audit = content["provenance"]["date"]
+    for name in ("date", "reaudit_date"):
+        try:
+            date.fromisoformat(content["provenance"].get(name, date_of_audit)[:10])
+        except ValueError as error:
+            raise ValueError(f"{path}.provenance.{name} is no date: {error}.") from None
+    if date_of_audit[:4] == "9999":
+        raise ValueError(f"{path}.provenance.date is {date_of_audit}; expected the day of the audit.")
+    for i, picture in enumerate(content["pictures"]):
+        if len(picture.get("original", ())) != len(picture.get("released", ())):
+            raise ValueError(f"{path}.pictures[{i}]: original and released differ in length.")
+    if (attention := content.get("attention")) is not None and (
+        len({len(attention[name]) for name in ("beat", "original", "released")}) > 1
+    ):
+        raise ValueError(f"{path}.attention: beat, original and released differ in length.")
 
 
 def _columns(header, rows):
@@ -438,9 +557,12 @@ def _columns(header, rows):
 def _plain(value):
     """Copy of `value` in lists, dicts and plain scalars."""
     if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {_plain(str(key)): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
+    if isinstance(value, str):
+        # Half a surrogate pair, from a file name in an unknown encoding, say, cannot be written.
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value

@@ -1,0 +1,246 @@
+"""What an audit found, in words for people who train no networks."""
+
+KNOWLEDGE = {
+    "clean": "trained on originals, asked about originals: the ceiling",
+    "static": "trained on originals, asked about the release",
+    "adaptive": "retrained on the release, asked about the release",
+    "adaptive+denoise": "retrained on the release behind a filter that takes noise away, asked about the release",
+    "open_set": "trained on other people of the release, asked about people never seen in training",
+    "cross_database": "trained on another database, shown a few released beats of each person, asked about the release",
+    "auxiliary": "trained on own recordings of the same people, put through the same tool, asked about the release",
+}
+FLOORS = {
+    "chance": "naming anybody at random",
+    "majority": "always naming the person with the most enrolled beats",
+    "label_only": "seeing only the diagnosis of one beat",
+    "label_only_fused": "seeing only the mix of diagnoses of all beats of a person",
+}
+FIDELITY = {
+    "prdn": "root-mean-square difference, of the beat's own (PRDN)",
+    "prd": "root-mean-square difference (PRD)",
+    "snr": "signal-to-noise ratio",
+    "max_abs_error": "largest change of any sample",
+    "pearson": "correlation with the original",
+    "dtw": "distance after warping time (DTW)",
+    "energy_above_40hz": "energy above 40 Hz",
+    "r_shift": "shift of the R peak",
+    "qrs_duration": "change of QRS duration",
+    "qt": "change of the QT interval",
+    "st_level": "change of the ST level",
+}
+UNITS = {"prdn": "%", "prd": "%", "snr": "dB", "max_abs_error": "mV"}
+GDPR = {
+    "singling_out": ("Singling out", "Can one person's beats be picked out and named?"),
+    "linkability": ("Linkability", "Can two recordings be told to be of one person?"),
+    "inference": ("Inference", "Can something else about a person be read off the beats?"),
+}
+# Part of the report -> what is not known where it is missing.
+_PARTS = {
+    "gallery": "larger populations: with more people to tell apart, naming the right one becomes harder",
+    "attribute_results": "sex, age or other traits read off the beats",
+    "membership": "whether a person was among those that the tool was fitted on (membership)",
+    "utility_results": "diagnostic utility",
+    "task_results": "use for tasks other than the diagnosis",
+    "attention": "where in the beat identity sits",
+}
+_KEYS = {"attribute_results": "attributes", "utility_results": "utility", "task_results": "tasks"}
+
+
+def percent(value, digits=1):
+    """Share as a percentage, "–" where there is none."""
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def cells(result, key):
+    """Value and interval in percent, as two texts."""
+    value, low, high = (result.get(f"{key}{end}") for end in ("", "_low", "_high"))
+    if value is None:
+        return "–", ""
+    return f"{100 * value:.1f}", "" if low is None or high is None else f"({100 * low:.1f} to {100 * high:.1f})"
+
+
+def visible(text):
+    """Copy of `text` that neither moves a terminal's cursor nor turns the direction of writing."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def who(attack):
+    """Attacker, and what he knows in a few words."""
+    words = KNOWLEDGE.get(attack["knowledge"], attack["knowledge"])
+    return f"{attack['attacker']}, {words.split(', asked')[0].split(': ')[0]}"
+
+
+def verdict(report):
+    """Level, headline and sentences; see ``AuditReport.verdict``."""
+    single, fused = (report.worst_case()[kind] for kind in ("single", "fused"))
+    if single is None and fused is None:
+        return {
+            "level": "not-attacked",
+            "headline": "The release was not attacked.",
+            "sentences": [
+                "Only the originals were: the figures below are the ceiling, not the risk of the release.",
+                _gaps_and_date(report),
+            ],
+        }
+    sentences = []
+    if single is not None:
+        sentences.append(
+            f"From one released heartbeat, the strongest attack ({who(single)}) names the right person in "
+            f"{share(single, report)} of cases, among {_people(report)}. Guessing without a look at the signal is "
+            f"right in {percent(single['floor'])}."
+        )
+    if fused is not None:
+        sentences.append(
+            f"From all released heartbeats of a person together, the strongest attack ({who(fused)}) names "
+            f"{share(fused, report)} of the people; guessing without a look at the signal, {percent(fused['floor'])}."
+        )
+    sentences += _comparisons(report)
+    above = any(
+        entry is not None and entry["low"] is not None and entry["floor"] is not None and entry["low"] > entry["floor"]
+        for entry in (single, fused)
+    )
+    learns = [known for known in report.protocol["knowledge"] if known not in ("clean", "static")]
+    if above:
+        level, headline = "recognisable", "People can still be recognised in this release."
+    elif not learns:
+        level, headline = "inconclusive", "No attack did measurably better than guessing, but none was retrained."
+        sentences.append("Attackers retrained on the release were not run. They are as a rule far stronger.")
+    else:
+        level, headline = "at-floor", "No attack did measurably better than guessing."
+        sentences.append("That is what these attacks could not do. It is no proof that none can.")
+    if level != "recognisable" and single is not None and single["high"] is not None:
+        sentences.append(
+            f"With this many people, up to {percent(single['high'])} of single heartbeats cannot be ruled out."
+        )
+    sentences.append(_gaps_and_date(report))
+    return {"level": level, "headline": headline, "sentences": sentences}
+
+
+def _people(report):
+    probed = report.protocol["n_subjects_probed"]
+    people = f"{report.protocol['n_subjects']} people"
+    return people if probed == report.protocol["n_subjects"] else f"{people}, {probed} of whom were asked about"
+
+
+def share(entry, report):
+    """Value of a worst case with its interval."""
+    if entry["low"] is None or entry["high"] is None:
+        return percent(entry["value"])
+    corrected = ""
+    if entry.get("corrected"):
+        corrected = f", corrected for picking the strongest of {entry.get('n_attacks', 'several')}"
+    return (
+        f"{percent(entry['value'])} ({percent(report.protocol['confidence'], 0)} interval "
+        f"{100 * entry['low']:.1f} to {percent(entry['high'])}{corrected})"
+    )
+
+
+def _comparisons(report):
+    """Sentences that set the risk beside the originals, and tell of the other risks and of the use."""
+    sentences = []
+    if clean := report.attacks_with("clean", "rank1"):
+        best = max(clean, key=lambda attack: attack["rank1"])
+        sentences.append(
+            f"On the originals the best attacker, {best['attacker']}, is right in {percent(best['rank1'])} of single "
+            "heartbeats."
+        )
+    static, adaptive = (report.attacks_with(known, "rank1") for known in ("static", "adaptive"))
+    if static and adaptive:
+        static, adaptive = (max(attacks, key=lambda attack: attack["rank1"]) for attacks in (static, adaptive))
+        if (adaptive["rank1_low"] or 0) > (1 if static["rank1_high"] is None else static["rank1_high"]):
+            sentences.append(
+                f"Attackers trained on originals only get {percent(static['rank1'])}. That figure alone would mislead: "
+                "whoever can link some released beats to people can retrain."
+            )
+    told = [
+        result["name"]
+        for result in report.attribute_results
+        if result["tested_on"] != "original" and _above(result["auroc_low"], result["control"], 0.5)
+    ]
+    if told:
+        sentences.append(f"Also read off the released beats, better than by chance: {', '.join(dict.fromkeys(told))}.")
+    if report.membership is not None and _above(report.membership["auroc_low"], report.membership["control"], 0.5):
+        sentences.append(
+            "Whether somebody was among the people that the tool was fitted on can be told better than by chance."
+        )
+    use = {(result["trained_on"], result["tested_on"]): result["accuracy"] for result in report.utility_results}
+    before, after = use.get(("original", "original")), use.get(("original", "released"))
+    if after is not None:
+        sentences.append(
+            f"A diagnostic model trained on originals reads {percent(after)} of the released heartbeats right"
+            + (f"; of the originals, {percent(before)}." if before is not None else ".")
+        )
+    return sentences
+
+
+def _above(low, control, chance):
+    return low is not None and low > max(chance, control or 0)
+
+
+def _gaps_and_date(report):
+    return (
+        f"{len(not_tested(report))} things that were not tested are listed below. The figures hold for the attacks of "
+        f"{report.provenance['date'][:10]}; attacks get better, so measure again by {report.reaudit_date}."
+    )
+
+
+def notes(report):
+    """Say what the reader must know about how it was done; see ``AuditReport.notes``."""
+    protocol, found = report.protocol, []
+    if protocol["split"] == "halves":
+        found.append(
+            "No sessions were given: the first half of each person's beats enrols and the second half is probed. "
+            "Beats of one recording are more alike than beats of two days, so the risk is an upper bound."
+        )
+    else:
+        found.append("The earliest session of each person enrols, the later ones are probed.")
+    left_out = protocol["n_subjects"] - protocol["n_subjects_probed"]
+    if left_out > 0:
+        found.append(
+            f"{left_out} of {protocol['n_subjects']} people are enrolled but not probed: they have one session."
+        )
+    for side in ("enrolment", "probe"):
+        if (limit := protocol.get(f"max_{side}_beats")) is not None:
+            found.append(f"At most {limit} {side} beats of each person were used.")
+    if unchanged := protocol.get("n_unchanged_beats"):
+        found.append(f"{unchanged} of {protocol['n_beats']} released beats equal their original.")
+    found.append(
+        f"Intervals hold {percent(protocol['confidence'], 0)} of the time over people like these: "
+        f"{protocol['n_resamples']} resamples of people, not of beats."
+    )
+    return found
+
+
+def not_tested(report):
+    """Say what the audit left out, and why where that is known; see ``AuditReport.not_tested``."""
+    reasons = dict(report.protocol.get("not_run", ()))
+
+    def because(key):
+        return f" ({reasons.pop(key)})" if key in reasons else ""
+
+    gaps = [
+        f"{known}: attackers {words}{because(known)}"
+        for known, words in KNOWLEDGE.items()
+        if known not in report.protocol["knowledge"]
+    ]
+    if report.protocol["attackers_left_out"]:
+        gaps.append(
+            "attackers skagile has and this audit did not run: "
+            + ", ".join(f"{name}{because(name)}" for name in report.protocol["attackers_left_out"])
+        )
+    gaps += [f"{words}{because(_KEYS.get(part, part))}" for part, words in _PARTS.items() if not getattr(report, part)]
+    if not report.protocol["classes"]:
+        gaps.append("the floor of an attacker who knows the diagnosis, as no diagnoses were given")
+    if report.protocol["split"] == "halves":
+        gaps.append("recognition across days")
+    if not all(entry is None or entry.get("corrected") for entry in report.worst_case().values()):
+        gaps.append(
+            "correction for picking the worst of several attackers: the headline is the worst of all and errs upwards"
+        )
+    gaps += [f"{what}: {why}" for what, why in reasons.items()]
+    if "rr" not in report.protocol["attackers"]:
+        gaps.append("heart rate, rhythm and beat times")
+    gaps.append("file names, dates and anything else outside the signal")
+    return gaps
