@@ -14,9 +14,12 @@ _HOME_OF = {
     "BeatSegmenter": "segmentation",
     "BeatwiseClassifier": "segmentation",
     "DeepECGIdentifier": "attackers",
+    "ReidentificationScorer": "metrics",
     "SVDIdentifier": "attackers",
+    "UtilityScorer": "metrics",
     "audit_release": "audit",
     "detect_r_peaks": "segmentation",
+    "lowest_reidentification": "metrics",
     "measure_beats": "segmentation",
     "signal_quality": "segmentation",
 }

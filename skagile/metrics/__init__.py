@@ -13,10 +13,13 @@ from skagile.metrics._privacy import (
     rank1_accuracy,
     verification_scores,
 )
+from skagile.metrics._scorers import ReidentificationScorer, UtilityScorer, lowest_reidentification
 from skagile.metrics._utility import diagnostic_utility
 
 __all__ = [
     "Interval",
+    "ReidentificationScorer",
+    "UtilityScorer",
     "VerificationScores",
     "bootstrap_interval",
     "cmc_curve",
@@ -25,6 +28,7 @@ __all__ = [
     "equal_error_rate_interval",
     "fuse_scores",
     "label_only_floor",
+    "lowest_reidentification",
     "majority_floor",
     "max_abs_error",
     "prd",
