@@ -18,7 +18,7 @@ import numpy as np
 
 from skagile.datasets import beats_from_records, make_cohort
 
-cohort = make_cohort(n_subjects=8, n_sessions=2, duration=20.0, random_state=0)
+cohort = make_cohort(n_subjects=8, n_sessions=2, duration=15.0, random_state=0)
 beats = beats_from_records(cohort, split="session")
 first, later = np.flatnonzero(beats.session == 0), np.flatnonzero(beats.session == 1)
 print(f"{len(first)} beats to learn from, {len(later)} to judge by, {beats.X.shape[1]} samples each")
@@ -41,69 +41,62 @@ pipeline = make_pipeline(
 # %%
 # Two sides to every setting
 # --------------------------
-# A scorer may return several figures. Ours asks, of each candidate:
-#
-# - ``diagnosis``: a model trained on the release diagnoses *original* beats of the second date. This is what a release
+# - ``utility``: a model trained on the release diagnoses *original* beats of the second date. This is what a release
 #   is for. (The score of the pipeline itself anonymizes the beats that it is tested on, too. It hardly falls, because
 #   the noise carries the anonymizer's own diagnosis along with it.)
 # - ``static``: share of released beats whose person is named by an attacker who was trained on originals;
 # - ``adaptive``: the same by an attacker who is retrained on the release.
 #
-# A scorer gets no subjects. Here it does not need them: there is one split, so it knows which beats it is asked about.
+# To scikit-learn greater is better, so the two risks come with a minus sign: 0 is "nobody", -1 "everybody". Both
+# attackers learn from the first date, ``enrolment``, and are asked about the second.
 
 from skagile.attackers import SVDIdentifier
+from skagile.metrics import ReidentificationScorer, UtilityScorer
 
 attacker = SVDIdentifier(n_components=30)
-static_attacker = SVDIdentifier(n_components=30).fit(beats.X[first], beats.subjects[first])
-
-
-def utility_and_risk(fitted, X, y):
-    anonymizer, model = fitted[:-1], fitted[-1]
-    released_first, released_later = anonymizer.transform(beats.X[first]), anonymizer.transform(X)
-    attacker.fit(released_first, beats.subjects[first])
-    return {
-        "diagnosis": model.score(X, y),
-        "static": static_attacker.score(released_later, beats.subjects[later]),
-        "adaptive": attacker.score(released_later, beats.subjects[later]),
-    }
-
+enrolment = (beats.X[first], beats.subjects[first])
+scoring = {
+    "utility": UtilityScorer(),
+    "static": ReidentificationScorer(attacker, knowledge="static", enrolment=enrolment),
+    "adaptive": ReidentificationScorer(attacker, knowledge="adaptive", enrolment=enrolment),
+}
 
 # %%
 # The rule of choice
 # ------------------
-# ``refit`` may be a function from the results to the index of the winner. Ours: of the settings whose diagnosis is at
-# most five points below that of a model trained and tested on originals, the one whose worst attacker names the fewest.
+# ``refit`` may be a function from the results to the index of the winner.
+# :func:`~skagile.metrics.lowest_reidentification` takes, of the settings that are useful enough, the one whose worst
+# attacker names the fewest. Useful enough is here: at most five points below a model trained and tested on originals.
+# Without ``reference`` it is: at most five points below the best setting searched.
+
+from skagile.metrics import lowest_reidentification
 
 clean_model = SVC(C=10.0).fit(beats.X[first], beats.y[first])
-clean_diagnosis = clean_model.score(beats.X[later], beats.y[later])
-clean_risk = static_attacker.score(beats.X[later], beats.subjects[later])
-print(f"originals: diagnosis {clean_diagnosis:.3f}, re-identification {clean_risk:.3f}")
+clean_utility = clean_model.score(beats.X[later], beats.y[later])
+clean_risk = attacker.fit(*enrolment).score(beats.X[later], beats.subjects[later])
+print(f"originals: diagnosis {clean_utility:.3f}, re-identification {clean_risk:.3f}")
 
-
-def least_risk_that_is_useful(results):
-    useful = results["mean_test_diagnosis"] >= clean_diagnosis - 0.05
-    risk = np.maximum(results["mean_test_static"], results["mean_test_adaptive"])
-    if not useful.any():
-        raise ValueError("No setting keeps the diagnosis within five points. Search smaller epsilons.")
-    return int(np.where(useful, risk, np.inf).argmin())
-
+choose = lowest_reidentification(0.05, reidentification=["static", "adaptive"], reference=clean_utility)
 
 # %%
 # The search
 # ----------
-# Who a beat is of is metadata. With metadata routing off, which is scikit-learn's default, it goes to the step by the
-# name of that step; the search cuts it to each split, as it does ``y``.
+# Who a beat is of is metadata. With metadata routing on, it is given once and reaches whoever asks for it: skagile's
+# anonymizers and :class:`~skagile.metrics.ReidentificationScorer` ask by themselves. The search cuts it to each split,
+# as it does ``y``.
 
+import sklearn
 from sklearn.model_selection import GridSearchCV
 
 search = GridSearchCV(
     pipeline,
     {"agileanonymizer__epsilon": [0.1, 0.3, 0.6], "agileanonymizer__lambda_": [0.5, 2.0]},
-    scoring=utility_and_risk,
-    refit=least_risk_that_is_useful,
+    scoring=scoring,
+    refit=choose,
     cv=[(first, later)],
 )
-search.fit(beats.X, beats.y, agileanonymizer__subjects=beats.subjects)
+with sklearn.config_context(enable_metadata_routing=True):
+    search.fit(beats.X, beats.y, subjects=beats.subjects)
 print("chosen:", search.best_params_)
 
 # %%
@@ -120,13 +113,13 @@ import matplotlib.pyplot as plt
 epsilons, lambdas = search.param_grid.values()
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
 titles = {
-    "diagnosis": "diagnosis\n(high is good)",
+    "utility": "diagnosis\n(high is good)",
     "static": "named right, attacker\nknows originals (low is good)",
     "adaptive": "named right, attacker\nknows the release (low is good)",
 }
 for panel, (key, title) in zip(axes, titles.items(), strict=True):
-    table = search.cv_results_[f"mean_test_{key}"].reshape(len(epsilons), len(lambdas))
-    panel.imshow(table, vmin=0, vmax=1, cmap="Greens" if key == "diagnosis" else "Oranges")
+    table = np.abs(search.cv_results_[f"mean_test_{key}"].reshape(len(epsilons), len(lambdas)))
+    panel.imshow(table, vmin=0, vmax=1, cmap="Greens" if key == "utility" else "Oranges")
     for (row, column), value in np.ndenumerate(table):
         panel.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.6 else "black")
     row, column = divmod(search.best_index_, len(lambdas))
@@ -140,26 +133,39 @@ plt.show()
 # %%
 # What the diagnosis alone would choose
 # -------------------------------------
-# ``refit="diagnosis"`` looks at nothing but the diagnosis, which is best where least was changed: it takes the smallest
+# ``refit="utility"`` looks at nothing but the diagnosis, which is best where least was changed: it takes the smallest
 # ``epsilon`` on offer, and an anonymizer that hides nobody.
 
-by_diagnosis = search.cv_results_["mean_test_diagnosis"].argmax()
-for rule, index in (("diagnosis alone", by_diagnosis), ("both sides", search.best_index_)):
+by_utility = search.cv_results_["mean_test_utility"].argmax()
+for rule, index in (("diagnosis alone", by_utility), ("both sides", search.best_index_)):
     setting = search.cv_results_["params"][index]
     figures = ", ".join(f"{key} {search.cv_results_[f'mean_test_{key}'][index]:.2f}" for key in titles)
     print(f"{rule}: epsilon {setting['agileanonymizer__epsilon']}, {figures}")
 
 # %%
-# The same with metadata routing
-# ------------------------------
-# With routing on, subjects are given once, by their own name, and reach every step that asks for them. skagile's
-# anonymizers ask by themselves. The figures are the same.
+# A score that fails, or that has the wrong sign, is no reason to choose that setting either. Re-identification as a
+# plain share, greater is worse, is refused:
 
-import sklearn
+mistaken = {**search.cv_results_, "mean_test_static": -search.cv_results_["mean_test_static"]}
+try:
+    choose(mistaken)
+except ValueError as error:
+    print(error)
+
+# %%
+# The same without metadata routing
+# ---------------------------------
+# With routing off, which is scikit-learn's default, subjects go to the anonymizer by the name of its step. A scorer is
+# handed none; it looks them up among the ``rows`` that it was given. The figures are the same.
 
 chosen = {name: [value] for name, value in search.best_params_.items()}
-with sklearn.config_context(enable_metadata_routing=True):
-    routed = GridSearchCV(pipeline, chosen, scoring=utility_and_risk, refit=False, cv=[(first, later)])
-    routed.fit(beats.X, beats.y, subjects=beats.subjects)
+rows = (beats.X, beats.subjects)
+scoring = {
+    "utility": UtilityScorer(),
+    "static": ReidentificationScorer(attacker, knowledge="static", enrolment=enrolment, rows=rows),
+    "adaptive": ReidentificationScorer(attacker, knowledge="adaptive", enrolment=enrolment, rows=rows),
+}
+unrouted = GridSearchCV(pipeline, chosen, scoring=scoring, refit=False, cv=[(first, later)])
+unrouted.fit(beats.X, beats.y, agileanonymizer__subjects=beats.subjects)
 for key in titles:
-    print(f"{key}: {routed.cv_results_[f'mean_test_{key}'][0]:.3f}")
+    print(f"{key}: {unrouted.cv_results_[f'mean_test_{key}'][0]:.3f}")

@@ -346,6 +346,15 @@ def find_root(home: Path, database: Database) -> Path | None:
     return None
 
 
+def search_places(data_home: str | os.PathLike | None) -> list[Path]:
+    """Folders to look for a database in: `data_home` alone, or else ``SKAGILE_DATA`` and then the cache."""
+    if data_home is not None:
+        return [existing_folder(data_home, "data_home")]
+    shared = os.environ.get("SKAGILE_DATA")
+    places = [existing_folder(shared, "the environment variable SKAGILE_DATA")] if shared else []
+    return [*places, get_data_home()]
+
+
 def locate(
     database: Database,
     data_home: str | os.PathLike | None,
@@ -362,14 +371,8 @@ def locate(
         if isinstance(records, str) or len(records) == 0:
             raise ValueError(f"records={records!r}; expected a list of record names, e.g. ['100', '101'], or None.")
         records = [database.name_of(check_relative(str(record), "records")) for record in records]
-    if data_home is not None:
-        target = existing_folder(data_home, "data_home")
-        places = [target]
-    else:
-        target = get_data_home()
-        shared = os.environ.get("SKAGILE_DATA")
-        places = [existing_folder(shared, "the environment variable SKAGILE_DATA")] if shared else []
-        places.append(target)
+    places = search_places(data_home)
+    target = places[-1]
     looked = []
     for home in places:
         root = find_root(home, database)

@@ -12,6 +12,8 @@ from scipy.signal import butter, resample_poly, sosfiltfilt
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from ._lazy import UnreadableRecordError
+
 AAMI_CLASSES = {
     **dict.fromkeys("NLRej", "N"),
     **dict.fromkeys("AaJS", "S"),
@@ -163,7 +165,7 @@ def beats_from_records(
             Number of beats left out by reason: "signal" (those of `n_dropped`), "edge", "guard", "label" (not of
             `classes`, or a detected peak without an annotated beat), "max_beats".
         skipped : list of tuple (record name, reason)
-            Records that gave no beat at all because of their signal.
+            Records that gave no beat at all because of their signal, or that could not be read.
         DESCR : str
             What was done.
 
@@ -274,7 +276,11 @@ class RecordCutter:
         name = self.records.record_names[i]
         [row] = pick_leads(self.lead, name)(list(self.records.leads[i]))
         self.leads.append(self.records.leads[i][row])
-        signal = np.asarray(self.records.signals[i][row], dtype=np.float64)
+        try:
+            signal = np.asarray(self.records.signals[i][row], dtype=np.float64)
+        except UnreadableRecordError as error:  # of records that are read here and now
+            self.skipped.append((name, str(error)))
+            return None
         if len(signal) * self.ratio < self.before + self.after:
             raise ValueError(
                 f"window={self.window} is longer than record {name}, which lasts {len(signal) / self.old_rate:.2f} s. "

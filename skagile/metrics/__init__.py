@@ -26,6 +26,7 @@ from skagile.metrics._privacy import (
     rank1_accuracy,
     verification_scores,
 )
+from skagile.metrics._scorers import ReidentificationScorer, UtilityScorer, lowest_reidentification
 from skagile.metrics._uniqueness import singling_out
 from skagile.metrics._utility import diagnostic_utility
 from skagile.metrics._verification import d_sys, d_sys_null, tar_at_far
@@ -33,6 +34,8 @@ from skagile.metrics._worst import worst_interval
 
 __all__ = [
     "Interval",
+    "ReidentificationScorer",
+    "UtilityScorer",
     "VerificationScores",
     "attribute_auroc",
     "attribute_null",
@@ -49,6 +52,7 @@ __all__ = [
     "high_frequency_energy",
     "information_bound",
     "label_only_floor",
+    "lowest_reidentification",
     "majority_floor",
     "max_abs_error",
     "measurement_errors",
