@@ -17,7 +17,6 @@ class AuditSize:
     audit: dict = field(default_factory=dict)
 
 
-# LEAD: extend the keywords here as audit_release grows; nothing else knows them.
 SIZES = {
     # Attackers that fit in seconds, few beats of each person, one diagnostic training.
     "quick": AuditSize(
@@ -34,9 +33,8 @@ SIZES = {
     "full": AuditSize(audit={"attackers": "all"}),
 }
 
-# LEAD: of what a pair knows, audit_release gets these. Once it takes them, name "window", "attributes", "tasks",
-# "times", "released_times" and "cache" here too.
-PASSED_ON = ("subjects", "sessions", "sampling_rate")
+# Of what a pair knows, audit_release gets these.
+PASSED_ON = ("subjects", "sessions", "sampling_rate", "window", "attributes", "tasks", "times", "released_times")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Threshold:
 
     def exceeded(self, report):
         """Say in a sentence that, and by what, the maximum is exceeded; "" where it is not."""
-        headline = _headline(report).get(self.measure)
+        headline = (report.headline or {}).get(self.measure)
         if headline is None:
             return f"{self.option} {self.maximum:g} was asked for, but no attack on the release measured it."
         if headline["high"] <= self.maximum:
@@ -117,12 +115,12 @@ def audit_files(
     # Here and not on top: bad input is reported before torch is loaded.
     from skagile.audit import audit_release
 
-    offered = {**pair, "cache": cache}
     report = audit_release(
         pair.original,
         pair.released,
         pair.y,
-        **{key: offered[key] for key in PASSED_ON},
+        **{key: pair[key] for key in PASSED_ON},
+        cache=cache,
         n_jobs=n_jobs,
         progress=progress,
         random_state=seed,
@@ -168,28 +166,6 @@ def output_fault(outputs, original, released):
             return f"{str(place)!r} is {taken[place.resolve()]} too; it would be overwritten. Choose another name."
         taken[place.resolve()] = f"the output --{'report' if kind == 'html' else kind}"
     return ""
-
-
-def _headline(report):
-    """Worst of all attacks on the release, from single and from fused beats."""
-    # LEAD: `report.headline` once it exists; until then, the worst attack, its interval not corrected for the choice.
-    found = getattr(report, "headline", None)
-    if found is not None:
-        return found
-    found = {}
-    for measure, key in (("single", "rank1"), ("fused", "fused_rank1")):
-        try:
-            worst = report.worst(measure=key)
-        except ValueError:  # nothing but the originals was attacked
-            continue
-        found[measure] = {
-            "attacker": worst["attacker"],
-            "knowledge": worst["knowledge"],
-            "value": worst[key],
-            "low": worst[f"{key}_low"],
-            "high": worst[f"{key}_high"],
-        }
-    return found
 
 
 def _percent(share):

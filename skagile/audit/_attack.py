@@ -159,7 +159,7 @@ def measure(name, knowledge, scores, classes, probed, verification, settings):
         equal_error = metrics.equal_error_rate(mated, cosines)
         equal_error_interval = metrics.equal_error_rate_interval(verification, probed, **resampling)
         accepted = metrics.tar_at_far(mated, cosines, far=(1e-2, 1e-3))
-        null = metrics.d_sys_null(verification, probed, n_permutations=_N_D_SYS, random_state=settings.seed)
+        null = metrics.d_sys_null(mated, cosines, subjects=probed, n_permutations=_N_D_SYS, random_state=settings.seed)
         verified = {
             "tar_far_1e2": float(accepted[0]),
             "tar_far_1e3": float(accepted[1]),
@@ -169,7 +169,7 @@ def measure(name, knowledge, scores, classes, probed, verification, settings):
     # Cosines are no probabilities, and say nothing in bits.
     bits = None
     if verification is None or scores is not verification.scores:
-        bits = float(metrics.information_bound(scores, probed, classes=classes).bits)
+        bits = float(metrics.information_bound(scores, probed, classes=classes, n_resamples=10).bits)
     null = metrics.rank1_null(
         scores, probed, classes=classes, n_permutations=_N_PERMUTATIONS, random_state=settings.seed
     )
@@ -189,7 +189,7 @@ def measure(name, knowledge, scores, classes, probed, verification, settings):
         "n_probe": len(probed),
     }
     gallery = None
-    if settings.galleries:
+    if settings.galleries and len(classes) > 2:
         gallery = {"attacker": name, "knowledge": knowledge, **_gallery(scores, classes, probed, settings)}
     return Found(row, correct, probed, named, victims, gallery)
 
@@ -216,17 +216,15 @@ def _fused(scores, classes, probed, size, resampling):
 
 def _gallery(scores, classes, probed, settings):
     found = metrics.gallery_curve(
-        scores, probed, classes=classes, extrapolate=settings.galleries, **settings.resampling
+        probed, scores, classes=classes, extrapolate=settings.galleries, **settings.resampling
     )
+    points = [
+        {"n": int(n), "rank1": float(value), "low": float(low), "high": float(high)}
+        for n, value, low, high in zip(found.n, found.rank1, found.low, found.high, strict=True)
+    ]
     return {
-        part: [
-            {"n": int(n), "rank1": float(value), "low": float(low), "high": float(high)}
-            for n, value, low, high, beyond in zip(
-                found.sizes, found.rank1, found.low, found.high, found.extrapolated, strict=True
-            )
-            if beyond == (part == "extrapolated")
-        ]
-        for part in ("measured", "extrapolated")
+        part: [point for point, modelled in zip(points, found.extrapolated, strict=True) if modelled == wanted]
+        for part, wanted in (("measured", False), ("extrapolated", True))
     }
 
 

@@ -15,8 +15,9 @@ from sklearn.utils._param_validation import Interval as Range
 from sklearn.utils._param_validation import StrOptions, validate_params
 from sklearn.utils.validation import has_fit_parameter
 
-from skagile.audit import _protocol
 from skagile.audit._protocol import audit_release
+from skagile.audit._registry import draw_seed, seeded
+from skagile.audit._release import check_rows, check_sources, split_beats
 
 _RISKS = ("reidentification", "fused_reidentification")
 _UTILITIES = ("accuracy", "macro_f1")
@@ -233,8 +234,8 @@ class PrivacyUtilityCurve:
         """
         X, y, subjects = np.asarray(X), np.asarray(y), np.asarray(subjects)
         sessions = None if sessions is None else np.asarray(sessions)
-        seed = int(random_state) if isinstance(random_state, Integral) else _protocol._draw_seed(random_state)
-        anonymizer = _protocol._seeded(anonymizer, seed)
+        seed = draw_seed(random_state)
+        anonymizer = seeded(anonymizer, seed)
         enrolled, person, probed = _enrolment(X, subjects, sessions)
         parts = _parts(person, probed, selection, seed)
         audit = {
@@ -322,9 +323,9 @@ def _frontier(risk, utility):
 
 def _enrolment(X, subjects, sessions):
     """Mask of the beats that enrol, in the layout of X; code of each row's person; whether each person is probed."""
-    _, row, _ = _protocol._check_beats(X, X)
-    _, person = _protocol._check_rows(subjects, len(X), name="subjects", kind="subjects")
-    enrols, probes = _protocol._split(person[row], row, sessions, len(X))
+    _, row, _ = check_sources(original=X)
+    _, person = check_rows(subjects, len(X), name="subjects", kind="subjects")
+    enrols, probes = split_beats(person[row], row, sessions, len(X))
     mask = np.zeros(X.shape[:-1], dtype=bool)
     if X.ndim == 2:
         mask[row] = enrols

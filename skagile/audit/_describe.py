@@ -136,20 +136,19 @@ def _percentiles(values):
 def attention(found, release, settings):
     """Where the transformer looks to tell people apart, before and after; None where it was not run."""
     seen = {entry.row["knowledge"]: entry.attention for entry in found if entry.attention is not None}
-    if not seen:
-        return None
-    picture = {"beat": None, "original": None, "released": None, "waves": {}, "n_subjects": 0}
-    for knowledge, source in (("clean", "original"), ("adaptive", "released")):
-        if knowledge in seen:
-            picture[source] = seen[knowledge]["samples"]
-            picture["waves"][source] = seen[knowledge]["waves"]
     people = np.unique(release.subject)
-    picture["n_subjects"] = len(people)
-    if len(people) >= _MIN_SUBJECTS_DRAWN:
-        beats = release.beats["original"]
-        of_person = [np.median(beats[release.subject == person], axis=0) for person in people]
-        picture["beat"] = np.round(np.median(of_person, axis=0).astype(np.float64), 4).tolist()
-    return picture
+    if not {"clean", "adaptive"} <= set(seen) or len(people) < _MIN_SUBJECTS_DRAWN:
+        return None
+    before, after = seen["clean"], seen["adaptive"]
+    beats = release.beats["original"]
+    of_person = [np.median(beats[release.subject == person], axis=0) for person in people]
+    return {
+        "beat": np.round(np.median(of_person, axis=0).astype(np.float64), 4).tolist(),
+        "original": before["samples"],
+        "released": after["samples"],
+        "waves": {"original": before["waves"], "released": after["waves"]},
+        "n_subjects": len(people),
+    }
 
 
 def pictures(release):

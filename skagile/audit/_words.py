@@ -4,7 +4,8 @@ KNOWLEDGE = {
     "clean": "trained on originals, asked about originals: the ceiling",
     "static": "trained on originals, asked about the release",
     "adaptive": "retrained on the release, asked about the release",
-    "adaptive+denoise": "retrained on the release behind a filter that takes noise away, asked about the release",
+    "adaptive+denoise": "behind a filter that takes noise away: retrained on the release, or trained on originals, asked "
+    "about the release",
     "open_set": "trained on other people of the release, asked about people never seen in training",
     "cross_database": "trained on another database, shown a few released beats of each person, asked about the release",
     "auxiliary": "trained on own recordings of the same people, put through the same tool, asked about the release",
@@ -25,8 +26,11 @@ FIDELITY = {
     "energy_above_40hz": "energy above 40 Hz",
     "r_shift": "shift of the R peak",
     "qrs_duration": "change of QRS duration",
-    "qt": "change of the QT interval",
+    "pr_interval": "change of the PR interval",
+    "qt_interval": "change of the QT interval",
     "st_level": "change of the ST level",
+    "r_amplitude": "change of the R wave's height",
+    "t_amplitude": "change of the T wave's height",
 }
 UNITS = {"prdn": "%", "prd": "%", "snr": "dB", "max_abs_error": "mV"}
 GDPR = {

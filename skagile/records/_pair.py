@@ -121,7 +121,8 @@ def read_release_pair(
         times : ndarray of float of shape (n_beats,) or None
             R peak in seconds from the start of its record.
         released_times : ndarray of float of shape (n_beats,) or None
-            The same in the release, where it is known to differ: ``times`` of the released ``.npz`` file.
+            The same as the release tells them: of WFDB records, whose beats stay where they were, `times`; of ``.npz``
+            files ``times`` of the released file, None where it has none.
         sampling_rate : float or None
             In Hz.
         window : tuple of float or None

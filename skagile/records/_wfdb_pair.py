@@ -368,7 +368,8 @@ def _assemble(cuts, cutting, rate, labels, sessions, max_beats, random_state, dr
     skipped = problems.skipped
     return Bunch(
         **{"y": None, **beats},
-        released_times=None,
+        # A record keeps its beats where they were: whoever gets it reads the rhythm off it.
+        released_times=beats["times"],
         sampling_rate=rate.value,
         window=cutting.window,
         attributes=attributes,
