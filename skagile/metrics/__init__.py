@@ -1,5 +1,6 @@
 """Measures of privacy, utility and fidelity: plain functions on arrays, with intervals over subjects."""
 
+from skagile.metrics._attributes import attribute_auroc, attribute_null, membership_auroc
 from skagile.metrics._bootstrap import Interval, bootstrap_interval
 from skagile.metrics._fidelity import max_abs_error, prd, prdn, snr
 from skagile.metrics._gallery import gallery_curve
@@ -15,6 +16,7 @@ from skagile.metrics._privacy import (
     rank1_accuracy,
     verification_scores,
 )
+from skagile.metrics._singling_out import singling_out
 from skagile.metrics._utility import diagnostic_utility
 from skagile.metrics._verification import d_sys, d_sys_null, tar_at_far
 from skagile.metrics._worst import worst_interval
@@ -22,6 +24,8 @@ from skagile.metrics._worst import worst_interval
 __all__ = [
     "Interval",
     "VerificationScores",
+    "attribute_auroc",
+    "attribute_null",
     "bootstrap_interval",
     "cmc_curve",
     "d_sys",
@@ -35,12 +39,14 @@ __all__ = [
     "label_only_floor",
     "majority_floor",
     "max_abs_error",
+    "membership_auroc",
     "permutation_p_value",
     "prd",
     "prdn",
     "rank1_accuracy",
     "rank1_null",
     "rank_k_accuracy",
+    "singling_out",
     "snr",
     "tar_at_far",
     "verification_scores",

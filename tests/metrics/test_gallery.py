@@ -13,7 +13,7 @@ def test_measured_part_against_drawing_galleries():
     # Rounded: there are ties.
     scores = np.round(rng.normal(size=(200, 25)) + 1.5 * np.eye(25)[subjects], 1)
     found = gallery_curve(subjects, scores, sizes=[1, 2, 7, 25], extrapolate=[], n_resamples=50, random_state=0)
-    assert found.rank1[0] == 1
+    assert found.rank1[0] == pytest.approx(1)
     assert found.rank1[-1] == pytest.approx(rank_k_accuracy(subjects, scores, k=1))
     own = scores[np.arange(200), subjects]
     for n, value in zip([2, 7], found.rank1[1:3], strict=True):
@@ -67,22 +67,23 @@ def test_extrapolation_of_cosines():
     rng = np.random.default_rng(2)
     subjects, scores = embedded(rng, 10000, 400, 2, 12, 0.6)
     truth = rank_k_accuracy(subjects, scores, k=1, classes=np.arange(10000))
-    inside = []
+    inside, values = [], []
     for start in range(0, 400, 80):
         rows = (subjects >= start) & (subjects < start + 80)
         found = gallery_curve(
             subjects[rows] - start, scores[rows, start : start + 80], extrapolate=[1e4], n_resamples=200, random_state=0
         )
         inside.append(found.low[-1] <= truth <= found.high[-1])
-        assert found.rank1[-1] == pytest.approx(truth, abs=0.2)
+        values.append(found.rank1[-1])
     assert 0.1 < truth < 0.95
+    assert np.mean(values) == pytest.approx(truth, abs=0.1)
     assert sum(inside) >= 4
 
 
 def test_perfect_on_few_people_says_little_about_a_million():
     subjects = np.arange(40).repeat(5)
     found = gallery_curve(subjects, np.eye(40)[subjects], n_resamples=100, random_state=0)
-    assert found.rank1[0] == 1
+    assert found.rank1[0] == pytest.approx(1)
     assert found.low[-1] < 0.2
     assert found.high[-1] > 0.99
 
