@@ -3,6 +3,8 @@
 from skagile.metrics._attributes import attribute_auroc, attribute_null, membership_auroc
 from skagile.metrics._bootstrap import Interval, bootstrap_interval
 from skagile.metrics._fidelity import max_abs_error, prd, prdn, snr
+from skagile.metrics._fidelity_shape import dtw_distance, high_frequency_energy, pearson_correlation, r_peak_shift
+from skagile.metrics._fidelity_waves import measurement_errors
 from skagile.metrics._gallery import gallery_curve
 from skagile.metrics._identification import information_bound, permutation_p_value, rank1_null, rank_k_accuracy
 from skagile.metrics._privacy import (
@@ -31,18 +33,23 @@ __all__ = [
     "d_sys",
     "d_sys_null",
     "diagnostic_utility",
+    "dtw_distance",
     "equal_error_rate",
     "equal_error_rate_interval",
     "fuse_scores",
     "gallery_curve",
+    "high_frequency_energy",
     "information_bound",
     "label_only_floor",
     "majority_floor",
     "max_abs_error",
+    "measurement_errors",
     "membership_auroc",
+    "pearson_correlation",
     "permutation_p_value",
     "prd",
     "prdn",
+    "r_peak_shift",
     "rank1_accuracy",
     "rank1_null",
     "rank_k_accuracy",

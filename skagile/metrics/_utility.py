@@ -32,7 +32,7 @@ def diagnostic_utility(
     n_resamples: Integral = 2000,
     random_state=None,
 ) -> Bunch:
-    """Accuracy, macro-F1 and sensitivity per class of a diagnosis, with intervals over subjects.
+    """Accuracy, macro-F1, sensitivity and predictivity per class of a diagnosis, with intervals over subjects.
 
     Parameters
     ----------
@@ -53,7 +53,8 @@ def diagnostic_utility(
     -------
     Bunch
         ``accuracy``, ``accuracy_interval``, ``macro_f1``, ``macro_f1_interval``; ``labels``; ``sensitivity`` (recall,
-        NaN for a class without beats) and ``support`` (beats), ndarrays in the order of ``labels``.
+        NaN for a class without beats), ``predictivity`` (positive predictivity, precision; NaN for a class that is
+        never predicted) and ``support`` (beats), ndarrays in the order of ``labels``.
 
     Raises
     ------
@@ -68,6 +69,11 @@ def diagnostic_utility(
     -----
     In a resample of people that holds no beat of a class, macro-F1 averages over the classes that are there: a rare
     class carried by two people would otherwise pull the lower end down for no fault of the release.
+
+    References
+    ----------
+    .. [1] ANSI/AAMI EC57, "Testing and reporting performance results of cardiac rhythm and ST segment measurement
+       algorithms".
 
     Examples
     --------
@@ -113,6 +119,7 @@ def diagnostic_utility(
     table = total.reshape(n_classes, n_classes)
     with np.errstate(invalid="ignore"):
         sensitivity = np.diag(table)[wanted] / table.sum(axis=1)[wanted]
+        predictivity = np.diag(table)[wanted] / table.sum(axis=0)[wanted]
     return Bunch(
         accuracy=float(accuracy(total)[0]),
         accuracy_interval=interval_of_sums(confusion, accuracy, **options),
@@ -120,5 +127,6 @@ def diagnostic_utility(
         macro_f1_interval=interval_of_sums(confusion, macro_f1, **options),
         labels=labels,
         sensitivity=sensitivity,
+        predictivity=predictivity,
         support=table.sum(axis=1)[wanted].astype(int),
     )

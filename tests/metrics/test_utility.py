@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
 from skagile.metrics import bootstrap_interval, diagnostic_utility
 
@@ -26,6 +26,9 @@ def test_against_scikit_learn(diagnosed):
     # "Q" is predicted and nobody has it: its claims cost the others recall, and it is no class of its own.
     assert found.macro_f1 == pytest.approx(f1_score(y_true, y_pred, labels=labels, average="macro"))
     np.testing.assert_allclose(found.sensitivity, recall_score(y_true, y_pred, labels=labels, average=None))
+    np.testing.assert_allclose(
+        found.predictivity, precision_score(y_true, y_pred, labels=labels, average=None, zero_division=np.nan)
+    )
     assert found.support.tolist() == [(y_true == label).sum() for label in labels]
 
 
@@ -75,3 +78,9 @@ def test_labels_choose_the_classes(diagnosed):
 def test_errors(y_true, y_pred, subjects, words):
     with pytest.raises(ValueError, match=words):
         diagnostic_utility(y_true, y_pred, subjects=subjects)
+
+
+def test_predictivity_of_what_is_never_predicted():
+    found = diagnostic_utility(list("NNVN"), list("NNNN"), subjects=[0, 1, 0, 1], random_state=0)
+    np.testing.assert_array_equal(found.predictivity, [0.75, np.nan])
+    np.testing.assert_array_equal(found.sensitivity, [1, 0])
