@@ -18,8 +18,8 @@ _SIZES = (10, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 @validate_params(
     {
-        "y_true": ["array-like"],
         "scores": ["array-like"],
+        "subjects": ["array-like"],
         "classes": ["array-like", None],
         "sizes": ["array-like", None],
         "extrapolate": ["array-like"],
@@ -28,8 +28,8 @@ _SIZES = (10, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
     prefer_skip_nested_validation=True,
 )
 def gallery_curve(
-    y_true,
     scores,
+    subjects,
     *,
     classes=None,
     sizes=None,
@@ -42,12 +42,12 @@ def gallery_curve(
 
     Parameters
     ----------
-    y_true : array-like of shape (n_probe,)
-        The person of each probe.
     scores : array-like of shape (n_probe, n_classes)
         Score of each enrolled subject, higher is likelier.
+    subjects : array-like of shape (n_probe,)
+        The person of each probe.
     classes : array-like of shape (n_classes,), default=None
-        The subject of each column. None: the sorted distinct values of `y_true`.
+        The subject of each column. None: the sorted distinct values of `subjects`.
     sizes : array-like of int, default=None
         Gallery sizes to measure, at most ``n_classes``. None: 10, 50, 100, 200, 500, ... and ``n_classes``.
     extrapolate : array-like of float, default=(1e3, 1e4, 1e5, 1e6)
@@ -100,16 +100,16 @@ def gallery_curve(
     >>> rng = np.random.default_rng(0)
     >>> subjects = np.repeat(np.arange(60), 5)
     >>> scores = rng.normal(size=(300, 60)) + 3 * np.eye(60)[subjects]
-    >>> found = gallery_curve(subjects, scores, sizes=[10, 60], extrapolate=[1e4], n_resamples=50, random_state=0)
+    >>> found = gallery_curve(scores, subjects, sizes=[10, 60], extrapolate=[1e4], n_resamples=50, random_state=0)
     >>> found.n.tolist(), found.extrapolated.tolist()
     ([10.0, 60.0, 10000.0], [False, False, True])
     """
-    scores, y_true, classes, column = _check_scores(scores, y_true, classes)
-    codes, n_subjects = encode_subjects(y_true, len(scores))
+    scores, subjects, classes, column = _check_scores(scores, subjects, classes)
+    codes, n_subjects = encode_subjects(subjects, len(scores))
     if (column < 0).any():
         raise ValueError(
-            f"y_true holds {int((column < 0).sum())} probe(s) of subjects who are not in classes, the first "
-            f"{y_true[column < 0][0]!r}: leave them out."
+            f"subjects holds {int((column < 0).sum())} probe(s) of subjects who are not in classes, the first "
+            f"{subjects[column < 0][0]!r}: leave them out."
         )
     n_classes = len(classes)
     if n_classes < 3:
