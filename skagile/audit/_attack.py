@@ -216,7 +216,7 @@ def _fused(scores, classes, probed, size, resampling):
 
 def _gallery(scores, classes, probed, settings):
     found = metrics.gallery_curve(
-        probed, scores, classes=classes, extrapolate=settings.galleries, **settings.resampling
+        scores, probed, classes=classes, extrapolate=settings.galleries, **settings.resampling
     )
     points = [
         {"n": int(n), "rank1": float(value), "low": float(low), "high": float(high)}

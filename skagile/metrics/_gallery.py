@@ -18,8 +18,8 @@ _SIZES = (10, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 @validate_params(
     {
-        "y_true": ["array-like"],
         "scores": ["array-like"],
+        "subjects": ["array-like"],
         "classes": ["array-like", None],
         "sizes": ["array-like", None],
         "extrapolate": ["array-like"],
@@ -28,8 +28,8 @@ _SIZES = (10, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
     prefer_skip_nested_validation=True,
 )
 def gallery_curve(
-    y_true,
     scores,
+    subjects,
     *,
     classes=None,
     sizes=None,
@@ -42,12 +42,12 @@ def gallery_curve(
 
     Parameters
     ----------
-    y_true : array-like of shape (n_probe,)
-        The person of each probe.
     scores : array-like of shape (n_probe, n_classes)
         Score of each enrolled subject, higher is likelier.
+    subjects : array-like of shape (n_probe,)
+        The person of each probe.
     classes : array-like of shape (n_classes,), default=None
-        The subject of each column. None: the sorted distinct values of `y_true`.
+        The subject of each column. None: the sorted distinct values of `subjects`.
     sizes : array-like of int, default=None
         Gallery sizes to measure, at most ``n_classes``. None: 10, 50, 100, 200, 500, ... and ``n_classes``.
     extrapolate : array-like of float, default=(1e3, 1e4, 1e5, 1e6)
@@ -86,8 +86,9 @@ def gallery_curve(
     maximum likelihood to the counts; rank-1 is then :math:`\mathrm{E}(1-p)^{n-1}`. Only ranks are used, so the scale
     of the scores does not matter. How :math:`p` is spread near 0, far below :math:`1/G`, decides on a large gallery and
     no data at hand tell it: a second model, :math:`p \sim \mathrm{Beta}(a, b)`, fits as well and falls otherwise. The
-    interval is the hull of both models' bootstrap intervals over subjects, and of the value had one more person been
-    probed whose every probe has one impostor above.
+    interval is the hull of both models' bootstrap intervals over subjects, and of the values had one more person been
+    probed whose every probe has one impostor above. Where the gallery at hand is nearly solved, it reaches from about
+    0 to about 1, and the value is not worth more than that: read the interval.
 
     It is an extrapolation from one population, one device and one span of time to larger galleries of the same kind.
     The intervals resample probed people; the enrolled ones are taken as they are.
@@ -99,16 +100,16 @@ def gallery_curve(
     >>> rng = np.random.default_rng(0)
     >>> subjects = np.repeat(np.arange(60), 5)
     >>> scores = rng.normal(size=(300, 60)) + 3 * np.eye(60)[subjects]
-    >>> found = gallery_curve(subjects, scores, sizes=[10, 60], extrapolate=[1e4], n_resamples=50, random_state=0)
+    >>> found = gallery_curve(scores, subjects, sizes=[10, 60], extrapolate=[1e4], n_resamples=50, random_state=0)
     >>> found.n.tolist(), found.extrapolated.tolist()
     ([10.0, 60.0, 10000.0], [False, False, True])
     """
-    scores, y_true, classes, column = _check_scores(scores, y_true, classes)
-    codes, n_subjects = encode_subjects(y_true, len(scores))
+    scores, subjects, classes, column = _check_scores(scores, subjects, classes)
+    codes, n_subjects = encode_subjects(subjects, len(scores))
     if (column < 0).any():
         raise ValueError(
-            f"y_true holds {int((column < 0).sum())} probe(s) of subjects who are not in classes, the first "
-            f"{y_true[column < 0][0]!r}: leave them out."
+            f"subjects holds {int((column < 0).sum())} probe(s) of subjects who are not in classes, the first "
+            f"{subjects[column < 0][0]!r}: leave them out."
         )
     n_classes = len(classes)
     if n_classes < 3:
@@ -148,22 +149,17 @@ def gallery_curve(
     value = histogram.sum(axis=0) @ survival / n_rows
     draws = drawn @ survival / drawn.sum(axis=1, keepdims=True)
     ends = [interval(draws[:, j], value[j]) for j in range(len(sizes))]
+    value = np.minimum(value, 1.0)
     rank1, low, high = list(value), [end.low for end in ends], [end.high for end in ends]
     if len(extrapolate):
         total = histogram.sum(axis=0)
         doubt = np.zeros(n_classes)
         doubt[r] = total
         doubt[1] += n_rows / n_subjects
-        models = [
-            model(
-                np.arange(n_classes),
-                n_classes - 1,
-                extrapolate,
-                np.vstack([_spread(drawn, r, n_classes), doubt, _spread(total[None], r, n_classes)]),
-            )
-            for model in (_probit_normal, _beta)
-        ]
-        rank1 += list(models[0][-1])
+        rows = np.vstack([_spread(drawn, r, n_classes), doubt, _spread(total[None], r, n_classes)])
+        ranks = np.arange(n_classes)
+        models = [model(ranks, n_classes - 1, extrapolate, rows) for model in (_probit_normal, _beta)]
+        rank1 += list(np.minimum(models[0][-1], value[-1]))
         for j in range(len(extrapolate)):
             ends = [interval(found[:-2, j], found[-1, j]) for found in models]
             low.append(min(*(end.low for end in ends), *(found[-2, j] for found in models)))
@@ -178,7 +174,7 @@ def gallery_curve(
 
 
 def _spread(counts, r, n_classes):
-    """Counts of the ranks `r` in a table of all ranks."""
+    """Put the counts of the ranks `r` into a table of all ranks."""
     table = np.zeros((len(counts), n_classes))
     table[:, r] = counts
     return table
@@ -199,7 +195,7 @@ def _log_choose(r, n):
 
 
 def _probit_normal(r, n, sizes, counts):
-    """Expected rank-1, one row per row of `counts`, when p = Phi(-z) with a normal z."""
+    """Give the expected rank-1, one row per row of `counts`, when p = Phi(-z) with a normal z."""
     z = np.arange(-6, 16, 0.05)
     mean, spread = (grid.ravel() for grid in np.meshgrid(np.arange(-1, 8, 0.05), np.geomspace(0.1, 4, 20)))
     weight = norm.pdf((z - mean[:, None]) / spread[:, None])
@@ -213,7 +209,7 @@ def _probit_normal(r, n, sizes, counts):
 
 
 def _beta(r, n, sizes, counts):
-    """Expected rank-1, one row per row of `counts`, when p is beta-distributed."""
+    """Give the expected rank-1, one row per row of `counts`, when p is beta-distributed."""
     a, b = (grid.ravel() for grid in np.meshgrid(np.geomspace(0.005, 50, 70), np.geomspace(0.05, 5e4, 70)))
     used = np.flatnonzero(counts.any(axis=0))
     a_, b_ = a[:, None], b[:, None]

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import validate_params
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skagile.metrics._bootstrap import _RESAMPLING, Interval, encode_subjects, interval_of_sums
+from skagile.metrics._verification import check_comparisons
 
 __all__ = [
     "VerificationScores",
@@ -24,6 +25,10 @@ __all__ = [
     "rank1_accuracy",
     "verification_scores",
 ]
+
+
+_BLOCK = 2**22  # scores worked on at a time
+_MOST = 2**26  # scores that thresholds are chosen from
 
 
 class VerificationScores(NamedTuple):
@@ -175,7 +180,7 @@ def fuse_scores(scores, subjects) -> tuple[np.ndarray, np.ndarray]:
 
 
 def verification_scores(
-    enrolment_embeddings, enrolment_subjects, probe_embeddings, probe_subjects
+    enrolment_embeddings, enrolment_subjects, probe_embeddings, probe_subjects, *, dtype=np.float64
 ) -> VerificationScores:
     """Cosine similarity of every probe with the mean template of every enrolled person.
 
@@ -189,6 +194,9 @@ def verification_scores(
         Embeddings that claim an identity.
     probe_subjects : array-like of shape (n_probe,)
         Their persons. Somebody who is not enrolled is compared as an impostor only.
+    dtype : {numpy.float64, numpy.float32}, default=numpy.float64
+        Of the table of scores, which has one entry per probe and person: a million probes of a thousand people take 8
+        GB, or 4. The scores are computed in float64 either way.
 
     Returns
     -------
@@ -198,10 +206,12 @@ def verification_scores(
     Raises
     ------
     ValueError
-        For other lengths, other numbers of features, NaN or infinite embeddings.
+        For other lengths, other numbers of features, NaN or infinite embeddings, or another dtype.
 
     Notes
     -----
+    Besides the table and the embeddings, memory does not grow with the number of probes.
+
     Embeddings are brought to unit length before they are averaged, so that a few long ones (ectopic beats) do not
     make the template. An embedding of zeros scores 0 with everybody.
 
@@ -214,6 +224,8 @@ def verification_scores(
     >>> found.mated
     array([[ True, False]])
     """
+    if dtype not in (np.float64, np.float32):
+        raise ValueError(f"dtype is {dtype!r}; expected numpy.float64 or numpy.float32.")
     enrolment = check_array(enrolment_embeddings, dtype=np.float64, input_name="enrolment_embeddings")
     probe = check_array(probe_embeddings, dtype=np.float64, input_name="probe_embeddings")
     enrolled, probed = column_or_1d(enrolment_subjects), column_or_1d(probe_subjects)
@@ -226,7 +238,10 @@ def verification_scores(
         )
     templates, codes = np.unique(enrolled, return_inverse=True)
     mean = normalize(_sum_rows(normalize(enrolment), codes, len(templates)))
-    return VerificationScores(normalize(probe) @ mean.T, probed[:, None] == templates, templates)
+    scores = np.empty((len(probe), len(templates)), dtype=dtype)
+    for rows in _blocks(len(probe), len(templates) + probe.shape[1]):
+        scores[rows] = normalize(probe[rows]) @ mean.T
+    return VerificationScores(scores, probed[:, None] == templates, templates)
 
 
 def equal_error_rate(y_true, scores) -> float:
@@ -260,15 +275,7 @@ def equal_error_rate(y_true, scores) -> float:
     >>> equal_error_rate([True, True, True, False, False, False], [0.9, 0.8, 0.3, 0.4, 0.2, 0.1])
     0.333...
     """
-    y_true, scores = np.asarray(y_true), np.asarray(scores, dtype=np.float64)
-    if y_true.shape != scores.shape:
-        raise ValueError(f"scores has shape {scores.shape}, y_true {y_true.shape}: give one score per comparison.")
-    y_true, scores = y_true.ravel().astype(bool), scores.ravel()
-    if not np.isfinite(scores).all():
-        raise ValueError("scores holds NaN or infinite values; every comparison needs a score.")
-    if y_true.all() or not y_true.any():
-        kind = "of a person with himself" if y_true.all() else "of different persons"
-        raise ValueError(f"y_true holds comparisons {kind} only; the equal error rate needs both kinds.")
+    y_true, scores = check_comparisons(y_true, scores)
     false_accept, true_accept, _ = roc_curve(y_true, scores, drop_intermediate=False)
     return float(_crossing(false_accept[None], 1 - true_accept[None])[0])
 
@@ -338,20 +345,23 @@ def equal_error_rate_interval(
     if mated.all() or not mated.any():
         raise ValueError("verification holds comparisons of one kind only; the equal error rate needs both kinds.")
     levels = expit(np.linspace(-9, 9, 400))
-    grid = np.unique(np.concatenate([np.quantile(scores[mated], levels), np.quantile(scores[~mated], levels)]))
+    grid = np.unique(np.concatenate([np.quantile(_some(scores, kind), levels) for kind in (mated, ~mated)]))
     n_bins = len(grid) + 1
-    bins = np.searchsorted(grid, scores, side="right")
-
-    def histogram(person, chosen):
-        cell = np.broadcast_to(person, chosen.shape)[chosen] * n_bins + bins[chosen]
-        return np.bincount(cell, minlength=n_subjects * n_bins).reshape(n_subjects, n_bins).astype(np.float64)
-
     people = np.unique(column_or_1d(probe_subjects))
     place = np.clip(np.searchsorted(people, templates), 0, n_subjects - 1)
     is_probed = people[place] == templates
-    genuine = histogram(codes[:, None], mated)
-    by_template = histogram(place[None, :], ~mated & is_probed)
-    impostor = histogram(codes[:, None], ~mated) + by_template
+    genuine, impostor, by_template = np.zeros((3, n_subjects, n_bins))
+    for rows in _blocks(*scores.shape):
+        bins, own = np.searchsorted(grid, scores[rows], side="right"), mated[rows]
+
+        def count(person, chosen, bins=bins):
+            cell = np.broadcast_to(person, chosen.shape)[chosen] * n_bins + bins[chosen]
+            return np.bincount(cell, minlength=n_subjects * n_bins).reshape(n_subjects, n_bins)
+
+        genuine += count(codes[rows, None], own)
+        impostor += count(codes[rows, None], ~own)
+        by_template += count(place[None, :], ~own & is_probed)
+    impostor += by_template
     counted_twice = by_template.sum(axis=0)
 
     def statistic(sums):
@@ -459,6 +469,19 @@ def label_only_floor(y_enrolment, enrolment_subjects, y_probe, probe_subjects, *
     mix = table + 0.5
     victims, scores = fuse_scores(np.log(mix / mix.sum(axis=0))[asked], probed)
     return float(np.mean(people[scores.argmax(axis=1)] == victims))
+
+
+def _blocks(n_rows, n_columns):
+    """Slices of rows of a table, of bounded size."""
+    step = max(1, _BLOCK // max(1, n_columns))
+    return (slice(start, start + step) for start in range(0, n_rows, step))
+
+
+def _some(scores, chosen):
+    """Return the chosen scores, or where they are very many an even part of the rows'."""
+    # The thresholds are a grid for counting: a part of so many scores places them as well.
+    every = -(-scores.size // _MOST) if np.count_nonzero(chosen) > _MOST else 1
+    return scores[::every][chosen[::every]]
 
 
 def _sum_rows(values, codes, n_groups):

@@ -224,15 +224,17 @@ def permutations(n, n_permutations, rng):
 
 def check_comparisons(y_true, scores):
     """Both flat; the same shape, finite scores, and both kinds of comparisons."""
-    y_true, scores = np.asarray(y_true), np.asarray(scores, dtype=np.float64)
+    y_true, scores = np.asarray(y_true), np.asarray(scores)
+    if scores.dtype != np.float32:
+        scores = scores.astype(np.float64, copy=False)
     if y_true.shape != scores.shape:
         raise ValueError(f"scores has shape {scores.shape}, y_true {y_true.shape}: give one score per comparison.")
-    y_true, scores = y_true.ravel().astype(bool), scores.ravel()
+    y_true, scores = y_true.ravel().astype(bool, copy=False), scores.ravel()
     if not np.isfinite(scores).all():
         raise ValueError("scores holds NaN or infinite values; every comparison needs a score.")
     if y_true.all() or not y_true.any():
         kind = "of a person with himself" if y_true.all() else "of different persons"
-        raise ValueError(f"y_true holds comparisons {kind} only; both kinds are needed.")
+        raise ValueError(f"y_true holds comparisons {kind} only; it needs both kinds.")
     return y_true, scores
 
 

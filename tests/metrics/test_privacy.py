@@ -230,3 +230,27 @@ def test_metrics_load_no_torch_and_nothing_else_of_skagile():
         "assert all(m.startswith(('skagile.metrics', 'skagile._')) for m in loaded), loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    rng = np.random.default_rng(5)
+    subjects = np.repeat(np.arange(12), 20)
+    X = rng.normal(size=(12, 4))[subjects] + rng.normal(size=(240, 4))
+    data = X[::2], subjects[::2], X[1::2], subjects[1::2]
+    whole = verification_scores(*data)
+    interval = equal_error_rate_interval(whole, subjects[1::2], random_state=0)
+    monkeypatch.setattr("skagile.metrics._privacy._BLOCK", 50)
+    blocks = verification_scores(*data)
+    np.testing.assert_allclose(blocks.scores, whole.scores, atol=1e-15)
+    assert equal_error_rate_interval(whole, subjects[1::2], random_state=0) == interval
+    single = verification_scores(*data, dtype=np.float32)
+    assert single.scores.dtype == np.float32
+    np.testing.assert_array_equal(single.scores, blocks.scores.astype(np.float32))
+    assert equal_error_rate(single.mated, single.scores) == pytest.approx(
+        equal_error_rate(whole.mated, whole.scores), abs=1e-6
+    )
+    monkeypatch.setattr("skagile.metrics._privacy._MOST", 400)
+    few = equal_error_rate_interval(whole, subjects[1::2], random_state=0)
+    assert (few.low, few.high) == pytest.approx((interval.low, interval.high), abs=0.01)
+    with pytest.raises(ValueError, match="dtype"):
+        verification_scores(*data, dtype=int)

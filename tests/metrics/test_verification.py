@@ -103,7 +103,7 @@ def test_a_probe_of_nobody_enrolled_is_an_impostor():
     ("call", "words"),
     [
         (lambda: tar_at_far([True, False], [1.0, 0.0], far=0), "far"),
-        (lambda: tar_at_far([True, True], [1.0, 0.0]), "both kinds"),
+        (lambda: tar_at_far([True, True], [1.0, 0.0]), "needs both kinds"),
         (lambda: d_sys([True, False], [np.nan, 0.0]), "NaN"),
         (lambda: d_sys([True, False], [0.0]), "shape"),
         (lambda: d_sys_null([True, False], [1.0, 0.0], subjects=[1, 2]), "table"),
