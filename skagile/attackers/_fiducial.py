@@ -69,8 +69,8 @@ class FiducialIdentifier(BaseIdentifier):
     Notes
     -----
     The forest is the default because it did better where it was chosen, within the enrolment halves of MIT-BIH and
-    ECG-ID (first half of each person's beats there against the second; single-beat rank-1 .931 and .870 against .893
-    and .802 of boosting, in a third of the time). With tens of subjects boosting sees few of each, and without its
+    ECG-ID (first half of each person's beats there against the second; single-beat rank-1 .931 and .865 against .893
+    and .802 of boosting, in half the time). With tens of subjects boosting sees few of each, and without its
     L2 penalty it diverges (.20 and .15).
 
     The embedding is the centred logarithm of the probabilities.
