@@ -185,7 +185,8 @@ def audit(original, released, report, json_, csv, quick, lead, labels, band, job
             raise click.ClickException(_as_list(error)) from error
         except KeyboardInterrupt:
             show.close()
-            kept = "" if cache is None else f" Finished fits are kept in {cache}: the same command goes on from there."
+            keeps = cache is not None and "cache" in _audit_job.PASSED_ON
+            kept = "" if not keeps else f" Finished fits are kept in {cache}: the same command goes on from there."
             click.echo(f"Interrupted; no report was written.{kept}", err=True)
             sys.exit(130)
     click.echo(str(found))

@@ -299,6 +299,7 @@ def test_an_interrupted_audit_says_so_and_writes_nothing(pair, tmp_path, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(skagile.audit, "audit_release", interrupted)
+    monkeypatch.setattr(_audit_job, "PASSED_ON", ("subjects", "cache"))
     result = run(pair.original, pair.released, "--json", tmp_path / "out.json", "--cache", tmp_path / "kept")
     assert result.exit_code == 130
     assert "no report was written" in result.stderr
