@@ -100,6 +100,14 @@ def demo(data, out, quick, seed):
     help="What a session is. The earliest of a person enrols, the others are probed.",
 )
 @click.option(
+    "--guard",
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    help="With halves: leave out the beats in so many seconds around the middle of each record.",
+)
+@click.option(
     "--r-peaks",
     default="detected",
     show_default=True,
@@ -119,7 +127,9 @@ def demo(data, out, quick, seed):
 @click.option("--max-beats", metavar="N", type=click.IntRange(1), help="At most N beats of each person and session.")
 @click.option("--skip-bad", is_flag=True, help="Leave out what cannot be used, and say what, instead of refusing all.")
 @click.option("--jobs", default=1, show_default=True, metavar="N", help="Attackers fitted at once; -1: one per core.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Seed of everything.")
+@click.option(
+    "--seed", default=0, show_default=True, metavar="N", type=click.IntRange(0, 2**31 - 1), help="Seed of everything."
+)
 @click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Where finished fits are kept.")
 @click.option("--no-cache", is_flag=True, help="Keep nothing: an interrupted audit starts anew.")
 def audit(original, released, report, json_, csv, quick, lead, labels, band, jobs, seed, cache, no_cache, **options):
@@ -175,7 +185,8 @@ def audit(original, released, report, json_, csv, quick, lead, labels, band, job
             raise click.ClickException(_as_list(error)) from error
         except KeyboardInterrupt:
             show.close()
-            kept = "" if cache is None else f" Finished fits are kept in {cache}: the same command goes on from there."
+            keeps = cache is not None and "cache" in _audit_job.PASSED_ON
+            kept = "" if not keeps else f" Finished fits are kept in {cache}: the same command goes on from there."
             click.echo(f"Interrupted; no report was written.{kept}", err=True)
             sys.exit(130)
     click.echo(str(found))

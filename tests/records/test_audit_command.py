@@ -92,6 +92,8 @@ def test_options_reach_the_reader(pair, tmp_path):
     result = run(
         *(pair.original, pair.released, "--json", out, "--subjects", table, "--sessions", "half", "--lead", "II"),
         *(
+            "--guard",
+            1,
             "--labels",
             "none",
             "--r-peaks",
@@ -117,7 +119,7 @@ def test_options_reach_the_reader(pair, tmp_path):
         "window": [0.25, 0.45],
         "labels": None,
         "sessions": "half",
-        "guard": 0.0,
+        "guard": 1.0,
         "dropped": protocol["input"]["dropped"],
         "size": "quick",
     }
@@ -297,6 +299,7 @@ def test_an_interrupted_audit_says_so_and_writes_nothing(pair, tmp_path, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(skagile.audit, "audit_release", interrupted)
+    monkeypatch.setattr(_audit_job, "PASSED_ON", ("subjects", "cache"))
     result = run(pair.original, pair.released, "--json", tmp_path / "out.json", "--cache", tmp_path / "kept")
     assert result.exit_code == 130
     assert "no report was written" in result.stderr
