@@ -108,6 +108,7 @@ def fetch_code15(
         sessions : ndarray of str
             "": dates are unknown.
         annotations : list of None
+            There are none.
         diagnoses : CodedLabels
             A sequence; for each record a list of "1dAVb", "RBBB", "LBBB", "SB", "ST" and "AF"; ``["normal"]`` where
             there is none of them and the ECG is marked as normal; empty where it is neither.

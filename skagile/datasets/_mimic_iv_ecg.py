@@ -108,6 +108,7 @@ def fetch_mimic_iv_ecg(
         age, sex : ndarray
             NaN and "": they are not in this database.
         annotations : list of None
+            There are none.
         diagnoses : CodedLabels
             A sequence; for each record the list of the machine's reports, such as ``["Sinus rhythm", "Normal ECG"]``.
         time : ndarray of datetime64[s]
