@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from ._base import check_relative
 from ._hdf5 import h5py_module, open_part
 from ._labels import CodedLabels
 from ._lazy import LazySignals, UnreadableRecordError
-from ._tables import check_found, find_folder, iter_table, lead_positions, text_of, wanted_ids
+from ._tables import SELECTION_CONSTRAINTS, check_found, find_folder, iter_table, lead_positions, text_of, wanted_ids
 
 _LEADS = ("DI", "DII", "DIII", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6")
 _RATE, _N_TIMES = 400.0, 4096
@@ -39,14 +39,9 @@ unknown."""
 
 @validate_params(
     {
-        "data_home": [None, str, os.PathLike],
-        "subjects": [None, str, Integral, "array-like"],
-        "records": [None, str, Integral, "array-like"],
-        "max_records": [None, Interval(Integral, 1, None, closed="left")],
-        "leads": [None, str, "array-like"],
+        **SELECTION_CONSTRAINTS,
         "padding": [StrOptions({"trim", "keep"})],
         "millivolts_per_unit": [Interval(Real, 0, None, closed="neither")],
-        "on_missing": [StrOptions({"raise", "skip"})],
     },
     prefer_skip_nested_validation=True,
 )
