@@ -27,7 +27,7 @@ _TRUTHS = ("is_male", *_FINDINGS, "death", "normal_ecg")
 _TRUTH_OF = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
 _PART = re.compile(r"exams_part(\d{1,4})\.hdf5")
 _ADVICE = (
-    "CODE-15% (about 60 GB unpacked) is not downloaded by skagile. Get 'CODE-15%: a large scale annotated dataset of "
+    "CODE-15% (68 GB unpacked) is not downloaded by skagile. Get 'CODE-15%: a large scale annotated dataset of "
     "12-lead ECGs' from Zenodo (record 4916206), unpack exams_part0.zip to exams_part17.zip, and lay all out as "
     "code15/exams.csv and code15/exams_part0.hdf5, ..., under data_home or the folder that SKAGILE_DATA names."
 )
@@ -59,7 +59,7 @@ def fetch_code15(
     """Open CODE-15%: 345,779 ECGs of 7 or 10 s, of which only those that are asked for are read.
 
     Looked for in `data_home`, or else in the folder that ``SKAGILE_DATA`` names and in :func:`get_data_home`: a folder
-    ``code15``, or the place itself where it holds ``exams.csv``. **It is never downloaded**: it has 60 GB. Needs h5py:
+    ``code15``, or the place itself where it holds ``exams.csv``. **It is never downloaded**: it has 68 GB. Needs h5py:
     ``pip install "skagile[code15]"``.
 
     Parameters
@@ -78,10 +78,9 @@ def fetch_code15(
         Recordings are padded with zeros on both sides to 4,096 samples. "trim" removes as many samples from both ends
         (up to one) as are zero in all leads; a record of nothing but zeros is kept whole. "keep" removes none.
     millivolts_per_unit : float, default=1.0
-        What a stored 1 means. The published description contradicts itself ("at the scale 1e-4V", "multiplied by 1000
-        [...] in V"); 1.0, its second reading, is what most users take. The amplitudes are about twice those of other
-        databases then: 0.1, the first reading, makes them too small. Anonymizers and attackers of skagile do not
-        depend on it; budgets in millivolts do.
+        What a stored 1 means. The authors' description contradicts itself: "at the scale 1e-4V" is 0.1, "multiplied by
+        1000" to get from volts to what is stored is 1.0. Amplitudes read by 1.0 are large for an ECG, by 0.1 small.
+        Whatever is measured in millivolts depends on it.
     on_missing : {"raise", "skip"}, default="raise"
         What to do about exams whose part is not there: raise an error, or leave them out.
 
