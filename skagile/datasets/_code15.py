@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from ._base import check_relative
 from ._hdf5 import h5py_module, open_part
 from ._labels import CodedLabels
 from ._lazy import LazySignals, UnreadableRecordError
-from ._tables import check_found, find_folder, iter_table, lead_positions, text_of, wanted_ids
+from ._tables import SELECTION_CONSTRAINTS, check_found, find_folder, iter_table, lead_positions, text_of, wanted_ids
 
 _LEADS = ("DI", "DII", "DIII", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6")
 _RATE, _N_TIMES = 400.0, 4096
@@ -27,7 +27,7 @@ _TRUTHS = ("is_male", *_FINDINGS, "death", "normal_ecg")
 _TRUTH_OF = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
 _PART = re.compile(r"exams_part(\d{1,4})\.hdf5")
 _ADVICE = (
-    "CODE-15% (about 60 GB unpacked) is not downloaded by skagile. Get 'CODE-15%: a large scale annotated dataset of "
+    "CODE-15% (68 GB unpacked) is not downloaded by skagile. Get 'CODE-15%: a large scale annotated dataset of "
     "12-lead ECGs' from Zenodo (record 4916206), unpack exams_part0.zip to exams_part17.zip, and lay all out as "
     "code15/exams.csv and code15/exams_part0.hdf5, ..., under data_home or the folder that SKAGILE_DATA names."
 )
@@ -39,14 +39,9 @@ unknown."""
 
 @validate_params(
     {
-        "data_home": [None, str, os.PathLike],
-        "subjects": [None, str, Integral, "array-like"],
-        "records": [None, str, Integral, "array-like"],
-        "max_records": [None, Interval(Integral, 1, None, closed="left")],
-        "leads": [None, str, "array-like"],
+        **SELECTION_CONSTRAINTS,
         "padding": [StrOptions({"trim", "keep"})],
         "millivolts_per_unit": [Interval(Real, 0, None, closed="neither")],
-        "on_missing": [StrOptions({"raise", "skip"})],
     },
     prefer_skip_nested_validation=True,
 )
@@ -64,7 +59,7 @@ def fetch_code15(
     """Open CODE-15%: 345,779 ECGs of 7 or 10 s, of which only those that are asked for are read.
 
     Looked for in `data_home`, or else in the folder that ``SKAGILE_DATA`` names and in :func:`get_data_home`: a folder
-    ``code15``, or the place itself where it holds ``exams.csv``. **It is never downloaded**: it has 60 GB. Needs h5py:
+    ``code15``, or the place itself where it holds ``exams.csv``. **It is never downloaded**: it has 68 GB. Needs h5py:
     ``pip install "skagile[code15]"``.
 
     Parameters
@@ -83,10 +78,9 @@ def fetch_code15(
         Recordings are padded with zeros on both sides to 4,096 samples. "trim" removes as many samples from both ends
         (up to one) as are zero in all leads; a record of nothing but zeros is kept whole. "keep" removes none.
     millivolts_per_unit : float, default=1.0
-        What a stored 1 means. The published description contradicts itself ("at the scale 1e-4V", "multiplied by 1000
-        [...] in V"); 1.0, its second reading, is what most users take. The amplitudes are about twice those of other
-        databases then: 0.1, the first reading, makes them too small. Anonymizers and attackers of skagile do not
-        depend on it; budgets in millivolts do.
+        What a stored 1 means. The authors' description contradicts itself: "at the scale 1e-4V" is 0.1, "multiplied by
+        1000" to get from volts to what is stored is 1.0. Amplitudes read by 1.0 are large for an ECG, by 0.1 small.
+        Whatever is measured in millivolts depends on it.
     on_missing : {"raise", "skip"}, default="raise"
         What to do about exams whose part is not there: raise an error, or leave them out.
 
@@ -108,6 +102,7 @@ def fetch_code15(
         sessions : ndarray of str
             "": dates are unknown.
         annotations : list of None
+            There are none.
         diagnoses : CodedLabels
             A sequence; for each record a list of "1dAVb", "RBBB", "LBBB", "SB", "ST" and "AF"; ``["normal"]`` where
             there is none of them and the ECG is marked as normal; empty where it is neither.

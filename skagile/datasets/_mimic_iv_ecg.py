@@ -3,18 +3,27 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import validate_params
 
 from ._base import check_relative, read_record
 from ._labels import CodedLabels
 from ._lazy import LazySignals, UnreadableRecordError
-from ._tables import check_found, find_folder, first_of, iter_table, lead_positions, table_columns, text_of, wanted_ids
+from ._tables import (
+    SELECTION_CONSTRAINTS,
+    check_found,
+    find_folder,
+    first_of,
+    iter_table,
+    lead_positions,
+    table_columns,
+    text_of,
+    wanted_ids,
+)
 
 _LEADS = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
 _RATE, _N_TIMES = 500.0, 5000
@@ -44,13 +53,8 @@ it; they are in MIMIC-IV itself, which has access conditions of its own."""
 
 @validate_params(
     {
-        "data_home": [None, str, os.PathLike],
-        "subjects": [None, str, Integral, "array-like"],
-        "records": [None, str, Integral, "array-like"],
-        "max_records": [None, Interval(Integral, 1, None, closed="left")],
-        "leads": [None, str, "array-like"],
+        **SELECTION_CONSTRAINTS,
         "measurements": ["boolean"],
-        "on_missing": [StrOptions({"raise", "skip"})],
     },
     prefer_skip_nested_validation=True,
 )
@@ -108,6 +112,7 @@ def fetch_mimic_iv_ecg(
         age, sex : ndarray
             NaN and "": they are not in this database.
         annotations : list of None
+            There are none.
         diagnoses : CodedLabels
             A sequence; for each record the list of the machine's reports, such as ``["Sinus rhythm", "Normal ECG"]``.
         time : ndarray of datetime64[s]

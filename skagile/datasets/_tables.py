@@ -3,12 +3,23 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import search_places
+
+SELECTION_CONSTRAINTS = {
+    "data_home": [None, str, os.PathLike],
+    "subjects": [None, str, Integral, "array-like"],
+    "records": [None, str, Integral, "array-like"],
+    "max_records": [None, Interval(Integral, 1, None, closed="left")],
+    "leads": [None, str, "array-like"],
+    "on_missing": [StrOptions({"raise", "skip"})],
+}
 
 _MAX_TABLE_BYTES = 2 << 30
 _ROWS_AT_A_TIME = 50_000
