@@ -18,49 +18,24 @@ class AuditSize:
 
 
 SIZES = {
-    # Attackers that fit in seconds, few beats of each person, one diagnostic training.
+    # Attackers that fit in seconds and the strongest network, few beats of each person, one diagnostic training.
     "quick": AuditSize(
         read={"max_beats": 120},
         audit={
-            "attackers": ("svd", "nearest_neighbour"),
+            "attackers": "quick",
             "knowledge": ("clean", "static", "adaptive"),
             "diagnostic_training": ("original",),
+            "attribute_estimator": None,
             "max_enrolment_beats": 100,
             "max_probe_beats": 100,
         },
     ),
-    # Everything that audit_release does by itself.
-    "full": AuditSize(audit={"attackers": "all"}),
+    # Everything that audit_release does by itself, on beats enough for it.
+    "full": AuditSize(audit={"max_enrolment_beats": 250, "max_probe_beats": 250}),
 }
 
 # Of what a pair knows, audit_release gets these.
 PASSED_ON = ("subjects", "sessions", "sampling_rate", "window", "attributes", "tasks", "times", "released_times")
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A maximum that the upper end of a headline interval must not exceed."""
-
-    option: str
-    measure: str  # "single" or "fused": key of the headline
-    maximum: float
-
-    def exceeded(self, report):
-        """Say in a sentence that, and by what, the maximum is exceeded; "" where it is not."""
-        headline = (report.headline or {}).get(self.measure)
-        if headline is None:
-            return f"{self.option} {self.maximum:g} was asked for, but no attack on the release measured it."
-        if headline["high"] <= self.maximum:
-            return ""
-        named = {
-            "single": "names the right person from a single released beat in",
-            "fused": "names the right person from all released beats of a person in",
-        }[self.measure]
-        return (
-            f"Above the maximum: the worst attacker ({headline['attacker']}, {headline['knowledge']}) {named} "
-            f"{_percent(headline['value'])} of cases, with an interval from {_percent(headline['low'])} to "
-            f"{_percent(headline['high'])}; its upper end is above the {_percent(self.maximum)} of {self.option}."
-        )
 
 
 def audit_files(
@@ -72,7 +47,7 @@ def audit_files(
     n_jobs=None,
     cache=None,
     read=None,
-    thresholds=(),
+    thresholds=None,
     outputs=None,
     progress=None,
 ):
@@ -92,8 +67,8 @@ def audit_files(
         Folder for the results of finished fits, so that an interrupted audit goes on. None keeps none.
     read : dict, default=None
         Further keywords of :func:`~skagile.records.read_release_pair`.
-    thresholds : sequence of Threshold, default=()
-        Maxima that the report states, and whether they are exceeded.
+    thresholds : dict, default=None
+        Limits by the names of :meth:`~skagile.audit.AuditReport.check`, which the report holds its figures against.
     outputs : dict, default=None
         From "html", "json" and "csv" to the file to write. All are written at the end, or none.
     progress : callable, default=None
@@ -105,8 +80,8 @@ def audit_files(
         What the audit found.
     skipped : list of tuple (record, problem)
         What was left out.
-    exceeded : list of str
-        One sentence per threshold that is exceeded.
+    broken : list of str
+        One sentence per limit that is not kept.
     """
     amount = SIZES[size]
     pair = read_release_pair(
@@ -119,7 +94,7 @@ def audit_files(
         pair.original,
         pair.released,
         pair.y,
-        **{key: pair[key] for key in PASSED_ON},
+        **{key: pair[key] for key in PASSED_ON if pair[key] is not None},
         cache=cache,
         n_jobs=n_jobs,
         progress=progress,
@@ -127,19 +102,42 @@ def audit_files(
         **amount.audit,
     )
     report.protocol["input"] = {**pair.protocol, "size": size}
-    sentences = [threshold.exceeded(report) for threshold in thresholds]
-    report.protocol["thresholds"] = [
-        {"measure": threshold.measure, "maximum": threshold.maximum, "exceeded": bool(sentence)}
-        for threshold, sentence in zip(thresholds, sentences, strict=True)
-    ]
-    save(report, outputs or {})
-    return report, pair.skipped, [sentence for sentence in sentences if sentence]
+    checks = report.check(**(thresholds or {}))
+    report.protocol["thresholds"] = checks
+    save(report, outputs or {}, thresholds or {})
+    return report, pair.skipped, [_sentence(check) for check in checks if not check["passed"]]
 
 
-def save(report, outputs):
+def _sentence(check):
+    """Say what was measured, and what end of it breaks which limit."""
+    option, most = option_of(check["name"]), check["name"].startswith("max")
+    limit = f"the {_percent(check['limit'])} of {option}"
+    if check["value"] is None:
+        return f"Not kept: nothing was measured to hold against {limit}."
+    return (
+        f"Not kept: {_IN_WORDS[check['name']]} {_percent(check['value'])} ({check['what']}), with an interval from "
+        f"{_percent(check['low'])} to {_percent(check['high'])}; its {'upper' if most else 'lower'} end is "
+        f"{'above' if most else 'below'} {limit}."
+    )
+
+
+def option_of(name):
+    """Option of the command line that sets a limit."""
+    return f"--{name.replace('_', '-')}"
+
+
+_IN_WORDS = {
+    "max_reidentification": "the right person was named from a single released beat in",
+    "max_fused": "the right person was named from all released beats of a person in",
+    "min_eer": "released pieces were told to be of one person with an equal error rate of",
+    "max_attribute_auroc": "a trait of people was read off the release with an area under the ROC curve of",
+}
+
+
+def save(report, outputs, thresholds):
     """Write every output beside its place, then rename all: no reader meets half a report, or one without the other."""
     writers = {
-        "html": report.to_html,
+        "html": lambda path: report.to_html(path, thresholds=thresholds),
         "json": report.to_json,
         "csv": lambda path: report.summary().to_csv(path, index=False),
     }

@@ -61,8 +61,8 @@ def demo(data, out, quick, seed):
 @click.option("--csv", metavar="FILE.csv", type=click.Path(dir_okay=False), help="Write the table of attacks.")
 @click.option(
     "--quick/--full",
-    help="Quick: at most 120 beats of each person and session, attackers that fit in seconds, three knowledges. "
-    "Full (the default): every attacker on every beat.",
+    help="Quick: at most 120 beats of each person and session, the fastest attackers and one network, three "
+    "knowledges. Full (the default): every attacker with every knowledge, 250 beats a person to enrol and to probe.",
 )
 @click.option(
     "--max-reidentification",
@@ -75,6 +75,18 @@ def demo(data, out, quick, seed):
     metavar="SHARE",
     type=click.FloatRange(0, 1),
     help="The same for people named from all their beats together.",
+)
+@click.option(
+    "--min-eer",
+    metavar="RATE",
+    type=click.FloatRange(0, 1),
+    help="The same when the lower end of the lowest equal error rate of verification is below this rate, say 0.4.",
+)
+@click.option(
+    "--max-attribute-auroc",
+    metavar="AREA",
+    type=click.FloatRange(0, 1),
+    help="The same for sex and age read off the release, by the area under the ROC curve, say 0.7.",
 )
 @click.option("--lead", default="0", show_default=True, metavar="N|NAME", help="Lead of the original.")
 @click.option(
@@ -144,7 +156,7 @@ def audit(original, released, report, json_, csv, quick, lead, labels, band, job
       0  audited
       1  something is wrong with the input: one list on stderr, nothing is written
       2  the command line is wrong
-      3  audited, and a maximum is exceeded
+      3  audited, and a limit is not kept
     """  # noqa: D301 - click wants the character
     from skagile import _audit_job
 
@@ -156,9 +168,10 @@ def audit(original, released, report, json_, csv, quick, lead, labels, band, job
     if cache and no_cache:
         raise click.UsageError("--cache and --no-cache exclude each other.")
     cache = None if no_cache else cache or _audit_job.default_cache()
-    maxima = (("--max-reidentification", "single"), ("--max-fused", "fused"))
-    maxima = [(option, measure, options.pop(option[2:].replace("-", "_"))) for option, measure in maxima]
-    thresholds = [_audit_job.Threshold(*maximum) for maximum in maxima if maximum[-1] is not None]
+    limits = {
+        name: options.pop(name) for name in ("max_reidentification", "max_fused", "min_eer", "max_attribute_auroc")
+    }
+    thresholds = {name: limit for name, limit in limits.items() if limit is not None}
     read = {
         "lead": int(lead) if lead.lstrip("-").isdecimal() else lead,
         "labels": None if labels == "none" else labels,
@@ -168,7 +181,7 @@ def audit(original, released, report, json_, csv, quick, lead, labels, band, job
     }
     with _Bar() as show:
         try:
-            found, skipped, exceeded = _audit_job.audit_files(
+            found, skipped, broken = _audit_job.audit_files(
                 original,
                 released,
                 size="quick" if quick else "full",
@@ -185,8 +198,7 @@ def audit(original, released, report, json_, csv, quick, lead, labels, band, job
             raise click.ClickException(_as_list(error)) from error
         except KeyboardInterrupt:
             show.close()
-            keeps = cache is not None and "cache" in _audit_job.PASSED_ON
-            kept = "" if not keeps else f" Finished fits are kept in {cache}: the same command goes on from there."
+            kept = "" if cache is None else f" Finished fits are kept in {cache}: the same command goes on from there."
             click.echo(f"Interrupted; no report was written.{kept}", err=True)
             sys.exit(130)
     click.echo(str(found))
@@ -198,8 +210,8 @@ def audit(original, released, report, json_, csv, quick, lead, labels, band, job
         click.echo("\nSaved")
         for path in outputs.values():
             click.echo(f"  {path}")
-    if exceeded:
-        click.echo("\n" + "\n".join(exceeded), err=True)
+    if broken:
+        click.echo("\n" + "\n".join(broken), err=True)
         sys.exit(3)
 
 

@@ -161,8 +161,9 @@ def measure(name, knowledge, scores, classes, probed, verification, settings):
         accepted = metrics.tar_at_far(mated, cosines, far=(1e-2, 1e-3))
         null = metrics.d_sys_null(mated, cosines, subjects=probed, n_permutations=_N_D_SYS, random_state=settings.seed)
         verified = {
-            "tar_far_1e2": float(accepted[0]),
-            "tar_far_1e3": float(accepted[1]),
+            # NaN where there are too few impostors to set the threshold by.
+            "tar_far_1e2": _or_none(accepted[0]),
+            "tar_far_1e3": _or_none(accepted[1]),
             "d_sys": float(metrics.d_sys(mated, cosines)),
             "d_sys_null": float(np.quantile(null, 0.95)),
         }
@@ -226,6 +227,10 @@ def _gallery(scores, classes, probed, settings):
         part: [point for point, modelled in zip(points, found.extrapolated, strict=True) if modelled == wanted]
         for part, wanted in (("measured", False), ("extrapolated", True))
     }
+
+
+def _or_none(value):
+    return None if np.isnan(value) else float(value)
 
 
 def with_interval(name, value, interval):

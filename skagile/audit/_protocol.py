@@ -127,13 +127,14 @@ def audit_release(
         Number or date of the recording of each row. The earliest session of a person enrols, the others are probed; a
         person with one session is enrolled and not probed. None: the first half of each person's rows, in the order
         given, enrols and the second half is probed (beats, for a person with a single 3-D row).
-    attackers : "all", str, list or dict, default="all"
+    attackers : "all", "quick", str, list or dict, default="all"
         Names, or classifiers with ``predict_proba``, whose ``transform``, if they have one, embeds beats; or a dict
         from a name to either. The names are ``"svd"``, ``"nearest_neighbour"`` (among SVD projections),
         ``"deep_ecg"``, ``"siamese"``, ``"transecg"``, ``"fiducial"`` (needs `sampling_rate`), ``"low_order"`` (last
         digits), ``"label_counting"``, ``"rr"`` (needs `times` and `released_times`), ``"row_order"`` and
         ``"row_order_within"`` (need `release_order`; the latter looks at the order within the enrolled part and within
-        the probed part). "all" leaves out those whose needs are not met, and says so.
+        the probed part). "all" leaves out those whose needs are not met, and says so; so does
+        "quick", which takes those that fit in seconds and ``"deep_ecg"``.
     knowledge : "all", str or list of str, default="all"
         What the attackers know.
 

@@ -53,6 +53,8 @@ KNOWLEDGE = (
     "cross_database",
     "auxiliary",
 )
+# Those that fit in seconds, and the strongest network.
+QUICK = ("svd", "nearest_neighbour", "deep_ecg", "fiducial", "low_order", "label_counting", "rr")
 FRONT_ENDS = ("band_pass", "learned")
 
 
@@ -71,14 +73,14 @@ def check_attackers(attackers, given):
 
     Parameters
     ----------
-    attackers : "all", str, list or dict
+    attackers : "all", "quick", str, list or dict
         As :func:`~skagile.audit.audit_release` takes them.
     given : dict
         Settings of the audit by name; None where not given.
     """
-    everything = isinstance(attackers, str) and attackers == "all"
+    everything = isinstance(attackers, str) and attackers in ("all", "quick")
     if everything:
-        attackers = list(ATTACKERS)
+        attackers = list(ATTACKERS if attackers == "all" else QUICK)
     elif isinstance(attackers, str):
         attackers = [attackers]
     if not attackers:

@@ -4,8 +4,8 @@ KNOWLEDGE = {
     "clean": "trained on originals, asked about originals: the ceiling",
     "static": "trained on originals, asked about the release",
     "adaptive": "retrained on the release, asked about the release",
-    "adaptive+denoise": "behind a filter that takes noise away: retrained on the release, or trained on originals, asked "
-    "about the release",
+    "adaptive+denoise": "behind a filter that takes noise away: retrained on the release, or trained on originals, "
+    "asked about the release",
     "open_set": "trained on other people of the release, asked about people never seen in training",
     "cross_database": "trained on another database, shown a few released beats of each person, asked about the release",
     "auxiliary": "trained on own recordings of the same people, put through the same tool, asked about the release",

@@ -141,7 +141,7 @@ def test_options_reach_the_reader(pair, tmp_path):
 def test_it_is_the_upper_end_that_counts(pair, tmp_path, option, measure, words):
     out = tmp_path / "out.json"
     assert run(pair.original, pair.released, "--json", out).exit_code == 0
-    headline = _audit_job._headline(AuditReport.from_json(out))["single" if measure == "rank1" else "fused"]
+    headline = AuditReport.from_json(out).headline["single" if measure == "rank1" else "fused"]
     assert headline["low"] <= headline["value"] <= headline["high"]
     just_above = min(1.0, np.nextafter(headline["high"], 2))
     assert run(pair.original, pair.released, option, repr(float(just_above))).exit_code == 0
@@ -157,17 +157,25 @@ def test_it_is_the_upper_end_that_counts(pair, tmp_path, option, measure, words)
         f"{100 * headline['high']:.1f} %",
     ):
         assert word in line
-    assert json.loads(out.read_text())["protocol"]["thresholds"] == [
-        {"measure": "single" if measure == "rank1" else "fused", "maximum": headline["high"] - 1e-9, "exceeded": True}
-    ]
+    [check] = json.loads(out.read_text())["protocol"]["thresholds"]
+    assert check["limit"] == headline["high"] - 1e-9
+    assert (check["value"], check["high"], check["passed"]) == (headline["value"], headline["high"], False)
 
 
-def test_a_threshold_that_nobody_measured_is_not_kept():
-    class Nothing:
-        headline = {"single": None}
+def test_a_limit_that_nobody_measured_is_not_kept(pair, tmp_path):
+    # make_pair's records tell no sex: no trait is inferred.
+    result = run(pair.original, pair.released, "--max-attribute-auroc", "0.9", "--quick")
+    assert result.exit_code == 3
+    assert "nothing was measured to hold against the 90.0 % of --max-attribute-auroc" in result.stderr
 
-    assert "no attack" in _audit_job.Threshold("--max-fused", "fused", 0.5).exceeded(Nothing())
-    assert "no attack" in _audit_job.Threshold("--max-reidentification", "single", 0.5).exceeded(Nothing())
+
+def test_a_lower_limit_is_held_against_the_lower_end(pair, tmp_path):
+    out = tmp_path / "out.json"
+    assert run(pair.original, pair.released, "--min-eer", 0, "--json", out).exit_code == 0
+    [check] = json.loads(out.read_text())["protocol"]["thresholds"]
+    result = run(pair.original, pair.released, "--min-eer", repr(check["low"] + 1e-9))
+    assert result.exit_code == 3
+    assert "its lower end is below" in result.stderr
 
 
 # Input that cannot be audited
@@ -299,7 +307,6 @@ def test_an_interrupted_audit_says_so_and_writes_nothing(pair, tmp_path, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(skagile.audit, "audit_release", interrupted)
-    monkeypatch.setattr(_audit_job, "PASSED_ON", ("subjects", "cache"))
     result = run(pair.original, pair.released, "--json", tmp_path / "out.json", "--cache", tmp_path / "kept")
     assert result.exit_code == 130
     assert "no report was written" in result.stderr
