@@ -79,6 +79,8 @@ def score(beats, peaks, sampling_rate, flutter=None):
     window = round(0.15 * sampling_rate)
     if flutter is not None and len(flutter):
         beats, peaks = _outside(beats, flutter, 0), _outside(peaks, flutter, window)
+    if not len(peaks):  # which compare_annotations cannot take
+        return np.array([0, len(beats), 0]), np.empty(0)
     result = compare_annotations(beats, peaks, window)
     matched = result.matching_sample_nums >= 0
     offsets = (peaks[result.matching_sample_nums[matched]] - beats[matched]) / sampling_rate
@@ -141,7 +143,7 @@ def ludb_table():
             except Exception:
                 peaks, failed = np.empty(0, dtype=int), failed + 1
             peaks = peaks[(peaks >= beats[0] - 75) & (peaks <= beats[-1] + 75)]
-            counts.append(score(beats, peaks, 500)[0] if len(peaks) else np.array([0, len(beats), 0]))
+            counts.append(score(beats, peaks, 500)[0])
         sensitivity, predictivity = _rates(counts)
         rows.append({"detector": name, "Se %": sensitivity, "+P %": predictivity, "records that raised": failed})
     return pd.DataFrame(rows)
@@ -241,8 +243,9 @@ R peaks against experts' annotations, and what finding them costs: ``skagile.seg
 detectors people use, all called as their documentation shows, in one run and one thread. A detection within 150 ms of
 an annotated beat is true (``wfdb.processing.compare_annotations``); Se is the share of beats found, +P the share of
 detections that are beats. The constants of ``detect_r_peaks`` were chosen on every other record of MIT-BIH by sorted
-name (100, 102, ...), every other subject of LUDB and record 119 with noise of another seed; the other records of
-MIT-BIH are reported apart. The noise is synthetic, after the protocol of the MIT-BIH Noise Stress Test Database (see
+name (100, 102, ...), every other subject of LUDB and record 119 with noise of other seeds; the other records of
+MIT-BIH are reported apart, but they are not blind: their totals were seen while the rules took shape, and
+``_EVEN_LEAST`` was added because beats went missing there. The noise is synthetic, after the protocol of the MIT-BIH Noise Stress Test Database (see
 ``tests/benchmarks/_noise.py``): five clean minutes, then two noisy and two clean ones in turn, all scored.
 BioSPPy's hamilton is filtered before and moved to the R wave after, as ``biosppy.signals.ecg.ecg`` does. A ratio is the
 other's time over ours.
@@ -252,5 +255,5 @@ other's time over ours.
         "R-peak detection beside other detectors",
         text,
         tables,
-        "OMP_NUM_THREADS=1 tox run -e study -- segmentation",
+        "tox exec -e study -- python -m tests.benchmarks segmentation",
     )

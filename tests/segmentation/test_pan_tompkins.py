@@ -90,6 +90,19 @@ def test_one_artefact_does_not_deafen(make_ecg):
     assert_found(found[outside], expected, 1)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_shifts_of_an_electrode_are_no_beats(make_ecg, sign):
+    # A steep flank of half a beat's height and a slow return, in every pause between beats: it has the slope and the
+    # band of a QRS, but goes one way.
+    signal, true = make_ecg(60, 360, rr=1.2, jitter=0.0, noise=0.01)
+    time = np.arange(len(signal)) / 360
+    for at in true[5:-3] / 360 + 0.6:
+        rise, decay = 0.03, 0.4
+        flank = np.sin(np.pi / 2 * np.clip((time - at) / rise, 0, 1)) ** 2
+        signal += sign * 0.55 * flank * np.exp(-np.maximum(time - at - rise, 0) / decay)
+    assert_found(detect_r_peaks(signal, 360), true, 2)
+
+
 def test_disconnected_lead_holds_few_beats(make_ecg):
     signal, true = make_ecg(120, 360, noise=0.01)
     signal[30 * 360 : 90 * 360] = 0.01 * np.random.default_rng(1).standard_normal(60 * 360)
