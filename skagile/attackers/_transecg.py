@@ -27,6 +27,9 @@ class TransECGIdentifier(BaseMarginIdentifier):
         Samples per patch.
     stride : int, default=6
         Samples from one patch to the next, at most `patch_size`.
+    stem : int, default=16
+        Channels of two short convolutions before the cutting, which reach 6 samples beyond a patch; 0 cuts the beat
+        itself.
     d_model : int, default=64
         Width of a token.
     n_heads : int, default=4
@@ -86,7 +89,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
     Notes
     -----
     After the abstract of [1]_: a vision transformer on ECGs whose attention is mapped on the waves. Single beats,
-    overlapping patches, the angular margin and attention rollout [2]_ are ours.
+    convolutions before the patches, which overlap, the angular margin and attention rollout [2]_ are ours.
 
     Attention tells which patches a decision was mixed from, not what would change it: a share is a hint where to look,
     no proof that the rest is safe to release.
@@ -118,6 +121,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
         **BaseMarginIdentifier._parameter_constraints,
         "patch_size": [Interval(Integral, 1, None, closed="left")],
         "stride": [Interval(Integral, 1, None, closed="left")],
+        "stem": [Interval(Integral, 0, None, closed="left")],
         "d_model": [Interval(Integral, 1, None, closed="left")],
         "n_heads": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
@@ -131,6 +135,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
         *,
         patch_size=12,
         stride=6,
+        stem=16,
         d_model=64,
         n_heads=4,
         n_layers=2,
@@ -152,6 +157,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
     ):
         self.patch_size = patch_size
         self.stride = stride
+        self.stem = stem
         self.d_model = d_model
         self.n_heads = n_heads
         self.n_layers = n_layers
@@ -251,6 +257,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
             n_samples=n_samples,
             patch_size=self.patch_size,
             stride=self.stride,
+            stem=self.stem,
             d_model=self.d_model,
             n_heads=self.n_heads,
             n_layers=self.n_layers,
