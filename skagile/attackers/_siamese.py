@@ -21,7 +21,7 @@ class SiameseIdentifier(BaseDeepIdentifier):
 
     Parameters
     ----------
-    head : {"contrastive", "difference"}, default="contrastive"
+    head : {"contrastive", "difference"}, default="difference"
         Compare a pair by the distance of its embeddings, with the contrastive loss; or by a logistic regression on
         their absolute difference, weighted by feature.
     n_impostors : int, default=5
@@ -124,7 +124,7 @@ class SiameseIdentifier(BaseDeepIdentifier):
     def __init__(
         self,
         *,
-        head="contrastive",
+        head="difference",
         n_impostors=5,
         hardness=2.0,
         channels=(32, 64, 96),

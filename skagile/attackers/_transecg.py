@@ -27,7 +27,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
         Samples per patch.
     stride : int, default=6
         Samples from one patch to the next, at most `patch_size`.
-    stem : int, default=16
+    stem : int, default=32
         Channels of two short convolutions before the cutting, which reach 6 samples beyond a patch; 0 cuts the beat
         itself.
     d_model : int, default=64
@@ -44,7 +44,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
         Angular margin in radians; 0 trains a normalised softmax.
     scale : float, default=16.0
         Factor on the cosines in loss and probabilities.
-    dropout : float, default=0.1
+    dropout : float, default=0.0
         Dropout in the transformer and before the template.
     max_epochs : int, default=30
         Largest number of passes over the enrolled beats. A third of them, or half as many as were needed, go over all
@@ -135,7 +135,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
         *,
         patch_size=12,
         stride=6,
-        stem=16,
+        stem=32,
         d_model=64,
         n_heads=4,
         n_layers=2,
@@ -143,7 +143,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
         embedding_size=96,
         margin=0.15,
         scale=16.0,
-        dropout=0.1,
+        dropout=0.0,
         max_epochs=30,
         early_stopping=True,
         validation_fraction=0.15,

@@ -17,7 +17,7 @@ class PatchTransformer(nn.Module):
     stride : int, default=6
         Samples from one patch to the next. Below `patch_size`, patches overlap. The beat's edge is repeated to fill the
         last patch.
-    stem : int, default=16
+    stem : int, default=32
         Channels of two short convolutions before the cutting, with which transformers need less data [3]_; they
         reach 6 samples beyond a patch. 0 cuts the beat itself.
     d_model : int, default=64
@@ -30,7 +30,7 @@ class PatchTransformer(nn.Module):
         Width of the feature.
     pool : {"mean", "cls"}, default="mean"
         The feature is made of the mean token, or of an extra classification token.
-    dropout : float, default=0.1
+    dropout : float, default=0.0
         Dropout after attention, after the feed-forward part, and before the feature.
 
     Attributes
@@ -62,13 +62,13 @@ class PatchTransformer(nn.Module):
         n_samples,
         patch_size=12,
         stride=6,
-        stem=16,
+        stem=32,
         d_model=64,
         n_heads=4,
         n_layers=2,
         embedding_size=96,
         pool="mean",
-        dropout=0.1,
+        dropout=0.0,
     ):
         super().__init__()
         patch_size = min(patch_size, n_samples)

@@ -11,7 +11,7 @@ from skagile.attackers._deep import BaseDeepIdentifier, ShiftBatch, last_rows
 QUICK = {"batch_size": 32, "random_state": 0, "device": "cpu"}
 ATTACKERS = {
     "deep_ecg": DeepECGIdentifier(channels=(8, 16), embedding_size=16, **QUICK),
-    "contrastive": SiameseIdentifier(channels=(8, 16), embedding_size=16, **QUICK),
+    "contrastive": SiameseIdentifier(head="contrastive", channels=(8, 16), embedding_size=16, **QUICK),
     "difference": SiameseIdentifier(head="difference", channels=(8, 16), embedding_size=16, **QUICK),
     "mean token": TransECGIdentifier(d_model=16, n_layers=1, stem=8, **QUICK),
     "cls token": TransECGIdentifier(d_model=16, n_layers=2, stem=0, pool="cls", **QUICK),

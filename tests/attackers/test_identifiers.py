@@ -21,7 +21,7 @@ ATTACKERS = {
     "neighbour": SVDIdentifier(30, classifier="neighbour"),
     "mean": SVDIdentifier(30, classifier="mean"),
     "deep": DeepECGIdentifier(channels=(8, 16), embedding_size=16, **DEEP),
-    "contrastive": SiameseIdentifier(channels=(8, 16), embedding_size=16, **DEEP),
+    "contrastive": SiameseIdentifier(head="contrastive", channels=(8, 16), embedding_size=16, **DEEP),
     "difference": SiameseIdentifier(head="difference", channels=(8, 16), embedding_size=16, **DEEP),
     "transecg": TransECGIdentifier(d_model=16, n_layers=1, stem=8, embedding_size=16, **DEEP | {"max_epochs": 20}),
 }

@@ -8,6 +8,7 @@ from scipy.special import log_softmax
 from skagile.attackers import SiameseIdentifier
 from skagile.attackers._siamese import PartneredRows
 
+CONTRASTIVE = {"head": "contrastive", "max_epochs": 12}
 QUICK = {"channels": (8, 16), "embedding_size": 16, "batch_size": 32, "random_state": 0, "device": "cpu"}
 
 
@@ -59,7 +60,7 @@ def test_cosine_verifies_strangers(cohort):
     """Trained on six people, it tells the other two apart."""
     strangers = np.unique(cohort.subjects)[-2:]
     known = ~np.isin(cohort.subjects, strangers)
-    attacker = SiameseIdentifier(max_epochs=12, **QUICK).fit(cohort.X[known], cohort.subjects[known])
+    attacker = SiameseIdentifier(**CONTRASTIVE, **QUICK).fit(cohort.X[known], cohort.subjects[known])
     a, b = (attacker.transform(cohort.X[cohort.subjects == stranger]) for stranger in strangers)
     assert np.median(a @ a.T) > np.median(a @ b.T) + 0.2
 
@@ -75,7 +76,10 @@ def test_parameters_reach_the_net(cohort):
 
 def test_scale_is_that_of_the_probabilities(cohort):
     cold, warm = (
-        SiameseIdentifier(max_epochs=1, scale=scale, **QUICK).fit(cohort.X, cohort.subjects).predict_log_proba(cohort.X)
+        SiameseIdentifier(scale=scale, **CONTRASTIVE, **QUICK)
+        .set_params(max_epochs=1)
+        .fit(cohort.X, cohort.subjects)
+        .predict_log_proba(cohort.X)
         for scale in (1.0, 10.0)
     )
     spread = [np.ptp(log_proba, axis=1) for log_proba in (cold, warm)]
