@@ -11,9 +11,10 @@ from skorch.callbacks import EarlyStopping
 from skorch.helper import predefined_split
 
 from skagile.attackers._base import BaseIdentifier
-from skagile.attackers._training import train_net
+from skagile.attackers._training import plan_steps, train_net
 from skagile.networks._runtime import RowsDataset, draw_seed, in_batches, keep_batch, resolve_device, seeded
 
+_LEAST_PATIENCE = 100  # steps: with few beats an epoch is a handful, in which no net gets anywhere
 _FALLING = 1 / 3  # share of the epochs that the learning rate falls in, after an early stop
 
 
@@ -25,8 +26,9 @@ class BaseDeepIdentifier(BaseIdentifier):
 
     With early stopping, training has two parts. The first holds the last beats of each subject out (random ones would
     have neighbours among the others) and goes on at the full learning rate until the loss on them has not fallen for
-    `patience` epochs. The second takes the best weights on over *all* beats, half as long again, while the learning
-    rate falls to zero: what was held out is learnt, too, so that early stopping costs no data.
+    `patience` epochs, or 100 steps where that is longer. The second takes the best weights on over *all* beats, half as
+    long again, while the learning rate falls to zero: what was held out is learnt, too, so that early stopping costs
+    no data.
     """
 
     _parameter_constraints: dict = {
@@ -68,7 +70,9 @@ class BaseDeepIdentifier(BaseIdentifier):
         n_falling = max(1, round(_FALLING * self.max_epochs))
         # Held-out beats stand in the order of their subjects, but pairs need several subjects in a batch.
         mixed = np.flatnonzero(held_out)[torch.randperm(int(held_out.sum())).numpy()]
-        stop = EarlyStopping(patience=self.patience, load_best=True, sink=_say_nothing)
+        n_steps = plan_steps(len(X) - len(mixed), self.batch_size)[1]
+        patience = max(self.patience, -(-_LEAST_PATIENCE // n_steps))
+        stop = EarlyStopping(patience=patience, load_best=True, sink=_say_nothing)
         net = self._train(
             module,
             X[~held_out],

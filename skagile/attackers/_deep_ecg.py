@@ -38,7 +38,8 @@ class DeepECGIdentifier(BaseMarginIdentifier):
     validation_fraction : float, default=0.15
         Share of each subject's beats that are held out.
     patience : int, default=5
-        Epochs without a lower loss on the held-out beats, after which the best weights are taken.
+        Epochs without a lower loss on the held-out beats, after which the best weights are taken; with few beats more,
+        so that they make 100 steps.
     lr : float, default=0.004
         Largest learning rate.
     batch_size : int, default=128

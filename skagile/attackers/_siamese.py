@@ -21,7 +21,7 @@ class SiameseIdentifier(BaseDeepIdentifier):
 
     Parameters
     ----------
-    head : {"contrastive", "difference"}, default="contrastive"
+    head : {"contrastive", "difference"}, default="difference"
         Compare a pair by the distance of its embeddings, with the contrastive loss; or by a logistic regression on
         their absolute difference, weighted by feature.
     n_impostors : int, default=5
@@ -51,7 +51,8 @@ class SiameseIdentifier(BaseDeepIdentifier):
     validation_fraction : float, default=0.15
         Share of each subject's beats that are held out.
     patience : int, default=5
-        Epochs without a lower loss on the held-out beats, after which the best weights are taken.
+        Epochs without a lower loss on the held-out beats, after which the best weights are taken; with few beats more,
+        so that they make 100 steps.
     lr : float, default=0.004
         Largest learning rate.
     batch_size : int, default=128
@@ -124,7 +125,7 @@ class SiameseIdentifier(BaseDeepIdentifier):
     def __init__(
         self,
         *,
-        head="contrastive",
+        head="difference",
         n_impostors=5,
         hardness=2.0,
         channels=(32, 64, 96),

@@ -58,9 +58,7 @@ def train_net(
     -------
     net : skorch.NeuralNet
     """
-    n_rows = len(dataset)
-    batch_size = min(batch_size, n_rows, max(_LEAST_BATCH, n_rows // _LEAST_STEPS))
-    n_steps = max(1, n_rows // batch_size)
+    batch_size, n_steps = plan_steps(len(dataset), batch_size)
     policy, options = {
         "one_cycle": (OneCycleLR, {"max_lr": lr, "total_steps": n_epochs * n_steps + 1}),
         "constant": (LinearLR, {"start_factor": 0.05, "total_iters": _WARM_UP * n_steps}),
@@ -88,3 +86,9 @@ def train_net(
     net.fit(dataset, None)
     net.module_.eval()
     return net
+
+
+def plan_steps(n_rows, batch_size):
+    """Return the rows a step, at most `batch_size`, and steps an epoch."""
+    batch_size = min(batch_size, n_rows, max(_LEAST_BATCH, n_rows // _LEAST_STEPS))
+    return batch_size, max(1, n_rows // batch_size)

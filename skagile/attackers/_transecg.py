@@ -27,6 +27,9 @@ class TransECGIdentifier(BaseMarginIdentifier):
         Samples per patch.
     stride : int, default=6
         Samples from one patch to the next, at most `patch_size`.
+    stem : int, default=32
+        Channels of two short convolutions before the cutting, which reach 6 samples beyond a patch; 0 cuts the beat
+        itself.
     d_model : int, default=64
         Width of a token.
     n_heads : int, default=4
@@ -41,7 +44,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
         Angular margin in radians; 0 trains a normalised softmax.
     scale : float, default=16.0
         Factor on the cosines in loss and probabilities.
-    dropout : float, default=0.1
+    dropout : float, default=0.0
         Dropout in the transformer and before the template.
     max_epochs : int, default=30
         Largest number of passes over the enrolled beats. A third of them, or half as many as were needed, go over all
@@ -53,7 +56,8 @@ class TransECGIdentifier(BaseMarginIdentifier):
     validation_fraction : float, default=0.15
         Share of each subject's beats that are held out.
     patience : int, default=5
-        Epochs without a lower loss on the held-out beats, after which the best weights are taken.
+        Epochs without a lower loss on the held-out beats, after which the best weights are taken; with few beats more,
+        so that they make 100 steps.
     lr : float, default=0.002
         Largest learning rate.
     batch_size : int, default=128
@@ -86,7 +90,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
     Notes
     -----
     After the abstract of [1]_: a vision transformer on ECGs whose attention is mapped on the waves. Single beats,
-    overlapping patches, the angular margin and attention rollout [2]_ are ours.
+    convolutions before the patches, which overlap, the angular margin and attention rollout [2]_ are ours.
 
     Attention tells which patches a decision was mixed from, not what would change it: a share is a hint where to look,
     no proof that the rest is safe to release.
@@ -118,6 +122,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
         **BaseMarginIdentifier._parameter_constraints,
         "patch_size": [Interval(Integral, 1, None, closed="left")],
         "stride": [Interval(Integral, 1, None, closed="left")],
+        "stem": [Interval(Integral, 0, None, closed="left")],
         "d_model": [Interval(Integral, 1, None, closed="left")],
         "n_heads": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
@@ -131,6 +136,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
         *,
         patch_size=12,
         stride=6,
+        stem=32,
         d_model=64,
         n_heads=4,
         n_layers=2,
@@ -138,7 +144,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
         embedding_size=96,
         margin=0.15,
         scale=16.0,
-        dropout=0.1,
+        dropout=0.0,
         max_epochs=30,
         early_stopping=True,
         validation_fraction=0.15,
@@ -152,6 +158,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
     ):
         self.patch_size = patch_size
         self.stride = stride
+        self.stem = stem
         self.d_model = d_model
         self.n_heads = n_heads
         self.n_layers = n_layers
@@ -251,6 +258,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
             n_samples=n_samples,
             patch_size=self.patch_size,
             stride=self.stride,
+            stem=self.stem,
             d_model=self.d_model,
             n_heads=self.n_heads,
             n_layers=self.n_layers,
