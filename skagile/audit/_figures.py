@@ -1,4 +1,8 @@
-"""Pictures of the report as inline SVG that follows the colours of the page."""
+"""Pictures of the report as inline SVG that follows the colours of the page.
+
+Each function takes what it draws, as the report holds it, and `words`, the same for those who do not see it, and gives
+an ``<svg>`` element as Markup. A `sampling_rate` of None draws against samples; a floor of None is not drawn.
+"""
 
 import io
 import re
@@ -26,22 +30,7 @@ _SIZE = 8
 
 
 def bars(attacks, floors, words):
-    """Re-identification of one knowledge: per attacker a bar for single and one for fused beats, with their floors.
-
-    Parameters
-    ----------
-    attacks : list of dict
-        Results of one knowledge.
-    floors : list of two floats or None
-        Floor of the single beat and of fused beats.
-    words : str
-        The same for those who do not see it.
-
-    Returns
-    -------
-    Markup
-        An ``<svg>`` element.
-    """
+    """Draw per attacker of one knowledge a bar for single and one for all beats, with the floors of both."""
     figure, axes = _figure(3.7, 0.75 + 0.62 * len(attacks))
     for i, attack in enumerate(attacks):
         for offset, key, colour, beats_in_words, floor in (
@@ -64,24 +53,7 @@ def bars(attacks, floors, words):
 
 
 def fusion(attacks, worst, floors, words):
-    """Re-identification against the number of beats that are put together; the worst attacker bold, others thin.
-
-    Parameters
-    ----------
-    attacks : list of dict
-        Results of one knowledge that have ``fusion``.
-    worst : dict
-        One of them.
-    floors : list of two floats or None
-        Floor of the single beat and of fused beats.
-    words : str
-        The same for those who do not see it.
-
-    Returns
-    -------
-    Markup
-        An ``<svg>`` element.
-    """
+    """Draw re-identification against the number of beats put together; the worst attacker bold, others thin."""
     figure, axes = _figure(3.7, 2.4)
     labels = sorted({point["n_beats"] for attack in attacks for point in attack["fusion"]}, key=by_size)
     for attack in sorted(attacks, key=lambda attack: attack is worst):
@@ -112,21 +84,8 @@ def by_size(n_beats):
 
 
 def gallery(curve, words):
-    """Re-identification against the number of people to choose from, measured and extrapolated.
-
-    Parameters
-    ----------
-    curve : dict
-        As ``AuditReport.gallery``.
-    words : str
-        The same for those who do not see it.
-
-    Returns
-    -------
-    Markup
-        An ``<svg>`` element.
-    """
-    figure, axes = _figure(7.0, 2.9)
+    """Draw re-identification against the number of people to choose from, measured and extrapolated."""
+    figure, axes = _figure(4.6, 2.6)
     measured, beyond = curve["measured"], curve["extrapolated"]
     for points, style, opacity in ((measured, "-", 0.3), ([measured[-1], *beyond] if beyond else [], "--", 0.15)):
         if points:
@@ -154,7 +113,7 @@ def gallery(curve, words):
             )
     _percent_axis(axes.yaxis)
     axes.set_ylim(0, 108)
-    axes.xaxis.set_major_formatter(lambda n, _: f"{n:,.0f}")
+    axes.xaxis.set_major_formatter(lambda n, _: f"{n:,.0f}" if n < 1e6 else f"{n / 1e6:,.0f} m")
     axes.xaxis.set_minor_formatter(lambda *_: "")
     axes.tick_params(which="minor", color=_COLOURS["ink"])
     _label(axes, "people to choose from", "named right (%)")
@@ -162,22 +121,7 @@ def gallery(curve, words):
 
 
 def attributes(results, source, words):
-    """AUROC of each trait read off the beats, with its interval and what shuffled traits give.
-
-    Parameters
-    ----------
-    results : list of dict
-        As ``AuditReport.attribute_results``, those of one training set that were measured.
-    source : str
-        The training set.
-    words : str
-        The same for those who do not see it.
-
-    Returns
-    -------
-    Markup
-        An ``<svg>`` element.
-    """
+    """Draw the AUROC of each trait from one training set, with its interval and what shuffled traits give."""
     figure, axes = _figure(3.7, 0.75 + 0.4 * len(results))
     for i, result in enumerate(results):
         axes.plot(100 * result["auroc"], i, "o", color=_COLOURS["single"], markersize=6)
@@ -192,22 +136,7 @@ def attributes(results, source, words):
 
 
 def beats(picture, sampling_rate, words):
-    """Median beat of one class before and after.
-
-    Parameters
-    ----------
-    picture : dict
-        With ``original`` and ``released``, lists of n_samples millivolts.
-    sampling_rate : float or None
-        In Hz; None draws against samples.
-    words : str
-        The same for those who do not see it.
-
-    Returns
-    -------
-    Markup
-        An ``<svg>`` element.
-    """
+    """Draw the median beat of one class before and after."""
     figure, axes = _figure(3.7, 2.3)
     time, unit = _time(len(picture["original"]), sampling_rate)
     axes.plot(time, picture["original"], color=_COLOURS["original"], linewidth=2.6)
@@ -218,23 +147,8 @@ def beats(picture, sampling_rate, words):
 
 
 def attention(found, sampling_rate, words):
-    """Where the attacker looks, over the beat: the beat on top, attention before and after below.
-
-    Parameters
-    ----------
-    found : dict
-        As ``AuditReport.attention``.
-    sampling_rate : float or None
-        In Hz; None draws against samples.
-    words : str
-        The same for those who do not see it.
-
-    Returns
-    -------
-    Markup
-        An ``<svg>`` element.
-    """
-    figure, (top, below) = _figure(7.0, 3.6, rows=2)
+    """Draw the beat on top, and below it where the attacker looks, before and after."""
+    figure, (top, below) = _figure(4.6, 3.3, rows=2)
     time, unit = _time(len(found["beat"]), sampling_rate)
     top.plot(time, found["beat"], color=_COLOURS["ink"], linewidth=1.8)
     _label(top, None, "mV")

@@ -188,11 +188,11 @@ class AuditReport:
             One row per measure, such as ``prdn``, ``snr`` and ``max_abs_error``; columns ``median``, ``p05``, ``p95``
             over beats, and ``unit``.
         """
-        table = pd.DataFrame(self.fidelity_results).T
+        table = pd.DataFrame(self.fidelity_results, index=["median", "p05", "p95"]).T
         table["unit"] = [
             result.get("unit", _words.UNITS.get(name, "")) for name, result in self.fidelity_results.items()
         ]
-        return table[["median", "p05", "p95", "unit"]].astype(dict.fromkeys(("median", "p05", "p95"), float))
+        return table.astype(dict.fromkeys(("median", "p05", "p95"), float))
 
     def attacks_with(self, knowledge: str | None, measure: str) -> list[dict[str, Any]]:
         """Give the attacks that have a measure.

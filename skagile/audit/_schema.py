@@ -40,22 +40,10 @@ def load_schema():
 
 
 def read_json(path):
-    """Read a JSON file of unknown origin.
+    """Read a JSON file of unknown origin, or raise a ValueError that says why it is none.
 
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    object
-
-    Raises
-    ------
-    ValueError
-        For what is no JSON: NaN and infinity, names that occur twice, text that is not UTF-8, nesting too deep to be
-        a report, or a file beyond any report's size.
+    Refused are NaN and infinity, names that occur twice, text that is not UTF-8, nesting too deep to be a report, and a
+    file beyond any report's size.
     """
     path = Path(path)
     if path.stat().st_size > MAX_BYTES:

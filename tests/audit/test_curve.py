@@ -1,6 +1,6 @@
 """The curve: the frontier by brute force, who is fitted on what, figures of people who were not chosen on."""
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,9 +68,12 @@ def make_curve(data, anonymizer=None, **changes):
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_window():
-    with mpl.rc_context({"backend": "Agg", "figure.max_open_warning": 0}):
+    before = plt.get_backend()
+    plt.switch_backend("Agg")
+    with plt.rc_context({"figure.max_open_warning": 0}):
         yield
-        mpl.pyplot.close("all")
+    plt.close("all")
+    plt.switch_backend(before)
 
 
 @pytest.fixture(scope="module")
@@ -227,8 +230,19 @@ def test_plot(curve):
     assert "macro-F1" in curve.ax_.get_xlabel()
 
 
+def test_measured_onto_axes(data):
+    _, ax = plt.subplots()
+    curve = make_curve(
+        data, param_grid={"scale": [0.0]}, ax=ax, name="blur", knowledge=["static", "adaptive"], utility="accuracy"
+    )
+    assert curve.ax_ is ax
+    assert curve.line_.get_label() == "blur"
+    assert "accuracy" in ax.get_xlabel()
+    assert curve.results_["knowledge"][0] in ("static", "adaptive")
+
+
 def test_plot_on_axes_and_in_a_style():
-    figure, ax = mpl.pyplot.subplots()
+    figure, ax = plt.subplots()
     results = make_results([(0.5, 0.9), (0.2, 0.8)], fused_floor=[0.1, 0.15])
     drawn = PrivacyUtilityCurve.from_results(
         results, risk="fused_reidentification", utility="accuracy", ax=ax, name="noise", color="#123456", linewidth=7

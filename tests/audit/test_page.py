@@ -347,9 +347,9 @@ def test_tables(report):
 
 
 def test_tables_of_what_was_not_measured(fake_report):
-    report = fake_report(attribute_results=[], task_results=[], utility_results=[])
+    report = fake_report(attribute_results=[], task_results=[], utility_results=[], fidelity_results={})
     for attack in report.attacks:
         del attack["fusion"]
-    for table in (report.fusion(), report.attributes(), report.tasks(), report.utility()):
+    for table in (report.fusion(), report.attributes(), report.tasks(), report.utility(), report.fidelity()):
         assert len(table) == 0
     assert list(report.fusion()) == ["attacker", "knowledge", "n_beats", "rank1", "rank1_low", "rank1_high"]

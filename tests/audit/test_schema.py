@@ -118,7 +118,10 @@ def test_what_is_read_can_be_shown(data, fake_report, tmp_path_factory):
     parent = damaged
     for key in path:
         parent = parent[key]
-    parent[last] = data.draw(junk)
+    if data.draw(st.booleans()):
+        del parent[last]
+    else:
+        parent[last] = data.draw(junk)
     file = tmp_path_factory.mktemp("damaged") / "audit.json"
     file.write_text(json.dumps(damaged))
     try:
