@@ -28,6 +28,7 @@ def make_report(*, classes=("N", HOSTILE), n_subjects=8, noise=0.5, rare=2, **ch
         "y": y,
         "subjects": [f"{HOSTILE}{code}" for code in subject],
         "attackers": {"$x_{<b>$": LinearDiscriminantAnalysis(), "two": LinearDiscriminantAnalysis()},
+        "knowledge": ("clean", "static", "adaptive"),
         "diagnostic_estimator": LinearDiscriminantAnalysis(),
         "sampling_rate": 250,
         "n_resamples": 100,
@@ -98,7 +99,7 @@ def test_json_says_how_it_was_made(report):
     assert all(re.fullmatch("[0-9a-f]{64}", content["provenance"]["sha256"][name]) for name in ("original", "released"))
     assert content["protocol"]["seed"] == 0
     assert content["protocol"]["n_subjects"] == 8
-    assert set(content["worst"]) == {"clean", "static", "adaptive"}
+    assert set(content["worst"]) == set(content["protocol"]["knowledge"]) == {"clean", "static", "adaptive"}
 
 
 def test_json_of_an_unchanged_release_holds_no_infinity(tmp_path):
