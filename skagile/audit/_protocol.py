@@ -155,7 +155,8 @@ def audit_release(
     external : tuple (X, subjects), default=None
         Original beats of people of another database, cut as `original` is, and who they are.
     times : array-like of shape (n_rows,) or (n_rows, n_beats), default=None
-        Time of each beat in its recording, in seconds, for the RR attacker.
+        Time of each beat in its recording, in seconds, for the RR attacker. All beats of a recording should be among
+        the rows: a beat that is left out makes one long interval of two.
     released_times : array-like of the same shape, default=None
         Beat times as the release gives them; None: it gives none.
     release_order : array-like of shape (n_rows,), default=None

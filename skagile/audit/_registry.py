@@ -54,7 +54,7 @@ KNOWLEDGE = (
     "auxiliary",
 )
 # Those that fit in seconds, and the strongest network.
-QUICK = ("svd", "nearest_neighbour", "deep_ecg", "fiducial", "low_order", "label_counting", "rr")
+QUICK = ("svd", "nearest_neighbour", "deep_ecg", "fiducial", "low_order", "label_counting")
 FRONT_ENDS = ("band_pass", "learned")
 
 
