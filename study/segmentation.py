@@ -245,7 +245,8 @@ an annotated beat is true (``wfdb.processing.compare_annotations``); Se is the s
 detections that are beats. The constants of ``detect_r_peaks`` were chosen on every other record of MIT-BIH by sorted
 name (100, 102, ...), every other subject of LUDB and record 119 with noise of other seeds; the other records of
 MIT-BIH are reported apart, but they are not blind: their totals were seen while the rules took shape, and
-``_EVEN_LEAST`` was added because beats went missing there. The noise is synthetic, after the protocol of the MIT-BIH Noise Stress Test Database (see
+``_EVEN_LEAST`` was added because beats went missing there. The noise is synthetic, after the protocol of the MIT-BIH
+Noise Stress Test Database (see
 ``tests/benchmarks/_noise.py``): five clean minutes, then two noisy and two clean ones in turn, all scored.
 BioSPPy's hamilton is filtered before and moved to the R wave after, as ``biosppy.signals.ecg.ecg`` does. A ratio is the
 other's time over ours.

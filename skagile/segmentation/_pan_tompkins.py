@@ -410,7 +410,7 @@ def _candidates(records, scaler, start, stop, factor, rate):
 
 
 def _evenness(derivative):
-    """What share of its height a candidate counts for: a beat rises and falls, an electrode's shift is one flank."""
+    """Weigh candidates by the share of their height that counts: a beat rises and falls, a shift is one flank."""
     rise, fall = derivative.max(axis=1), -derivative.min(axis=1)
     lesser, greater = np.minimum(rise, fall), np.maximum(rise, fall)
     share = np.divide(lesser, _EVEN * greater, out=np.zeros_like(greater), where=greater > 0)

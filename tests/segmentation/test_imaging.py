@@ -1,12 +1,16 @@
 """BeatImager against its formula, its own inverse, and finite differences."""
 
 import pickle
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.interpolate import CubicSpline
 from sklearn.exceptions import NotFittedError
@@ -168,6 +172,21 @@ def test_errors_name_what_is_wrong():
         imager.inverse_transform(images, offset=[0.0, np.nan])
     with pytest.raises(ValueError, match="n_sd"):
         BeatImager(n_sd=0).fit(beats)
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrays(np.float64, (2, 50), elements=st.floats(allow_nan=False, allow_infinity=False)))
+def test_any_finite_beats_become_images_or_a_documented_error(beats):
+    imager, documented = BeatImager(), re.compile("flat beat")
+    try:
+        images = imager.fit(beats).transform(beats)
+    except ValueError as error:
+        if not documented.search(str(error)):
+            raise
+        return
+    assert images.shape == (2, 200, 200)
+    assert np.isfinite(images).all()
+    assert np.isfinite(imager.inverse_transform(images)).all()
 
 
 def test_importing_loads_no_torch():

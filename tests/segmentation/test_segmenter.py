@@ -251,6 +251,32 @@ def test_restore_round_trip_for_any_peaks(data):
 # Errors
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=30),
+    repeats=st.integers(1, 30),
+    layout=st.sampled_from(["beats", "flat", "median"]),
+    on_bad=st.sampled_from(["auto", "nan", "raise"]),
+    seed=st.integers(0, 10),
+)
+def test_any_finite_numbers_give_beats_or_a_documented_error(values, repeats, layout, on_bad, seed):
+    X = np.random.default_rng(seed).permutation(np.repeat(values, repeats))[None]
+    segmenter = BeatSegmenter(sampling_rate=100, window=(0.1, 0.1), layout=layout, on_bad=on_bad)
+    short, flat = X.shape[1] < 200, X.min() / 2 == X.max() / 2
+    if X.shape[1] < 20 or ((short or flat) and on_bad != "nan"):
+        with pytest.raises(ValueError, match=r"is too short|is flat|longer than the records|minimum of 2 is required"):
+            segmenter.fit_transform(X)
+        return
+    out = segmenter.fit_transform(X)
+    assert out.shape == {"beats": (1, 8, 20), "flat": (1, 160), "median": (1, 20)}[layout]
+    missing = np.isnan(out.reshape(-1, 20))
+    assert_array_equal(missing.any(axis=1), missing.all(axis=1))
+    assert np.isfinite(out[~np.isnan(out)]).all()
+    beats = segmenter.segment(X)
+    for new, old in zip(segmenter.restore(X, beats.X, beats.r_peak, beats.record), X, strict=True):
+        assert_array_equal(new, old)
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
