@@ -35,7 +35,16 @@ SIZES = {
 }
 
 # Of what a pair knows, audit_release gets these.
-PASSED_ON = ("subjects", "sessions", "sampling_rate", "window", "attributes", "tasks", "times", "released_times")
+PASSED_ON = (
+    "subjects",
+    "sessions",
+    "sampling_rate",
+    "window",
+    "attributes",
+    "tasks",
+    "times",
+    "released_times",
+)
 
 
 def audit_files(
@@ -95,6 +104,7 @@ def audit_files(
         pair.released,
         pair.y,
         **{key: pair[key] for key in PASSED_ON if pair[key] is not None},
+        records=pair.record,
         cache=cache,
         n_jobs=n_jobs,
         progress=progress,

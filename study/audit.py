@@ -75,6 +75,7 @@ def audit_rhythm(data):
         sessions=beats.session,
         times=beats.time,
         released_times=beats.time,
+        records=beats.record,
         attackers="rr",
         knowledge="adaptive",
         galleries=(),
@@ -93,7 +94,8 @@ def rhythm_table():
                 "people": row["n_subjects"],
                 "windows of 10 intervals": row["n_probe"],
                 "one window": f"{row['rank1']:.3f} ({row['rank1_low']:.3f} to {row['rank1_high']:.3f})",
-                "all windows": f"{row['fused_rank1']:.3f} ({row['fused_rank1_low']:.3f} to {row['fused_rank1_high']:.3f})",
+                "all windows": f"{row['fused_rank1']:.3f} "
+                f"({row['fused_rank1_low']:.3f} to {row['fused_rank1_high']:.3f})",
             }
         )
     return pd.DataFrame(rows)

@@ -49,6 +49,7 @@ _N_RR = 10  # intervals to a window
         "external": [tuple, list, None],
         "times": ["array-like", None],
         "released_times": ["array-like", None],
+        "records": ["array-like", None],
         "release_order": ["array-like", None],
         "attributes": [dict, None],
         "attribute_estimator": "no_validation",
@@ -85,6 +86,7 @@ def audit_release(
     external=None,
     times=None,
     released_times=None,
+    records=None,
     release_order=None,
     attributes: dict | None = None,
     attribute_estimator="default",
@@ -159,6 +161,8 @@ def audit_release(
         the rows: a beat that is left out makes one long interval of two.
     released_times : array-like of the same shape, default=None
         Beat times as the release gives them; None: it gives none.
+    records : array-like of shape (n_rows,), default=None
+        The recording that a row's times are of. None: a person has one, or one for each session.
     release_order : array-like of shape (n_rows,), default=None
         Position of each row in the file that is released. None: the file's order says nothing (it was shuffled).
     attributes : dict from str to array-like of shape (n_rows,), default=None
@@ -299,7 +303,8 @@ def audit_release(
     parts = {"beats": {source: release.part(source) for source in beats}}
     kinds = {attacker.known.kind for attacker in attackers.values()}
     if "intervals" in kinds:
-        parts["intervals"] = _interval_parts(times, released_times, release, enrols)
+        recording = _recordings(records, sessions, n_rows)[row]
+        parts["intervals"] = _interval_parts(times, released_times, recording, release, enrols)
     for kind in kinds & {"order", "order_within"}:
         parts[kind] = _order_parts(release_order, release, n_rows, within=kind == "order_within")
     run = _Runner(cache, n_jobs, progress, settings)
@@ -479,10 +484,18 @@ def _check_tasks(tasks, row, n_rows):
     return found
 
 
-def _interval_parts(times, released_times, release, enrols):
-    """RR intervals of both sides in windows that lie in the enrolled part, or in the probed part, of a person."""
+def _recordings(records, sessions, n_rows):
+    """Code of the recording of each row."""
+    for name, values in (("records", records), ("sessions", sessions)):
+        if values is not None:
+            return check_rows(values, n_rows, name=name, kind=name, minimum=1)[1]
+    return np.zeros(n_rows, dtype=int)
+
+
+def _interval_parts(times, released_times, recording, release, enrols):
+    """RR intervals of both sides in windows that lie in the enrolled part, or in the probed part, of a recording."""
     parts = {}
-    record = release.subject * 2 + ~enrols
+    owners, record = np.unique(np.stack([release.subject, enrols, recording]), axis=1, return_inverse=True)
     for source, values, name in (("original", times, "times"), ("released", released_times, "released_times")):
         values = np.asarray(values, dtype=np.float64).reshape(-1)
         if len(values) == len(release.row):
@@ -492,9 +505,9 @@ def _interval_parts(times, released_times, release, enrols):
                 f"{name} holds {len(values)} times for {len(release.row)} beats; give one, in seconds, for each beat."
             )
         windows = rr_windows(at, record, n_intervals=_N_RR)
-        subject = windows.record // 2
-        enrolment = np.flatnonzero(windows.record % 2 == 0)
-        probe = np.flatnonzero((windows.record % 2 == 1) & np.isin(subject, subject[enrolment]))
+        subject, enrolled = owners[0][windows.record], owners[1][windows.record].astype(bool)
+        enrolment = np.flatnonzero(enrolled)
+        probe = np.flatnonzero(~enrolled & np.isin(subject, subject[enrolment]))
         parts[source] = Part(windows.X, subject, enrolment, probe)
     return parts
 
