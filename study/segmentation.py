@@ -244,7 +244,8 @@ detectors people use, all called as their documentation shows, in one run and on
 an annotated beat is true (``wfdb.processing.compare_annotations``); Se is the share of beats found, +P the share of
 detections that are beats. The constants of ``detect_r_peaks`` were chosen on every other record of MIT-BIH by sorted
 name (100, 102, ...), every other subject of LUDB and record 119 with noise of other seeds; the other records of
-MIT-BIH are reported apart, but they are not blind: their totals were seen while the rules took shape, and
+MIT-BIH are reported apart, but they are not blind: their totals, and those of the
+noise below, were seen while the rules took shape, and
 ``_EVEN_LEAST`` was added because beats went missing there. The noise is synthetic, after the protocol of the MIT-BIH
 Noise Stress Test Database (see
 ``tests/benchmarks/_noise.py``): five clean minutes, then two noisy and two clean ones in turn, all scored.
