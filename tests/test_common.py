@@ -14,15 +14,19 @@ import skagile
 # Small settings, so that hundreds of fits take seconds; what is checked does not depend on them.
 SMALL = {
     "AgileAnonymizer": {"max_epochs": 2, "n_steps": 2, "random_state": 0, "device": "cpu"},
+    "BeatDenoiser": {"sampling_rate": 100},
     "BeatImager": {"size": 32},
     "BeatSegmenter": {"sampling_rate": 100, "window": (0.01, 0.01), "on_bad": "nan"},
     "BeatwiseClassifier": {"estimator": LogisticRegression()},
     "DeepECGIdentifier": {"max_epochs": 2, "channels": (4, 8), "embedding_size": 8, "device": "cpu"},
+    "SiameseIdentifier": {"max_epochs": 2, "channels": (4, 8), "embedding_size": 8, "device": "cpu"},
+    "TransECGIdentifier": {"max_epochs": 2, "d_model": 8, "n_heads": 2, "n_layers": 1, "device": "cpu"},
 }
 # check name -> why the check cannot hold for this estimator.
 FLAT = "the check's rounded toy data has rows of one repeated value: a flat line, which skagile refuses by contract"
 EXPECTED_FAILURES = {
     "AgileAnonymizer": {"check_estimators_dtypes": FLAT},
+    "BeatDenoiser": {"check_estimators_dtypes": FLAT},
     "BeatImager": {"check_estimators_dtypes": FLAT},
     "BeatwiseClassifier": {
         "check_estimators_dtypes": FLAT,
@@ -34,6 +38,8 @@ EXPECTED_FAILURES = {
     },
     "DeepECGIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
     "SVDIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
+    "SiameseIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
+    "TransECGIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
 }
 
 
@@ -67,11 +73,14 @@ def test_sklearn_contract(estimator, check):
 def test_every_estimator_is_found():
     assert {
         "AgileAnonymizer",
+        "BeatDenoiser",
         "BeatImager",
         "BeatSegmenter",
         "BeatwiseClassifier",
         "DeepECGIdentifier",
         "SVDIdentifier",
+        "SiameseIdentifier",
+        "TransECGIdentifier",
     } <= {cls.__name__ for cls in all_estimators()}
 
 

@@ -2,19 +2,13 @@
 
 from numbers import Integral, Real
 
-import torch
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from skorch import NeuralNetClassifier
-from skorch.callbacks import LRScheduler
-from torch.optim.lr_scheduler import OneCycleLR
 
-from skagile.attackers._base import BaseIdentifier
-from skagile.networks import AngularMarginHead, AngularMarginLoss, CNNEncoder
-from skagile.networks._runtime import RowsDataset, draw_seed, in_batches, keep_batch, resolve_device, seeded
+from skagile.attackers._margin import BaseMarginIdentifier
+from skagile.networks import AngularMarginHead, CNNEncoder
 
 
-class DeepECGIdentifier(BaseIdentifier):
+class DeepECGIdentifier(BaseMarginIdentifier):
     """Identify subjects with a convolutional network trained as a classifier, after Labati et al.
 
     The penultimate layer is the template. Training uses an additive angular margin, which makes the cosine between two
@@ -34,8 +28,18 @@ class DeepECGIdentifier(BaseIdentifier):
         Factor on the cosines in loss and probabilities.
     dropout : float, default=0.2
         Dropout before the template.
-    max_epochs : int, default=25
-        Passes over the enrolled beats. The learning rate follows one cycle, so training ends by itself.
+    max_epochs : int, default=30
+        Largest number of passes over the enrolled beats. A third of them, or half as many as were needed, go over all
+        beats at a falling learning rate.
+    early_stopping : bool, default=True
+        Hold the last beats of each subject out and stop when the loss on them falls no more; then learn them, too, in
+        the last passes. Needs enough beats for one of most subjects to be held out. False, or with fewer beats: exactly
+        `max_epochs` passes, whose learning rate follows one cycle.
+    validation_fraction : float, default=0.15
+        Share of each subject's beats that are held out.
+    patience : int, default=5
+        Epochs without a lower loss on the held-out beats, after which the best weights are taken; with few beats more,
+        so that they make 100 steps.
     lr : float, default=0.004
         Largest learning rate.
     batch_size : int, default=128
@@ -53,7 +57,9 @@ class DeepECGIdentifier(BaseIdentifier):
     ----------
     classes_ : ndarray of shape (n_subjects,)
         Enrolled subjects.
-    net_ : skorch.NeuralNetClassifier
+    n_epochs_ : int
+        Passes made.
+    net_ : skorch.NeuralNet
         The fitted net.
     n_features_in_ : int
         Samples per beat.
@@ -88,19 +94,11 @@ class DeepECGIdentifier(BaseIdentifier):
     """
 
     _parameter_constraints: dict = {
-        **BaseIdentifier._parameter_constraints,
+        **BaseMarginIdentifier._parameter_constraints,
         "channels": [tuple, list],
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
         "embedding_size": [Interval(Integral, 1, None, closed="left")],
-        "margin": [Interval(Real, 0, None, closed="left")],
-        "scale": [Interval(Real, 0, None, closed="neither")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "shift": [Interval(Integral, 0, None, closed="left")],
-        "device": [str],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -112,7 +110,10 @@ class DeepECGIdentifier(BaseIdentifier):
         margin=0.15,
         scale=16.0,
         dropout=0.2,
-        max_epochs=25,
+        max_epochs=30,
+        early_stopping=True,
+        validation_fraction=0.15,
+        patience=5,
         lr=0.004,
         batch_size=128,
         shift=3,
@@ -127,6 +128,9 @@ class DeepECGIdentifier(BaseIdentifier):
         self.scale = scale
         self.dropout = dropout
         self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
         self.lr = lr
         self.batch_size = batch_size
         self.shift = shift
@@ -134,63 +138,11 @@ class DeepECGIdentifier(BaseIdentifier):
         self.device = device
         self.random_state = random_state
 
-    def _fit_beats(self, X, codes):
-        device = resolve_device(self.device)
-        batch_size = min(self.batch_size, len(X))
-        steps = self.max_epochs * max(1, len(X) // batch_size)
-        with seeded(draw_seed(check_random_state(self.random_state))):
-            encoder = CNNEncoder(
-                channels=tuple(self.channels),
-                kernel_size=self.kernel_size,
-                embedding_size=self.embedding_size,
-                dropout=self.dropout,
-            )
-            self.net_ = NeuralNetClassifier(
-                AngularMarginHead(encoder, len(self.classes_)),
-                criterion=AngularMarginLoss(margin=self.margin, scale=self.scale),
-                optimizer=torch.optim.AdamW,
-                lr=self.lr,
-                optimizer__weight_decay=1e-4,
-                max_epochs=self.max_epochs,
-                batch_size=batch_size,
-                train_split=None,
-                verbose=0,
-                device=device.type if device.index is None else str(device),
-                # A last batch of one row would break batch normalisation, and a short one is noisy.
-                iterator_train__drop_last=True,
-                iterator_train__shuffle=True,
-                iterator_train__collate_fn=_ShiftBatch(self.shift),
-                callbacks=[
-                    ("one_cycle", LRScheduler(OneCycleLR, max_lr=self.lr, total_steps=steps + 1, step_every="batch"))
-                ],
-                callbacks__print_log=None,
-            )
-            self.net_.fit(RowsDataset(X, codes), None)
-        self.net_.module_.eval()
-
-    def _log_proba_beats(self, X):
-        module = self.net_.module_.eval()
-        return in_batches(
-            lambda batch: torch.log_softmax(self.scale * module(batch), dim=1),
-            X,
-            batch_size=self.batch_size,
-            device=self.net_.device,
+    def _make_module(self, n_samples):
+        encoder = CNNEncoder(
+            channels=tuple(self.channels),
+            kernel_size=self.kernel_size,
+            embedding_size=self.embedding_size,
+            dropout=self.dropout,
         )
-
-    def _embed_beats(self, X):
-        return in_batches(self.net_.module_.eval().embed, X, batch_size=self.batch_size, device=self.net_.device)
-
-
-class _ShiftBatch:
-    """Collate function that shifts each beat of a finished batch by a few samples, repeating its edge."""
-
-    def __init__(self, shift):
-        self.shift = shift
-
-    def __call__(self, batch):
-        X, y = keep_batch(batch)
-        if self.shift:
-            offset = torch.randint(-self.shift, self.shift + 1, (len(X), 1))
-            index = (torch.arange(X.shape[-1]) + offset).clamp_(0, X.shape[-1] - 1)
-            X = X.gather(2, index[:, None])
-        return X, y
+        return AngularMarginHead(encoder, len(self.classes_))

@@ -3,11 +3,14 @@
 from skagile.networks._cnn import CNNEncoder
 from skagile.networks._contrastive import SupervisedContrastiveLoss
 from skagile.networks._cth import CTHEncoder
+from skagile.networks._denoiser import ResidualDenoiser
 from skagile.networks._dual_head import DualHead
 from skagile.networks._image_cnn import ImageCNNEncoder
 from skagile.networks._linear import LinearEncoder
 from skagile.networks._margin import AngularMarginHead, AngularMarginLoss
 from skagile.networks._neighbour import SoftNearestNeighbour
+from skagile.networks._siamese import PairLoss, SiameseNetwork
+from skagile.networks._vit import PatchTransformer
 
 __all__ = [
     "AngularMarginHead",
@@ -17,6 +20,10 @@ __all__ = [
     "DualHead",
     "ImageCNNEncoder",
     "LinearEncoder",
+    "PairLoss",
+    "PatchTransformer",
+    "ResidualDenoiser",
+    "SiameseNetwork",
     "SoftNearestNeighbour",
     "SupervisedContrastiveLoss",
 ]

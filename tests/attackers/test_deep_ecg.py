@@ -6,7 +6,6 @@ import torch
 from scipy.special import log_softmax
 
 from skagile.attackers import DeepECGIdentifier
-from skagile.attackers._deep_ecg import _ShiftBatch
 
 QUICK = {"channels": (8, 16), "embedding_size": 16, "batch_size": 32, "random_state": 0, "device": "cpu"}
 
@@ -101,23 +100,6 @@ def test_batch_size_does_not_change_the_answer(fitted, batch_size):
         fitted.set_params(batch_size=QUICK["batch_size"])
     for one, other in zip(got, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("shift", [0, 1, 3])
-def test_shift_moves_beats_and_repeats_their_edge(shift):
-    X = torch.arange(200 * 9, dtype=torch.float32).reshape(200, 1, 9)
-    target = torch.arange(200)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        got, y = _ShiftBatch(shift)((X, target))
-    assert y is target
-    seen = set()
-    for row, moved in zip(X[:, 0].numpy(), got[:, 0].numpy(), strict=True):
-        padded = np.pad(row, shift, mode="edge")
-        offset = [k for k in range(2 * shift + 1) if np.array_equal(padded[k : k + 9], moved)]
-        assert len(offset) == 1
-        seen.add(offset[0] - shift)
-    assert seen == set(range(-shift, shift + 1))
 
 
 @pytest.mark.parametrize("n_samples", [2, 3, 252])

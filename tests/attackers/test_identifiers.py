@@ -1,4 +1,4 @@
-"""What both attackers promise: probabilities, pooling over the beats of a record, scaling, and honesty."""
+"""What all attackers of beats promise: probabilities, pooling over the beats of a record, scaling, and honesty."""
 
 import pickle
 
@@ -12,15 +12,18 @@ from scipy.stats import binom
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from skagile.attackers import DeepECGIdentifier, SVDIdentifier
+from skagile.attackers import DeepECGIdentifier, SiameseIdentifier, SVDIdentifier, TransECGIdentifier
+from skagile.attackers._deep import BaseDeepIdentifier
 
+DEEP = {"max_epochs": 12, "batch_size": 32, "random_state": 0, "device": "cpu"}
 ATTACKERS = {
     "lda": SVDIdentifier(30),
     "neighbour": SVDIdentifier(30, classifier="neighbour"),
     "mean": SVDIdentifier(30, classifier="mean"),
-    "deep": DeepECGIdentifier(
-        channels=(8, 16), embedding_size=16, max_epochs=12, batch_size=32, random_state=0, device="cpu"
-    ),
+    "deep": DeepECGIdentifier(channels=(8, 16), embedding_size=16, **DEEP),
+    "contrastive": SiameseIdentifier(head="contrastive", channels=(8, 16), embedding_size=16, **DEEP),
+    "difference": SiameseIdentifier(head="difference", channels=(8, 16), embedding_size=16, **DEEP),
+    "transecg": TransECGIdentifier(d_model=16, n_layers=1, stem=8, embedding_size=16, **DEEP | {"max_epochs": 20}),
 }
 
 
@@ -78,7 +81,7 @@ def test_columns_follow_the_names(unfitted, cohort):
     names = {name: f"z{9 - i}" for i, name in enumerate(np.unique(cohort.subjects))}
     a = clone(unfitted).fit(cohort.X, cohort.subjects)
     b = clone(unfitted).fit(cohort.X, np.array([names[s] for s in cohort.subjects]))
-    if isinstance(unfitted, DeepECGIdentifier):  # other codes, other initial weights: only the names can be compared
+    if isinstance(unfitted, BaseDeepIdentifier):  # other codes, other initial weights: only the names can be compared
         assert b.score(cohort.X, [names[s] for s in cohort.subjects]) > 0.7
     else:
         np.testing.assert_allclose(
@@ -198,7 +201,7 @@ def test_clone_and_pickle(attacker, cohort):
 def test_shuffled_subjects_give_chance(unfitted, cohort):
     """Labels that say nothing about the beats can be learnt, but must not help with beats of another day."""
     rng = np.random.default_rng(0)
-    n_shuffles = 3 if isinstance(unfitted, DeepECGIdentifier) else 12
+    n_shuffles = 3 if isinstance(unfitted, BaseDeepIdentifier) else 12
     scores = [
         clone(unfitted).fit(cohort.X, rng.permutation(cohort.subjects)).score(cohort.probe, cohort.probe_subjects)
         for _ in range(n_shuffles)
@@ -279,6 +282,19 @@ def test_other_number_of_samples(attacker, cohort, method):
         ("deep", {"lr": -1.0}, r"'lr'.*-1\.0"),
         ("deep", {"batch_size": 1}, r"'batch_size'.*Got 1"),
         ("deep", {"shift": -1}, r"'shift'.*Got -1"),
+        ("deep", {"early_stopping": 1}, r"'early_stopping'.*Got 1"),
+        ("deep", {"validation_fraction": 1.0}, r"'validation_fraction'.*Got 1\.0"),
+        ("deep", {"patience": 0}, r"'patience'.*Got 0"),
+        ("contrastive", {"head": "cosine"}, r"'head'.*'cosine'"),
+        ("contrastive", {"n_impostors": 0}, r"'n_impostors'.*Got 0"),
+        ("contrastive", {"hardness": -1.0}, r"'hardness'.*Got -1\.0"),
+        ("contrastive", {"margin": 2.1}, r"'margin'.*Got 2\.1"),
+        ("transecg", {"patch_size": 0}, r"'patch_size'.*Got 0"),
+        ("transecg", {"stride": 0}, r"'stride'.*Got 0"),
+        ("transecg", {"stem": -1}, r"'stem'.*Got -1"),
+        ("transecg", {"n_layers": 0}, r"'n_layers'.*Got 0"),
+        ("transecg", {"pool": "max"}, r"'pool'.*'max'"),
+        ("transecg", {"n_heads": 3}, r"d_model=16 is not a multiple of n_heads=3.*d_model=18"),
         ("deep", {"random_state": "lucky"}, r"'random_state'.*'lucky'"),
         ("deep", {"device": "nonsense"}, r"device='nonsense'.*\"auto\", \"cpu\" or \"cuda\""),
     ],

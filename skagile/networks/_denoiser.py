@@ -1,0 +1,49 @@
+"""Residual convolutions that take noise off a beat."""
+
+import torch
+from torch import nn
+
+
+class ResidualDenoiser(nn.Module):
+    """Dilated residual convolutions whose output is added to the beat; without training it returns the beat.
+
+    Parameters
+    ----------
+    channels : int, default=24
+        Width of the convolutions.
+    kernel_size : int, default=7
+        Width of the kernels, odd.
+    n_blocks : int, default=4
+        Residual blocks; the dilation doubles from one to the next.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skagile.networks import ResidualDenoiser
+    >>> beats = torch.randn(2, 1, 126)
+    >>> torch.equal(ResidualDenoiser()(beats), beats)
+    True
+    """
+
+    def __init__(self, *, channels=24, kernel_size=7, n_blocks=4):
+        super().__init__()
+        reach = kernel_size // 2
+        self.first = nn.Conv1d(1, channels, kernel_size, padding=reach)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.BatchNorm1d(channels),
+                nn.ReLU(),
+                nn.Conv1d(channels, channels, kernel_size, padding=reach * 2**i, dilation=2**i),
+            )
+            for i in range(n_blocks)
+        )
+        self.last = nn.Conv1d(channels, 1, 1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x):
+        """Return beats of the shape of `x`."""
+        hidden = self.first(x)
+        for block in self.blocks:
+            hidden = hidden + block(hidden)
+        return x + self.last(torch.relu(hidden))
