@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-STUDIES = ("agile", "agile_defaults", "foundation", "measurements", "segmentation")
+STUDIES = ("agile", "agile_defaults", "foundation", "measurements", "segmentation", "table1", "table2")
 
 
 def main():

@@ -37,11 +37,11 @@ class AgileAnonymizer(BaseAnonymizer):
 
     Parameters
     ----------
-    epsilon : float, default=0.6
+    epsilon : float, default=0.5
         Largest change of a sample, in standard deviations of its beat. ``epsilon_mv_`` gives it in millivolts.
-    lambda_ : float, default=1.0
+    lambda_ : float, default=3.0
         Weight of the diagnosis against the identity in the perturbation, and, with ``training="paper"``, of the
-        identity in the loss.
+        identity in the loss. With normalised gradients more than 1 is needed, since the two losses have the same say.
     alpha : float, default=0.0
         Perturbation mix factor: the release is ``alpha * x + (1 - alpha) * x_adversarial``. 1 returns the beats as they
         are.
@@ -57,8 +57,9 @@ class AgileAnonymizer(BaseAnonymizer):
         How the CTH is trained. "paper" is Algorithm 1 as printed; "alternating" minimises both losses on clean beats,
         and on perturbed ones too but for the trunk, which gets their identity gradient reversed; "plain" minimises
         both losses. The other surrogates are always trained plainly: they stand for attackers.
-    reversal : float, default=0.1
-        Weight of the reversed identity gradient with ``training="alternating"``.
+    reversal : float, default=0.0
+        Weight of the reversed identity gradient with ``training="alternating"``. With 0 the trunk is spared the
+        perturbed beats' identity loss; more makes it blind to identity, and by that a worse guide to where it is.
     contrastive_weight : float, default=0.0
         Weight of a supervised contrastive loss [4]_ that pulls features of one diagnosis together, in the training of
         the CTH. The paper has "contrastive" in neither equation nor algorithm, so 0 is the paper's.
@@ -192,15 +193,15 @@ class AgileAnonymizer(BaseAnonymizer):
 
     def __init__(
         self,
-        epsilon=0.6,
-        lambda_=1.0,
+        epsilon=0.5,
+        lambda_=3.0,
         *,
         alpha=0.0,
         n_steps=10,
         normalize_gradients=True,
         n_surrogates=5,
         training="alternating",
-        reversal=0.1,
+        reversal=0.0,
         contrastive_weight=0.0,
         momentum=0.0,
         diversity=0.0,

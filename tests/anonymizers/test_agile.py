@@ -204,8 +204,8 @@ def trained(beats):
     """The CTH alone, trained long enough to tell the three ways apart."""
 
     def fit(training, **params):
-        params = {"max_epochs": 12, "batch_size": 16, "epsilon": 0.2, "random_state": 0, "device": "cpu", **params}
-        agile = AgileAnonymizer(n_surrogates=1, training=training, **params)
+        params = {"max_epochs": 12, "batch_size": 16, "epsilon": 0.2, "lambda_": 1.0, "random_state": 0, **params}
+        agile = AgileAnonymizer(n_surrogates=1, training=training, device="cpu", **params)
         return agile.fit(beats.X, beats.y, subjects=beats.subjects)
 
     return {training: fit(training) for training in ("plain", "paper", "alternating")} | {
@@ -562,9 +562,9 @@ def test_contrastive_weight_draws_a_diagnosis_together(quick, beats):
 
 @pytest.fixture(scope="module")
 def imaged(beats):
-    return AgileAnonymizer(
-        representation="image", n_surrogates=5, max_epochs=1, n_steps=2, batch_size=45, random_state=0, device="cpu"
-    ).fit(beats.X, beats.y, subjects=beats.subjects)
+    params = {"epsilon": 0.6, "max_epochs": 1, "n_steps": 2, "batch_size": 45, "random_state": 0, "device": "cpu"}
+    agile = AgileAnonymizer(representation="image", **params)
+    return agile.fit(beats.X, beats.y, subjects=beats.subjects)
 
 
 def test_image_surrogates_see_images(imaged):
