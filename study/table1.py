@@ -1,4 +1,4 @@
-"""Table I of the AGILE paper: persons named by attackers trained on originals, before and after, by number of persons."""
+"""Table I of the AGILE paper: persons named by attackers trained on originals, by number of persons."""
 
 from typing import NamedTuple
 
@@ -22,16 +22,16 @@ ATTACKERS = {"SVD": lambda seed: SVDIdentifier(), "Siamese": lambda seed: Siames
 TEXT = """
 The paper's protocol as far as it is printed: of a number of persons, healthy or of all diagnoses, one part of each
 person's beats enrols and the other is asked about, and the attackers are trained on original beats only. The paper used
-the 290 persons of PTB; here are the recordings that were found ({found}), at the numbers of persons they allow, with up
-to {max_beats} beats of a person and part, first half of a recording against the second. With the full PTB under
+the 290 persons of PTB; here are the recordings that were found ({found}), at the numbers of persons they allow, with
+up to {max_beats} beats of a person and part, first half of a recording against the second. With the full PTB under
 ``SKAGILE_DATA`` the same command runs the paper's numbers of persons.
 
-What differs: the paper works on images of 200 x 200 pixels and does not print window, filter, number of beats nor split;
-here beats of 0.7 s at 180 Hz, AGILE with default parameters. Healthy persons have one diagnosis, so there AGILE keeps
-the sex. Halves of one recording are of one session, which is easier than another day; the paper does not say which it
-used. The paper's "SVD" is not described beyond its name. Its figure for 80 healthy persons after AGILE (.9323) is above
-the one before; we print it as it stands. The last column is what the paper does not report: the better of our two
-attackers when **retrained on the release**. One seed; 95 % intervals over persons in brackets.
+What differs: the paper works on images of 200 x 200 pixels and does not print window, filter, number of beats nor
+split; here beats of 0.7 s at 180 Hz, AGILE with default parameters. Healthy persons have one diagnosis, so there AGILE
+keeps the sex. Halves of one recording are of one session, which is easier than another day; the paper does not say
+which it used. The paper's "SVD" is not described beyond its name. Its figure for 80 healthy persons after AGILE
+(.9323) is above the one before; we print it as it stands. The last column is what the paper does not report: the
+better of our two attackers when **retrained on the release**. One seed; 95 % intervals over persons in brackets.
 """
 
 

@@ -3,10 +3,10 @@
 A perturbation that stays in band
 =================================
 
-The perturbation of :class:`~skagile.anonymizers.AgileAnonymizer` moves every sample by the sign of a gradient, so it looks
-like a square wave: fuzz on top of the beat, part of it above 40 Hz, where an electrocardiogram has nothing to say. A
-reader sees it at once, and a low-pass filter takes some of it away. ``smooth=True`` keeps the perturbation in the band
-of the electrocardiogram instead.
+The perturbation of :class:`~skagile.anonymizers.AgileAnonymizer` moves every sample by the sign of a gradient, so it
+looks like a square wave: fuzz on top of the beat, part of it above 40 Hz, where an electrocardiogram has nothing to
+say. A reader sees it at once, and a low-pass filter takes some of it away. ``smooth=True`` keeps the perturbation in
+the band of the electrocardiogram instead.
 """
 
 # %%
@@ -65,7 +65,9 @@ window = {"fs": beats.sampling_rate, "window": "hann", "axis": 1}
 frequency, power = periodogram(original, **window)
 panel.semilogy(frequency, power.mean(axis=0), color="#5b6b7b", linewidth=2.4, label="original beats")
 for (name, X), colour in zip(released.items(), colours, strict=True):
-    panel.semilogy(frequency, periodogram(X - original, **window)[1].mean(axis=0), color=colour, label=f"change, {name}")
+    panel.semilogy(
+        frequency, periodogram(X - original, **window)[1].mean(axis=0), color=colour, label=f"change, {name}"
+    )
 panel.axvline(40, color="black", linewidth=0.8, linestyle="--")
 panel.set(xlabel="frequency (Hz)", ylabel="power (mV²/Hz)", xlim=(0, 90), ylim=(1e-9, None))
 panel.legend(frameon=False)
@@ -74,8 +76,8 @@ plt.show()
 # %%
 # What it costs, and whom it hides
 # --------------------------------
-# Figures in clinicians' units, and the share of beats whose person is named by an attacker who was trained on originals.
-# An attacker who is retrained on either release names people as before; see :doc:`plot_first_anonymization`.
+# Figures in clinicians' units, and the share of beats whose person is named by an attacker who was trained on
+# originals. An attacker who is retrained on either release names people as before; see :doc:`plot_first_anonymization`.
 
 from skagile.attackers import SVDIdentifier
 
@@ -85,5 +87,6 @@ for name, X in released.items():
     summary = agile.summarize(original, X)
     print(
         f"{name}: {attacker.score(X, beats.subjects[later]):.0%} named right; PRDN {summary['prdn']:.0f} %, "
-        f"SNR {summary['snr']:.1f} dB, mean change {summary['mean_change']:.3f} mV, largest {summary['max_change']:.2f} mV"
+        f"SNR {summary['snr']:.1f} dB, mean change {summary['mean_change']:.3f} mV, largest {summary['max_change']:.2f}"
+        " mV"
     )

@@ -6,41 +6,20 @@ from torch.nn import functional as F
 from skagile._scaling import standardize
 
 
-def identity_and_diagnosis_loss(surrogates, x, y, s, weights=None):
-    """Sum over surrogates and rows of both cross-entropies at beats `x`.
-
-    Parameters
-    ----------
-    surrogates : list of torch.nn.Module
-        Each maps (batch, 1, n_samples) to clinical and biometric logits; the clinical ones may be None.
-    x : torch.Tensor of shape (batch, 1, n_samples)
-        Beats.
-    y, s : torch.Tensor of int64 of shape (batch,)
-        Diagnoses and identities.
-    weights : sequence of float, default=None
-        Weight of each surrogate. None takes 1.
-
-    Returns
-    -------
-    identity, diagnosis : torch.Tensor, scalars
-        Rows do not mix in the sums, so their gradient holds each row's own gradient.
-    """
-    identity = diagnosis = 0.0
-    for surrogate, weight in zip(surrogates, weights or [1.0] * len(surrogates), strict=True):
-        clinical, biometric = surrogate(x)
-        identity = identity + weight * F.cross_entropy(biometric, s, reduction="sum")
-        if clinical is not None:
-            diagnosis = diagnosis + weight * F.cross_entropy(clinical, y, reduction="sum")
-    return identity, diagnosis
-
-
 def ascent_direction(surrogates, x, y, s, *, lambda_, normalize_gradients, weights=None, view=None):
     """Gradient of eq. 2 before the sign: ``grad L_bio - lambda * grad L_char``, per row.
 
     Parameters
     ----------
-    surrogates, x, y, s, weights
-        As in `identity_and_diagnosis_loss`.
+    surrogates : list of torch.nn.Module
+        Each with an `encoder` of beats, and heads `biometric` and `clinical` for its features; the clinical one may be
+        None.
+    x : torch.Tensor of shape (batch, 1, n_samples)
+        Beats. Rows do not mix: each has its own gradient.
+    y, s : torch.Tensor of int64 of shape (batch,)
+        Diagnoses and identities.
+    weights : sequence of float, default=None
+        Weight of each surrogate. None takes 1.
     lambda_ : float
         Weight of the diagnosis.
     normalize_gradients : bool
@@ -59,17 +38,25 @@ def ascent_direction(surrogates, x, y, s, *, lambda_, normalize_gradients, weigh
     x = x.detach().requires_grad_(True)
     # What judges the release z-scores its beats, so the gradient must see through that.
     seen = standardize(x if view is None else view(x))
-    if not normalize_gradients:
-        identity, diagnosis = identity_and_diagnosis_loss(surrogates, seen, y, s, weights)
-        return torch.autograd.grad(identity - lambda_ * diagnosis, x)[0]
-    direction = torch.zeros_like(x)
     # Each surrogate's graph ends at a leaf of its own, so that it is freed as soon as its gradient is there.
     leaf = seen.detach().requires_grad_(True)
+    direction = torch.zeros_like(x)
     for surrogate, weight in zip(surrogates, weights or [1.0] * len(surrogates), strict=True):
         feature = surrogate.encoder(leaf)
-        gradient = torch.autograd.grad(feature, leaf, _feature_direction(surrogate, feature, y, s, lambda_))[0]
-        direction += weight * _unit(torch.autograd.grad(seen, x, gradient, retain_graph=True)[0])
-    return direction
+        if normalize_gradients:
+            arriving = _feature_direction(surrogate, feature, y, s, lambda_)
+            gradient = torch.autograd.grad(feature, leaf, arriving)[0]
+            direction += weight * _unit(_through(seen, x, gradient))
+        else:
+            loss = F.cross_entropy(surrogate.biometric(feature), s, reduction="sum")
+            if surrogate.clinical is not None:
+                loss = loss - lambda_ * F.cross_entropy(surrogate.clinical(feature), y, reduction="sum")
+            direction += weight * torch.autograd.grad(loss, leaf)[0]
+    return direction if normalize_gradients else _through(seen, x, direction)
+
+
+def _through(seen, x, gradient):
+    return torch.autograd.grad(seen, x, gradient, retain_graph=True)[0]
 
 
 def _feature_direction(surrogate, feature, y, s, lambda_):

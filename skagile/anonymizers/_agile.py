@@ -79,7 +79,7 @@ class AgileAnonymizer(BaseAnonymizer):
         What the surrogates see: the waveform, or the paper's grayscale image of 200 x 200 pixels, with a CTH and CNNs
         in two dimensions (the linear network and the nearest neighbour still see the waveform). Images are rendered
         softly, so that the gradient reaches the waveform: both return signals, and `transform_images` their images.
-        Images cost about ten times the time.
+        Images cost about twenty times the time.
     activation : {"gelu", "sigmoid", "relu"}, default="gelu"
         Activation of the CTH's convolution blocks; the paper prints a sigmoid.
     max_epochs : int, default=15

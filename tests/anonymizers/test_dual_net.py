@@ -111,7 +111,6 @@ def test_alternating_reverses_identity_of_perturbed_beats_for_the_trunk_only(bat
 
 def test_perturbation_may_be_normalised(batch):
     """The single net's normalised direction is the one that transform takes."""
-    x, target = batch
     got, raw = (_step("paper", batch, normalize_gradients=normalize)[2] for normalize in (True, False))
     assert any((got[name] - raw[name]).abs().max() > 1e-4 for name in got)
 

@@ -100,9 +100,7 @@ def test_bench_beside_art(benchmark, n_steps):
         peer = evasion.FastGradientMethod(classifier, **common)
     else:
         step = 1.5 * agile.epsilon / n_steps
-        peer = evasion.ProjectedGradientDescent(
-            classifier, eps_step=step, max_iter=n_steps, verbose=False, **common
-        )
+        peer = evasion.ProjectedGradientDescent(classifier, eps_step=step, max_iter=n_steps, verbose=False, **common)
     values = z.numpy()
     assert np.abs(peer.generate(values) - values).max() <= agile.epsilon + 1e-5
     benchmark.pedantic(agile.transform, (X,), rounds=1)
