@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-STUDIES = ("agile_defaults", "audit", "foundation", "measurements", "segmentation")
+STUDIES = ("agile", "agile_defaults", "audit", "measurements", "segmentation", "table1", "table2")
 
 
 def main():

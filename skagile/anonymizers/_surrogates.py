@@ -6,17 +6,25 @@ import numpy as np
 import torch
 from torch import nn
 
-from skagile.networks import CNNEncoder, CTHEncoder, LinearEncoder, SoftNearestNeighbour
+from skagile.anonymizers._rendered import RenderedEncoder
+from skagile.networks import CNNEncoder, CTHEncoder, ImageCNNEncoder, LinearEncoder, SoftNearestNeighbour
 
 # A neighbour surrogate searches every stored beat at every step: this many keep it cheaper than a small network.
 MAX_REFERENCES = 2500
+# The nearest neighbour is the last attacker to fall, so its surrogate has a greater say in the perturbation.
+NEIGHBOUR_WEIGHT = 3.0
+
+# Strided enough at the start that an image costs a hundred times a beat and not ten thousand.
+IMAGE_CTH = {"channels": (8, 16, 32), "kernel_size": 5, "first_stride": 4, "n_tokens": 5}
 
 
 class BiometricOnly(nn.Module):
-    """Give a purely biometric network the two outputs of a `DualHead`, the clinical one None."""
+    """Give a purely biometric network the parts of a `DualHead`: the beat itself is its feature, no clinical head."""
 
     def __init__(self, biometric):
         super().__init__()
+        self.encoder = nn.Identity()
+        self.clinical = None
         self.biometric = biometric
 
     def forward(self, x):
@@ -24,7 +32,7 @@ class BiometricOnly(nn.Module):
         return None, self.biometric(x)
 
 
-def surrogate_encoders(n_samples, activation):
+def surrogate_encoders(n_samples, activation, representation):
     """Constructors of the surrogates' trunks, in the order they are taken; None is the nearest neighbour.
 
     Parameters
@@ -33,19 +41,31 @@ def surrogate_encoders(n_samples, activation):
         Samples per beat.
     activation : str
         Activation of the first, the convolution-transformer hybrid.
+    representation : {"signal", "image"}
+        What the convolutional ones see.
 
     Returns
     -------
     encoders : list of callable or None
         Attacks transfer through diversity: kernels, activations and model kinds differ.
     """
-    return [
-        partial(CTHEncoder, activation=activation),
-        partial(CNNEncoder, kernel_size=7),
-        partial(CNNEncoder, kernel_size=15, activation="gelu"),
-        partial(LinearEncoder, n_samples=n_samples),
-        None,
-    ]
+    if representation == "image":
+        convolutional = [
+            partial(_rendered, CTHEncoder, n_dims=2, activation=activation, **IMAGE_CTH),
+            partial(_rendered, ImageCNNEncoder, kernel_size=3),
+            partial(_rendered, ImageCNNEncoder, kernel_size=5, activation="gelu"),
+        ]
+    else:
+        convolutional = [
+            partial(CTHEncoder, activation=activation),
+            partial(CNNEncoder, kernel_size=7),
+            partial(CNNEncoder, kernel_size=15, activation="gelu"),
+        ]
+    return [*convolutional, partial(LinearEncoder, n_samples=n_samples), None]
+
+
+def _rendered(encoder, **params):
+    return RenderedEncoder(encoder(**params))
 
 
 def neighbour_surrogate(X, s, n_subjects, random_state):

@@ -1,9 +1,11 @@
 """Torch modules, one per file. They know nothing of scikit-learn."""
 
 from skagile.networks._cnn import CNNEncoder
+from skagile.networks._contrastive import SupervisedContrastiveLoss
 from skagile.networks._cth import CTHEncoder
 from skagile.networks._denoiser import ResidualDenoiser
 from skagile.networks._dual_head import DualHead
+from skagile.networks._image_cnn import ImageCNNEncoder
 from skagile.networks._linear import LinearEncoder
 from skagile.networks._margin import AngularMarginHead, AngularMarginLoss
 from skagile.networks._neighbour import SoftNearestNeighbour
@@ -16,10 +18,12 @@ __all__ = [
     "CNNEncoder",
     "CTHEncoder",
     "DualHead",
+    "ImageCNNEncoder",
     "LinearEncoder",
     "PairLoss",
     "PatchTransformer",
     "ResidualDenoiser",
     "SiameseNetwork",
     "SoftNearestNeighbour",
+    "SupervisedContrastiveLoss",
 ]

@@ -25,6 +25,8 @@ class CTHEncoder(nn.Module):
         Output channels of the convolution blocks; each halves the resolution.
     kernel_size : int, default=7
         Width of the convolution kernels.
+    first_stride : int, default=2
+        Stride of the first block, in place of 2: images are large.
     n_tokens : int, default=8
         Number of tokens (per dimension, the size after pooling).
     d_model : int, default=32
@@ -65,6 +67,7 @@ class CTHEncoder(nn.Module):
         n_dims=1,
         channels=(16, 32, 48),
         kernel_size=7,
+        first_stride=2,
         n_tokens=8,
         d_model=32,
         n_heads=4,
@@ -73,9 +76,10 @@ class CTHEncoder(nn.Module):
     ):
         super().__init__()
         blocks, width = [], 1
-        for out in channels:
+        for i, out in enumerate(channels):
+            stride = 2 if i else first_stride
             blocks += [
-                _CONV[n_dims](width, out, kernel_size, stride=2, padding=kernel_size // 2, bias=False),
+                _CONV[n_dims](width, out, kernel_size, stride=stride, padding=kernel_size // 2, bias=False),
                 _NORM[n_dims](out),
                 make_activation(activation),
             ]

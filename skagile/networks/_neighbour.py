@@ -36,7 +36,8 @@ class SoftNearestNeighbour(nn.Module):
         subjects = subjects[order]
         self.register_buffer("references", references[order])
         self.register_buffer("subjects", subjects)
-        self.n_subjects = n_subjects
+        # Sums over a subject's beats as a matrix product: much faster than adding by index.
+        self.register_buffer("membership", nn.functional.one_hot(subjects, n_subjects).to(references.dtype))
         self.temperature = temperature
 
     def forward(self, x):
@@ -47,5 +48,4 @@ class SoftNearestNeighbour(nn.Module):
         # One shift per row is enough for a stable sum, because logits are only compared within a row.
         shift = logit.detach().amax(dim=1, keepdim=True)
         weight = torch.exp(logit - shift)
-        total = x.new_zeros(len(x), self.n_subjects).index_add(1, self.subjects, weight)
-        return torch.log(total.clamp_min(1e-30)) + shift
+        return torch.log((weight @ self.membership).clamp_min(1e-30)) + shift

@@ -9,7 +9,15 @@ from sklearn.utils import Bunch
 from skagile import AgileAnonymizer
 
 N_SAMPLES = 48
-QUICK = {"max_epochs": 3, "n_steps": 4, "batch_size": 32, "random_state": 0, "device": "cpu"}
+QUICK = {
+    "epsilon": 0.6,
+    "lambda_": 1.0,
+    "max_epochs": 3,
+    "n_steps": 4,
+    "batch_size": 32,
+    "random_state": 0,
+    "device": "cpu",
+}
 
 
 def _wave(time, place, width, height):

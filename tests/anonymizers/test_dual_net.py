@@ -11,17 +11,19 @@ from skagile.anonymizers._dual_net import DualNet
 from skagile.networks import CNNEncoder, DualHead
 from skagile.networks._runtime import RowsDataset, keep_batch
 
-EPSILON, LAMBDA, REVERSAL = 0.3, 0.7, 0.25
+EPSILON, LAMBDA, IDENTITY, REVERSAL, CONTRASTIVE = 0.3, 0.7, 0.4, 0.25, 0.6
 
 
-def _net(training):
+def _net(training, **params):
     torch.manual_seed(0)
     net = DualNet(
         DualHead(CNNEncoder(channels=(4, 6), embedding_size=8), 3, 5).double(),
         training=training,
         epsilon=EPSILON,
-        lambda_=LAMBDA,
+        attack_lambda=LAMBDA,
+        identity_weight=IDENTITY,
         reversal=REVERSAL,
+        **params,
         train_split=None,
         iterator_train__collate_fn=keep_batch,
         verbose=0,
@@ -44,7 +46,7 @@ def _gradients(loss, module):
 
 
 def _perturbed(module, x, target):
-    """The paper's eq. 2 in one line of autograd, by the net as it stands in evaluation."""
+    """The paper's eq. 2 in one line of autograd, by the net as it stands in evaluation; z-scored again."""
     module = copy.deepcopy(module).eval()
     x = x.clone().requires_grad_(True)
     z = (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True, correction=0)
@@ -52,7 +54,8 @@ def _perturbed(module, x, target):
     loss = F.cross_entropy(biometric, target["subject"], reduction="sum") - LAMBDA * F.cross_entropy(
         clinical, target["y"], reduction="sum"
     )
-    return (x + EPSILON * torch.autograd.grad(loss, x)[0].sign()).detach()
+    moved = (x + EPSILON * torch.autograd.grad(loss, x)[0].sign()).detach()
+    return (moved - moved.mean(-1, keepdim=True)) / moved.std(-1, keepdim=True, correction=0)
 
 
 def _losses(module, x, target):
@@ -62,8 +65,8 @@ def _losses(module, x, target):
     return module, F.cross_entropy(clinical, target["y"]), F.cross_entropy(biometric, target["subject"])
 
 
-def _step(training, batch):
-    net = _net(training)
+def _step(training, batch, **params):
+    net = _net(training, **params)
     before = copy.deepcopy(net.module_)
     net.optimizer_.zero_grad()
     loss = net.train_step_single(batch)["loss"]
@@ -78,27 +81,59 @@ def test_plain_minimises_both_on_clean_beats(batch):
 
 
 def test_paper_is_algorithm_1(batch):
-    """One update of everything on L_med - lambda L_bio, at perturbed beats only."""
+    """One update of everything on L_med - lambda L_bio, at perturbed beats only; the two lambdas are two parameters."""
     x, target = batch
     before, _, got, loss = _step("paper", batch)
     module, diagnosis, identity = _losses(before, _perturbed(before, x, target), target)
-    torch.testing.assert_close(loss, diagnosis - LAMBDA * identity)
-    torch.testing.assert_close(got, _gradients(diagnosis - LAMBDA * identity, module))
+    torch.testing.assert_close(loss, diagnosis - IDENTITY * identity)
+    torch.testing.assert_close(got, _gradients(diagnosis - IDENTITY * identity, module))
 
 
-def test_alternating_reverses_identity_for_the_trunk_only(batch):
+def test_alternating_reverses_identity_of_perturbed_beats_for_the_trunk_only(batch):
     x, target = batch
     before, _, got, loss = _step("alternating", batch)
     both = {key: torch.cat([value, value]) for key, value in target.items()}
-    module, diagnosis, identity = _losses(before, torch.cat([x, _perturbed(before, x, target)]), both)
-    torch.testing.assert_close(loss, diagnosis + identity)
-    d, i = _gradients(diagnosis, module), _gradients(identity, module)
+    module = copy.deepcopy(before).train()
+    clinical, biometric = module(torch.cat([x, _perturbed(before, x, target)]))
+    diagnosis = F.cross_entropy(clinical, both["y"])
+    clean, perturbed = (
+        F.cross_entropy(biometric[rows], target["subject"], reduction="sum") / 24
+        for rows in (slice(12), slice(12, None))
+    )
+    torch.testing.assert_close(loss, diagnosis + clean + perturbed)
+    d, c, p = (_gradients(part, module) for part in (diagnosis, clean, perturbed))
     for name in got:
-        expected = d[name] - REVERSAL * i[name] if name.startswith("encoder") else d[name] + i[name]
+        expected = d[name] + c[name] + (-REVERSAL if name.startswith("encoder") else 1) * p[name]
         torch.testing.assert_close(got[name], expected, msg=name)
     trunk = [name for name in got if name.startswith("encoder")]
-    assert any(REVERSAL * i[name].abs().max() > 1e-4 for name in trunk)  # else the test would see no difference
-    assert (i["biometric.weight"].abs() > 0).any()
+    assert any(REVERSAL * p[name].abs().max() > 1e-4 for name in trunk)  # else the test would see no difference
+
+
+def test_perturbation_may_be_normalised(batch):
+    """The single net's normalised direction is the one that transform takes."""
+    got, raw = (_step("paper", batch, normalize_gradients=normalize)[2] for normalize in (True, False))
+    assert any((got[name] - raw[name]).abs().max() > 1e-4 for name in got)
+
+
+@pytest.mark.parametrize("training", ["plain", "paper", "alternating"])
+def test_contrastive_loss_is_added(batch, training):
+    """Against Khosla's equation in float64 loops, at the features that the step saw."""
+    x, target = batch
+    before, _, _, plain = _step(training, batch)
+    loss = _step(training, batch, contrastive_weight=CONTRASTIVE)[3]
+    seen = {"plain": [x], "paper": [_perturbed(before, x, target)]}.get(training) or [x, _perturbed(before, x, target)]
+    with torch.no_grad():
+        feature = copy.deepcopy(before).train().encoder(torch.cat(seen)).numpy()
+    y = np.tile(target["y"].numpy(), len(seen))
+    z = feature / np.linalg.norm(feature, axis=1, keepdims=True)
+    terms = []
+    for i in range(len(z)):
+        others = [a for a in range(len(z)) if a != i]
+        total = sum(np.exp(z[i] @ z[a] / 0.1) for a in others)
+        positives = [a for a in others if y[a] == y[i]]
+        if positives:
+            terms.append(-np.mean([np.log(np.exp(z[i] @ z[p] / 0.1) / total) for p in positives]))
+    assert (loss - plain).item() == pytest.approx(CONTRASTIVE * np.mean(terms), rel=1e-9)
 
 
 @pytest.mark.parametrize("training", ["plain", "paper", "alternating"])
