@@ -58,6 +58,8 @@ class Rules:
     p_last: float = 0.0563
     p_usual: float = 0.1019
     p_spread: float = 0.045
+    # Smoothed as it is, a wave of less is what filters leave of its neighbours in a beat without noise.
+    p_over_qrs: float = 0.007
     p_over_noise: float = 2.3
     p_onset_slope: float = 0.3857  # share of the P wave's steepest slope
     p_onset_quiet: float = 0.004
@@ -305,7 +307,7 @@ def delineate(beats, sampling_rate, r_index, rules=RULES):
     height = np.ptp(_near(beats, r_index, rules.qrs_reach * sampling_rate), axis=1)
     # P and T are looked for on their own sides of the R peak, with some of the QRS for the filters' sake.
     end = r_index + round(_OVERLAP * sampling_rate)
-    p_marks, noise = _find_p(beats[:, :end], sampling_rate, r_index, onset, other_qrs[:, :end], rules)
+    p_marks, noise = _find_p(beats[:, :end], sampling_rate, r_index, onset, other_qrs[:, :end], height, rules)
     start = max(r_index - round(_OVERLAP * sampling_rate), 0)
     t_marks = _find_t(
         beats[:, start:], sampling_rate, r_index - start, offset - start, other_qrs[:, start:], noise, height, rules
@@ -372,7 +374,7 @@ def _find_t(beats, sampling_rate, r_index, qrs_offset, other_qrs, noise, height,
     return (t_peak, found & (t_peak < t_end)), (t_end, found)
 
 
-def _find_p(beats, sampling_rate, r_index, qrs_onset, other_qrs, rules):
+def _find_p(beats, sampling_rate, r_index, qrs_onset, other_qrs, qrs_height, rules):
     """P where the curve stands out most from its sides, bounded where the slope has died down; and the noise."""
     n_samples = beats.shape[1]
     time = np.arange(n_samples)
@@ -396,7 +398,8 @@ def _find_p(beats, sampling_rate, r_index, qrs_onset, other_qrs, rules):
     rivals = np.where(rivals, wave * np.sign(height)[:, None], 0.0)
     doubt = rivals.max(axis=1) - rules.p_opposite * rivals.min(axis=1)
     doubt += np.abs(height) * ((_at(lead, peak) / sampling_rate - rules.p_usual) / rules.p_odd_time) ** 2
-    found = within.any(axis=1) & (qrs_onset >= 0) & (np.abs(height) > rules.p_over_noise * noise)
+    least = np.maximum(rules.p_over_noise * noise, rules.p_over_qrs * qrs_height)
+    found = within.any(axis=1) & (qrs_onset >= 0) & (np.abs(height) > least)
     found &= doubt < rules.p_doubt * np.abs(height)
     slope = np.abs(np.gradient(smooth, axis=1))
     bounds = []
