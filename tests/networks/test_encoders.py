@@ -59,6 +59,18 @@ def test_cth_takes_images(size, activation):
 
 
 @pytest.mark.parametrize("n_dims", [1, 2])
+def test_cth_first_stride(n_dims):
+    """A stride of 4 sees every other output of a stride of 2."""
+    torch.manual_seed(0)
+    fine, coarse = (CTHEncoder(n_dims=n_dims, first_stride=stride).eval() for stride in (2, 4))
+    coarse.convolution[0].load_state_dict(fine.convolution[0].state_dict())
+    x = _beats(2, 1, *(40, 24)[:n_dims])
+    every_other = (..., *[slice(None, None, 2)] * n_dims)
+    torch.testing.assert_close(coarse.convolution[0](x), fine.convolution[0](x)[every_other])
+    assert coarse.convolution[3].stride == (2,) * n_dims
+
+
+@pytest.mark.parametrize("n_dims", [1, 2])
 @pytest.mark.parametrize(
     ("activation", "formula"),
     [("sigmoid", lambda v: 1 / (1 + np.exp(-v))), ("relu", lambda v: np.maximum(v, 0))],

@@ -229,12 +229,12 @@ def test_against_cardiologists(realdata):
     assert found.p_present[~has_p].mean() < 0.25
 
 
-@pytest.mark.parametrize("noise", [0.0, 1e-6, 0.003, 0.01])
+@pytest.mark.parametrize("noise", [0.0, 1e-6, 0.01])
 def test_no_p_wave_is_found_where_there_is_none(noise):
     time = np.arange(500) / 500 - 0.35
     waves = ((0.0, 1.0, 0.012), (0.28, 0.3, 0.045))
     without = sum(height * np.exp(-0.5 * ((time - at) / width) ** 2) for at, height, width in waves)
     p_wave = 0.12 * np.exp(-0.5 * ((time + 0.17) / 0.022) ** 2)
     beats = without + noise * np.random.default_rng(0).normal(size=(100, 500))
-    assert measure_beats(beats, 500, window=(0.35, 0.65)).p_present.mean() < 0.15
+    assert measure_beats(beats, 500, window=(0.35, 0.65)).p_present.mean() < 0.05
     assert measure_beats(beats + p_wave, 500, window=(0.35, 0.65)).p_present.all()
