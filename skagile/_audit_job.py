@@ -25,7 +25,7 @@ SIZES = {
             "attackers": "quick",
             "knowledge": ("clean", "static", "adaptive"),
             "diagnostic_training": ("original",),
-            "attribute_estimator": None,
+            "attribute_estimator": "svd",
             "max_enrolment_beats": 100,
             "max_probe_beats": 100,
         },

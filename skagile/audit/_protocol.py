@@ -168,11 +168,12 @@ def audit_release(
     attributes : dict from str to array-like of shape (n_rows,), default=None
         Traits of people that the release should not tell, such as sex and age: two words, or numbers, which are split
         at their median. Empty or NaN: unknown.
-    attribute_estimator : "default", classifier or None, default="default"
-        Who infers them; by default the network of :class:`~skagile.attackers.DeepECGIdentifier`.
+    attribute_estimator : "default", "svd", classifier or None, default="default"
+        Who infers them; by default the network of :class:`~skagile.attackers.DeepECGIdentifier`, or the quick
+        :class:`~skagile.attackers.SVDIdentifier`.
     members : array-like of bool of shape (n_rows,), default=None
         Whether the anonymizer was fitted on the person of this row, for membership inference.
-    diagnostic_estimator : "default", estimator or None, default="default"
+    diagnostic_estimator : "default", "svd", estimator or None, default="default"
         Classifier whose diagnoses measure utility; by default the network of
         :class:`~skagile.attackers.DeepECGIdentifier`, trained on diagnoses. None leaves utility out.
     diagnostic_training : str or list of str, default=("original", "released")

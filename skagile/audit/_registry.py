@@ -143,10 +143,10 @@ def known_estimator(name):
 
 def default_estimator(estimator, name):
     """Classifier of diagnoses or traits: the attackers' network by default."""
-    if isinstance(estimator, str) and estimator == "default":
-        return known_estimator("deep_ecg")
+    if isinstance(estimator, str) and estimator in ("default", "svd", "deep_ecg"):
+        return known_estimator("deep_ecg" if estimator == "default" else estimator)
     if not hasattr(estimator, "fit") or not hasattr(estimator, "predict"):
-        raise ValueError(f"{name} is {estimator!r}; expected a classifier, 'default' or None.")
+        raise ValueError(f"{name} is {estimator!r}; expected a classifier, 'default', 'svd' or None.")
     return estimator
 
 
