@@ -30,11 +30,11 @@ def diagnose(what, estimator, parts, source, label, names, known, settings):
     enrolment, probe = part.enrolment[known[part.enrolment]], part.probe[known[part.probe]]
     fitted = fit(what, estimator, part.X[enrolment], label[enrolment])
     truth, person = label[probe], part.subject[probe]
+    predicted = {on: fitted.predict(parts[on].X[probe]) for on in SOURCES}
+    agreement = float(np.mean(predicted["original"] == predicted["released"]))
     results = []
     for on in SOURCES:
-        found = metrics.diagnostic_utility(
-            truth, fitted.predict(parts[on].X[probe]), subjects=person, **settings.resampling
-        )
+        found = metrics.diagnostic_utility(truth, predicted[on], subjects=person, **settings.resampling)
         classes = [str(names[code]) for code in found.labels]
         results.append(
             {
@@ -42,6 +42,7 @@ def diagnose(what, estimator, parts, source, label, names, known, settings):
                 "tested_on": on,
                 **with_interval("accuracy", found.accuracy, found.accuracy_interval),
                 **with_interval("macro_f1", found.macro_f1, found.macro_f1_interval),
+                "agreement": agreement,
                 "sensitivity": dict(zip(classes, found.sensitivity.tolist(), strict=True)),
                 "predictivity": dict(zip(classes, found.predictivity.tolist(), strict=True)),
                 "support": dict(zip(classes, found.support.tolist(), strict=True)),

@@ -163,9 +163,10 @@ class AuditReport:
         Returns
         -------
         DataFrame
-            One row per training set and test set: ``accuracy`` and ``macro_f1`` with intervals, and per class a column
-            ``sensitivity_<class>`` and, where measured, ``predictivity_<class>``, its positive predictive value. Empty
-            where no diagnosis was given.
+            One row per training set and test set: ``accuracy`` and ``macro_f1`` with intervals, ``agreement`` (share
+            of beats that the classifier reads alike before and after), and per class a column ``sensitivity_<class>``
+            and, where measured, ``predictivity_<class>``, its positive predictive value. Empty where no diagnosis was
+            given.
         """
         return _by_class(self.utility_results)
 

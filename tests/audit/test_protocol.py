@@ -143,6 +143,10 @@ def test_utility_in_both_directions(data):
         model = LinearDiscriminantAnalysis().fit(arrays[source][enrols], data.y[enrols])
         assert accuracy == pytest.approx(model.score(arrays[target][~enrols], data.y[~enrols]))
     assert len(found) == 4
+    model = LinearDiscriminantAnalysis().fit(data.X[enrols], data.y[enrols])
+    alike = np.mean(model.predict(data.X[~enrols]) == model.predict(released[~enrols]))
+    agreement = audit(data, released).utility().set_index(["trained_on", "tested_on"])["agreement"]
+    assert agreement["original", "released"] == pytest.approx(alike)
     one_way = audit(data, released, diagnostic_training="released").utility()
     assert one_way["trained_on"].unique().tolist() == ["released"]
 
