@@ -32,7 +32,12 @@ VARIANTS = {
     "smooth": ({"smooth": True, "sampling_rate": SAMPLING_RATE, "epsilon": 0.67}, 1),
 }
 IMAGE = {"max_beats": 30, "max_epochs": 6, "n_steps": 5}
-CACHE = Path(__file__).parents[1] / ".skagile-cache" / "study-agile"
+ROOT = Path(__file__).parents[1]
+# What was fitted is kept under a digest of the sources that it depends on, and there by its parameters and data.
+_SOURCES = sorted(
+    path for room in ("anonymizers", "attackers", "networks") for path in ROOT.glob(f"skagile/{room}/*.py")
+)
+CACHE = ROOT / ".skagile-cache" / "study-agile" / joblib.hash([path.read_bytes() for path in _SOURCES])[:12]
 memory = joblib.Memory(CACHE, verbose=0)
 
 TEXT = """
@@ -57,9 +62,8 @@ def fit(estimator, X, targets):
 
 
 @memory.cache
-def anonymize(X, y, subjects, enrolled, params):
+def anonymize(agile, X, y, subjects, enrolled):
     """Fit AGILE on the enrolled beats and release all; with the seconds of both and its budget."""
-    agile = AgileAnonymizer(**params)
     start = perf_counter()
     agile.fit(X[enrolled], y[enrolled], subjects=subjects[enrolled])
     middle = perf_counter()
@@ -90,6 +94,7 @@ def attack(beats, released, seed, attackers=ATTACKERS):
     def add(what, figure, right):
         low, high = bootstrap_interval(right, asked, random_state=0)
         rows.append({"what": what, "figure": figure, "value": right.mean(), "low": low, "high": high})
+        print(f"  {what}, {figure}: {right.mean():.3f} [{low:.3f}, {high:.3f}]", flush=True)
 
     for name, make in attackers.items():
         attacker = fit(make(seed), X[enrolled], subjects[enrolled])
@@ -104,6 +109,7 @@ def attack(beats, released, seed, attackers=ATTACKERS):
                 )
                 value = equal_error_rate(found.mated, found.scores)
                 rows.append({"what": name, "figure": figure, "value": value, "low": np.nan, "high": np.nan})
+                print(f"  {name}, {figure}: {value:.3f}", flush=True)
     for trained_on, training in (("originals", X), ("the release", released)):
         net = fit(DeepECGIdentifier(random_state=200 + seed), training[enrolled], beats.y[enrolled])
         for tested_on, tested in (("originals", X), ("the release", released)):
@@ -139,7 +145,7 @@ def run(seeds=SEEDS):
                 if len(done) >= n_seeds:
                     continue
                 released, summary = anonymize(
-                    beats.X, beats.y, beats.subjects, enrolled, {**params, "random_state": seed}
+                    AgileAnonymizer(**params, random_state=seed), beats.X, beats.y, beats.subjects, enrolled
                 )
                 budget.append({"database": database, "variant": variant, "beats": len(beats.X), **summary})
                 found = attack(beats, released, seed)
@@ -194,7 +200,11 @@ def _representations(seed=0):
     for representation in ("signal", "image"):
         params = {"max_epochs": IMAGE["max_epochs"], "n_steps": IMAGE["n_steps"], "random_state": seed}
         released, summary = anonymize(
-            beats.X, beats.y, beats.subjects, beats.session == 0, {"representation": representation, **params}
+            AgileAnonymizer(representation=representation, **params),
+            beats.X,
+            beats.y,
+            beats.subjects,
+            beats.session == 0,
         )
         rows.append({"representation": representation, **_worst(attack(beats, released, seed)), **summary})
         print(rows[-1], flush=True)

@@ -120,7 +120,8 @@ def _variants(fitted, setting, X, choose, figures):
     changes = {
         "defaults": {},
         "momentum=0.8": {"momentum": 0.8},
-        "diversity=0.5": {"diversity": 0.5},
+        "diversity=0": {"diversity": 0.0},
+        "diversity=0.25": {"diversity": 0.25},
         "diversity=1": {"diversity": 1.0},
         "n_steps=20": {"n_steps": 20},
         "n_steps=1": {"n_steps": 1},

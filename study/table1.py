@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from skagile import AgileAnonymizer
 from skagile._demo import SAMPLING_RATE
 from skagile.attackers import SiameseIdentifier, SVDIdentifier
 from skagile.datasets import load_ecgid_beats, load_ludb_beats, load_mitdb_beats, load_ptbdb_beats
@@ -86,7 +87,7 @@ def draw(subjects, n_persons, seed=0):
 
 def release(X, y, subjects, enrolled, seed=0):
     """AGILE's release of a selection; a label that only the probes have is never met in fit, and does not matter."""
-    return anonymize(X, y, subjects, enrolled, {"random_state": seed})[0]
+    return anonymize(AgileAnonymizer(random_state=seed), X, y, subjects, enrolled)[0]
 
 
 def cell(right, subjects):

@@ -65,10 +65,11 @@ class AgileAnonymizer(BaseAnonymizer):
         the CTH. The paper has "contrastive" in neither equation nor algorithm, so 0 is the paper's.
     momentum : float, default=0.0
         Share of the former steps' directions that is carried on [3]_.
-    diversity : float, default=0.0
+    diversity : float, default=0.5
         Factor on random shifts (2 % of a beat), stretches (2 %) and smoothings (a Gaussian 3 dB down at 40 Hz, for
         beats of 0.7 s) of the beat that the perturbation is sought under, another at each step but the first. They
-        make it hold for beats cut a little differently, or filtered, at the price of strength where they are not.
+        make it hold for other networks, and for beats cut a little differently or filtered. Much of it costs strength
+        where they are not. 0 takes the beats as they are.
     smooth : bool, default=False
         Keep the perturbation below 40 Hz, where an ECG's own content is: no fuzz that a low-pass filter could take
         away, or that shows. Needs `sampling_rate`. The perturbation reaches `epsilon` in few samples of a beat only,
@@ -204,7 +205,7 @@ class AgileAnonymizer(BaseAnonymizer):
         reversal=0.0,
         contrastive_weight=0.0,
         momentum=0.0,
-        diversity=0.0,
+        diversity=0.5,
         smooth=False,
         sampling_rate=None,
         representation="signal",

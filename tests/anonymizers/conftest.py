@@ -12,6 +12,7 @@ N_SAMPLES = 48
 QUICK = {
     "epsilon": 0.6,
     "lambda_": 1.0,
+    "diversity": 0.0,
     "max_epochs": 3,
     "n_steps": 4,
     "batch_size": 32,
