@@ -41,8 +41,8 @@ class AgileAnonymizer(BaseAnonymizer):
         Largest change of a sample, in standard deviations of its beat. ``epsilon_mv_`` gives it in millivolts.
     lambda_ : float, default=5.0
         Weight of the diagnosis against the identity in the perturbation, and, with ``training="paper"``, of the
-        identity in the loss. With normalised gradients more than 1 is needed, since the two losses have the same say and some
-        surrogates know no diagnosis.
+        identity in the loss. With normalised gradients more than 1 is needed, since the two losses have the same say
+        and some surrogates know no diagnosis.
     alpha : float, default=0.0
         Perturbation mix factor: the release is ``alpha * x + (1 - alpha) * x_adversarial``. 1 returns the beats as they
         are.
