@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -9,22 +10,26 @@ from sklearn.preprocessing import FunctionTransformer
 from skagile import AgileAnonymizer, DeepECGIdentifier, SVDIdentifier
 from skagile._demo import SAMPLING_RATE
 from skagile._scaling import standardize
+from skagile.anonymizers._views import band_projection
 from skagile.datasets import load_mitdb_beats
+from skagile.metrics import equal_error_rate, verification_scores
 from study._table import write_page
 
-EPSILONS = (0.4, 0.5, 0.6)
-LAMBDAS = (2.0, 3.0, 4.0)
-REVERSALS = (0.0, 0.1)
+EPSILONS = (0.5, 0.6, 0.65, 0.7)
+LAMBDAS = (3.0, 5.0, 7.0)
 MAX_BEATS = 240
 N_CHOOSE = 2000
-MARGIN = 0.5  # points of diagnosis accuracy that may be lost
+MARGIN = 0.8  # points of diagnosis accuracy that may be lost
 TARGET = 0.12  # identification that the worst attacker trained on originals may reach
+TARGET_EER = 0.37  # equal error rate that the best verifier trained on originals may not fall below
 TEXT = """
 Chosen on the enrolment half of MIT-BIH alone: {n_train} beats of its first quarter to train on, {n_choose} of its
 second quarter to choose on, 47 subjects, one minute between. The rule: the smallest epsilon with which no attacker
-trained on originals names more than {target} of single beats right and diagnosis stays within {margin} point of clean;
-of several lambdas the one with the fewest named. The probe half, which other pages report on, played no part. The
-multi-layer perceptron is a network of a kind that is not among AGILE's surrogates. {chosen}
+trained on originals names more than {target} of single beats right, none verifies persons at an equal error rate below
+{target_eer}, and diagnosis stays within {margin} point of clean; of several lambdas the one with the fewest named. The
+targets leave a margin to those of the release (.157, .35 and 1 point), since other beats are judged there. The probe
+half, which other pages report on, played no part. The multi-layer perceptron is a network of a kind that is not among
+AGILE's surrogates. {chosen}
 
 The second table varies one thing at a time at the defaults. "after 40 Hz" is the worst attacker behind a projection of
 the released change to the frequencies up to 40 Hz, which takes away what a low-pass filter would.
@@ -73,32 +78,41 @@ def run(seed=0):
     def figures(released, **names):
         hit = {name: attacker.score(released, subjects[choose]) for name, attacker in attackers.items()}
         row = {**names, "diagnosis": diagnosis.score(released, y[choose]), **hit, "worst": max(hit.values())}
+        for name in ("svd", "deep_ecg"):
+            embed = attackers[name].transform
+            found = verification_scores(embed(X[train]), subjects[train], embed(released), subjects[choose])
+            row[f"EER {name}"] = equal_error_rate(found.mated, found.scores)
+        row["lowest EER"] = min(value for name, value in row.items() if name.startswith("EER"))
         print(row, flush=True)
         return row
 
-    rows, fitted = [figures(X[choose], reversal="", epsilon="", **{"lambda": ""})], {}
-    for reversal in REVERSALS:
-        fitted[reversal] = AgileAnonymizer(reversal=reversal, random_state=seed)
-        fitted[reversal].fit(X[train], y[train], subjects=subjects[train])
-        for epsilon in EPSILONS:
-            for lambda_ in LAMBDAS:
-                # The surrogates are fitted once, at the default epsilon: only the attack is varied.
-                released = fitted[reversal].set_params(epsilon=epsilon, lambda_=lambda_).transform(X[choose])
-                rows.append(figures(released, reversal=reversal, epsilon=epsilon, **{"lambda": lambda_}))
+    rows = [figures(X[choose], epsilon="", **{"lambda": ""})]
+    agile = AgileAnonymizer(random_state=seed).fit(X[train], y[train], subjects=subjects[train])
+    for epsilon in EPSILONS:
+        for lambda_ in LAMBDAS:
+            # The surrogates are fitted once, at the default epsilon: only the attack is varied.
+            released = agile.set_params(epsilon=epsilon, lambda_=lambda_).transform(X[choose])
+            rows.append(figures(released, epsilon=epsilon, **{"lambda": lambda_}))
     table = pd.DataFrame(rows)
     good = (table["diagnosis"] >= table["diagnosis"][0] - MARGIN / 100) & (table["worst"] <= TARGET)
+    good &= table["lowest EER"] >= TARGET_EER
     chosen = "By that rule no setting qualifies."
     setting = {}
     if good.any():
         # The least change that does the job: a clinician has to read what is left.
         best = table[good].sort_values(["epsilon", "worst"]).iloc[0]
         setting = {"epsilon": float(best["epsilon"]), "lambda_": float(best["lambda"])}
-        chosen = "By that rule epsilon = {epsilon} and lambda = {lambda_}, with reversal = {r}.".format(
-            **setting, r=best["reversal"]
-        )
+        chosen = "By that rule epsilon = {epsilon} and lambda = {lambda_}.".format(**setting)
         print(chosen, flush=True)
-    variants = _variants(fitted, setting, X, choose, figures)
-    text = TEXT.format(n_train=int(train.sum()), n_choose=len(choose), target=TARGET, margin=MARGIN, chosen=chosen)
+    variants = _variants(agile, setting, (X, y, subjects, train, choose), figures)
+    text = TEXT.format(
+        n_train=int(train.sum()),
+        n_choose=len(choose),
+        target=TARGET,
+        target_eer=TARGET_EER,
+        margin=MARGIN,
+        chosen=chosen,
+    )
     return write_page(
         "agile_defaults",
         "How AGILE's defaults were chosen",
@@ -111,38 +125,41 @@ def run(seed=0):
     )
 
 
-def _variants(fitted, setting, X, choose, figures):
-    from skagile.anonymizers._views import band_projection
-
-    agile = fitted[0.0]
+def _variants(agile, setting, data, figures):
+    X, y, subjects, train, choose = data
     default = {**agile.get_params(), **setting}
     wide = round(default["epsilon"] * 4 / 3, 2)
     changes = {
         "defaults": {},
         "momentum=0.8": {"momentum": 0.8},
         "diversity=0": {"diversity": 0.0},
-        "diversity=0.25": {"diversity": 0.25},
         "diversity=1": {"diversity": 1.0},
         "n_steps=20": {"n_steps": 20},
         "n_steps=1": {"n_steps": 1},
         "normalize_gradients=False": {"normalize_gradients": False},
         "smooth=True": {"smooth": True, "sampling_rate": SAMPLING_RATE},
         f"smooth=True, epsilon={wide}": {"smooth": True, "sampling_rate": SAMPLING_RATE, "epsilon": wide},
+        "reversal=0.1": {"reversal": 0.1},
+        "training='plain'": {"training": "plain"},
+        "training='paper'": {"training": "paper"},
     }
     projection = band_projection(X.shape[1], SAMPLING_RATE, 40.0)
     rows = []
     for name, change in changes.items():
-        released = agile.set_params(**{**default, **change}).transform(X[choose])
+        agile.set_params(**{**default, **change})
+        if {"reversal", "training"} & set(change):
+            agile = clone(agile).fit(X[train], y[train], subjects=subjects[train])
+        released = agile.transform(X[choose])
         row = figures(released, varied=name)
         filtered = X[choose] + (released - X[choose]) @ projection
-        row["after 40 Hz"] = figures(filtered, varied="")["worst"]
+        row["after 40 Hz"] = figures(filtered, varied="after 40 Hz")["worst"]
         row["PRDN, %"] = agile.summarize(X[choose], released)["prdn"]
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _shown(table):
-    settings = {"reversal", "epsilon", "lambda"} & set(table.columns)
+    settings = {"epsilon", "lambda"} & set(table.columns)
     shown = table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float | np.floating) else cell)
     for name in settings:
         shown[name] = table[name]
