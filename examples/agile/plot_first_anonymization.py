@@ -56,7 +56,7 @@ from skagile import AgileAnonymizer, BeatSegmenter
 
 pipeline = make_pipeline(
     BeatSegmenter(sampling_rate=cohort.sampling_rate, n_beats=1, layout="flat"),
-    AgileAnonymizer(epsilon=0.6, max_epochs=10, random_state=0),
+    AgileAnonymizer(max_epochs=10, random_state=0),
 )
 released = np.empty((len(strips), 174), dtype=strips.dtype)
 released[~later] = pipeline.fit_transform(strips[~later], y[~later], agileanonymizer__subjects=subjects[~later])
