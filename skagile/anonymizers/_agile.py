@@ -13,7 +13,7 @@ from skagile._scaling import standardize
 from skagile.anonymizers._afgsm import afgsm
 from skagile.anonymizers._base import BaseAnonymizer
 from skagile.anonymizers._dual_net import DualNet
-from skagile.anonymizers._surrogates import NEIGHBOUR_WEIGHT, BiometricOnly, neighbour_surrogate, surrogate_encoders
+from skagile.anonymizers._surrogates import STORED, surrogate_encoders, weight_of
 from skagile.anonymizers._views import band_projection, draw_views
 from skagile.metrics import max_abs_error, prdn, snr
 from skagile.networks import DualHead
@@ -41,7 +41,8 @@ class AgileAnonymizer(BaseAnonymizer):
         Largest change of a sample, in standard deviations of its beat. ``epsilon_mv_`` gives it in millivolts.
     lambda_ : float, default=3.0
         Weight of the diagnosis against the identity in the perturbation, and, with ``training="paper"``, of the
-        identity in the loss. With normalised gradients more than 1 is needed, since the two losses have the same say.
+        identity in the loss. With normalised gradients more than 1 is needed, since the two losses have the same say
+        and some surrogates know no diagnosis.
     alpha : float, default=0.0
         Perturbation mix factor: the release is ``alpha * x + (1 - alpha) * x_adversarial``. 1 returns the beats as they
         are.
@@ -52,7 +53,8 @@ class AgileAnonymizer(BaseAnonymizer):
         weighed (see Notes). They differ in scale by orders of magnitude otherwise. False is the paper's.
     n_surrogates : int, default=5
         Number of surrogates, taken in the order: convolution-transformer hybrid (CTH), two CNNs, a linear network, a
-        soft nearest neighbour; then the same again from other seeds.
+        soft nearest neighbour, a comparison with each subject's mean beat (against verification; give it a larger
+        `epsilon` and `lambda_`); then the same again from other seeds.
     training : {"alternating", "paper", "plain"}, default="alternating"
         How the CTH is trained. "paper" is Algorithm 1 as printed; "alternating" minimises both losses on clean beats,
         and on perturbed ones too but for the trunk, which gets their identity gradient reversed; "plain" minimises
@@ -108,7 +110,7 @@ class AgileAnonymizer(BaseAnonymizer):
     net_ : skorch.NeuralNet
         The first of them, the CTH.
     surrogates_ : list of torch.nn.Module
-        All surrogates as modules, the nearest neighbour among them.
+        All surrogates as modules, nearest neighbour and mean beats among them.
     epsilon_mv_ : float
         `epsilon` times the median standard deviation of the fitted beats, in the unit of `X`.
     summary_ : dict of str to float
@@ -131,8 +133,9 @@ class AgileAnonymizer(BaseAnonymizer):
       other logits minus the own one, whose gradient points as the cross-entropy's does and is not rounded to zero
       where a network is sure.
     - Steps are iterated inside the ball, with `momentum` and `diversity` where asked for. ``n_steps=1`` is the paper's.
-    - Several surrogates of different kinds instead of the one that is attacked; the nearest neighbour has three times
-      the weight of another, as it is the last attacker to fall.
+    - Several surrogates of different kinds instead of the one that is attacked; nearest neighbour (3) and mean beats
+      (2) have more weight than another (1), as they are the last to fall, the one in naming people, the other in
+      verifying them. They know no diagnosis.
     - Scaled dot-product attention with values, and GELU (``activation="sigmoid"`` is the paper's).
     - Training: the loss of Algorithm 1 is read as ``L_med - lambda * L_bio`` with the minus sign as the gradient
       reversal (applied twice it would cancel), and ``training="paper"`` takes its raw one-step perturbation; read
@@ -246,16 +249,16 @@ class AgileAnonymizer(BaseAnonymizer):
         self.epsilon_mv_ = float(self.epsilon * np.median(X.std(axis=1)))
         Z = standardize(X)
         data = RowsDataset(Z, {"y": y, "subject": s})
-        encoders = surrogate_encoders(X.shape[1], self.activation, self.representation)
+        kinds = [*surrogate_encoders(X.shape[1], self.activation, self.representation), *STORED]
         self.nets_, self.surrogates_ = [], []
         for i in range(self.n_surrogates):
-            encoder = encoders[i % len(encoders)]
-            if encoder is None:
-                surrogate = neighbour_surrogate(Z, s, len(self.subjects_), random_state).to(device)
+            kind = kinds[i % len(kinds)]
+            if kind in STORED:
+                surrogate = kind(Z, s, len(self.subjects_), random_state).to(device)
             else:
                 # The CTH comes first of each round.
-                training = self.training if i % len(encoders) == 0 else "plain"
-                net = self._fit_net(encoder, data, training, draw_seed(random_state), device)
+                training = self.training if i % len(kinds) == 0 else "plain"
+                net = self._fit_net(kind, data, training, draw_seed(random_state), device)
                 self.nets_.append(net)
                 surrogate = net.module_
             # Only the gradient with respect to the beats is wanted from here on.
@@ -314,9 +317,7 @@ class AgileAnonymizer(BaseAnonymizer):
             "lambda_": self.lambda_,
             "n_steps": self.n_steps,
             "normalize_gradients": self.normalize_gradients,
-            "weights": [NEIGHBOUR_WEIGHT if isinstance(net, BiometricOnly) else 1.0 for net in self.surrogates_]
-            if self.normalize_gradients
-            else None,
+            "weights": [weight_of(net) for net in self.surrogates_] if self.normalize_gradients else None,
             "momentum": self.momentum,
             "views": draw_views(X.shape[1], self.n_steps, self.diversity, self._views_seed),
         }

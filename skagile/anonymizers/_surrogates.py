@@ -7,12 +7,20 @@ import torch
 from torch import nn
 
 from skagile.anonymizers._rendered import RenderedEncoder
-from skagile.networks import CNNEncoder, CTHEncoder, ImageCNNEncoder, LinearEncoder, SoftNearestNeighbour
+from skagile.networks import (
+    CNNEncoder,
+    CTHEncoder,
+    ImageCNNEncoder,
+    LinearEncoder,
+    SoftNearestNeighbour,
+    TemplateMatcher,
+)
 
 # A neighbour surrogate searches every stored beat at every step: this many keep it cheaper than a small network.
 MAX_REFERENCES = 2500
-# The nearest neighbour is the last attacker to fall, so its surrogate has a greater say in the perturbation.
-NEIGHBOUR_WEIGHT = 3.0
+# The nearest neighbour is the last attacker to fall, and a verifier's threshold the last to be crossed: their
+# surrogates have a greater say in the perturbation.
+WEIGHTS = {SoftNearestNeighbour: 3.0, TemplateMatcher: 2.0}
 
 # Strided enough at the start that an image costs a hundred times a beat and not ten thousand.
 IMAGE_CTH = {"channels": (8, 16, 32), "kernel_size": 5, "first_stride": 4, "n_tokens": 5}
@@ -33,7 +41,7 @@ class BiometricOnly(nn.Module):
 
 
 def surrogate_encoders(n_samples, activation, representation):
-    """Constructors of the surrogates' trunks, in the order they are taken; None is the nearest neighbour.
+    """Constructors of the surrogates' trunks, in the order they are taken; behind them come those of `STORED`.
 
     Parameters
     ----------
@@ -46,7 +54,7 @@ def surrogate_encoders(n_samples, activation, representation):
 
     Returns
     -------
-    encoders : list of callable or None
+    encoders : list of callable
         Attacks transfer through diversity: kernels, activations and model kinds differ.
     """
     if representation == "image":
@@ -61,7 +69,7 @@ def surrogate_encoders(n_samples, activation, representation):
             partial(CNNEncoder, kernel_size=7),
             partial(CNNEncoder, kernel_size=15, activation="gelu"),
         ]
-    return [*convolutional, partial(LinearEncoder, n_samples=n_samples), None]
+    return [*convolutional, partial(LinearEncoder, n_samples=n_samples)]
 
 
 def _rendered(encoder, **params):
@@ -96,3 +104,31 @@ def neighbour_surrogate(X, s, n_subjects, random_state):
             torch.from_numpy(np.ascontiguousarray(X[kept], dtype=np.float32)), torch.as_tensor(s[kept]), n_subjects
         )
     )
+
+
+def template_surrogate(X, s, n_subjects, random_state=None):
+    """Comparison with the mean beat of each subject.
+
+    Parameters
+    ----------
+    X, s, n_subjects
+        As in `neighbour_surrogate`.
+    random_state : None
+        Ignored.
+
+    Returns
+    -------
+    surrogate : BiometricOnly
+    """
+    total = np.zeros((n_subjects, X.shape[1]))
+    np.add.at(total, s, X)
+    return BiometricOnly(TemplateMatcher(torch.from_numpy(total.astype(np.float32))))
+
+
+# Surrogates that store beats instead of being trained, in the order they are taken.
+STORED = (neighbour_surrogate, template_surrogate)
+
+
+def weight_of(surrogate):
+    """Weight of a fitted surrogate in the perturbation."""
+    return WEIGHTS.get(type(surrogate.biometric), 1.0)

@@ -10,6 +10,7 @@ from skagile.networks._linear import LinearEncoder
 from skagile.networks._margin import AngularMarginHead, AngularMarginLoss
 from skagile.networks._neighbour import SoftNearestNeighbour
 from skagile.networks._siamese import PairLoss, SiameseNetwork
+from skagile.networks._template import TemplateMatcher
 from skagile.networks._vit import PatchTransformer
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "SiameseNetwork",
     "SoftNearestNeighbour",
     "SupervisedContrastiveLoss",
+    "TemplateMatcher",
 ]

@@ -63,7 +63,7 @@ def beats():
 @pytest.fixture(scope="session")
 def fitted(beats):
     """An AgileAnonymizer with a surrogate of every kind. Do not change it: copy it with `varied`."""
-    return AgileAnonymizer(n_surrogates=5, **QUICK).fit(beats.X, beats.y, subjects=beats.subjects)
+    return AgileAnonymizer(n_surrogates=6, **QUICK).fit(beats.X, beats.y, subjects=beats.subjects)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """AgileAnonymizer: what it changes, by how much, and what its answer must not depend on."""
 
+import copy
 import inspect
 import pickle
 import tracemalloc
@@ -17,8 +18,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 
 from skagile import AgileAnonymizer
-from skagile.anonymizers._surrogates import BiometricOnly, neighbour_surrogate
-from skagile.networks import CNNEncoder, CTHEncoder, DualHead, LinearEncoder, SoftNearestNeighbour
+from skagile.anonymizers._surrogates import BiometricOnly, neighbour_surrogate, weight_of
+from skagile.networks import CNNEncoder, CTHEncoder, DualHead, LinearEncoder, SoftNearestNeighbour, TemplateMatcher
 
 
 def _z(X):
@@ -110,17 +111,23 @@ def test_identity_is_lost_and_diagnosis_kept(fitted, beats, beat_maker):
     assert what.score(_z(released), later.y) > 0.95
 
 
-def test_lambda_weighs_the_diagnosis(fitted, varied, beats):
-    """From no weight to all of it, the surrogates' diagnosis gets better and identity survives more."""
-    codes = _codes(fitted, beats.X)
+def test_lambda_weighs_the_diagnosis(fitted, beats):
+    """From no weight to all of it, the surrogates' diagnosis gets better and identity survives more.
+
+    Of those with a diagnosis: the others know nothing that lambda could weigh.
+    """
+    both = copy.copy(fitted)
+    both.surrogates_ = fitted.surrogates_[:4]
+    codes = _codes(both, beats.X)
     by_lambda = [
-        [loss.mean() for loss in _losses(fitted, varied(lambda_=lambda_).transform(beats.X), codes)]
+        [loss.mean() for loss in _losses(both, both.set_params(lambda_=lambda_).transform(beats.X), codes)]
         for lambda_ in (0.0, 1.0, 30.0)
     ]
+    both.set_params(lambda_=fitted.lambda_)
     identity, diagnosis = np.transpose(by_lambda)
     assert (np.diff(diagnosis) < 0).all()
     assert (np.diff(identity) < 0).all()
-    assert identity[1] > _losses(fitted, beats.X, codes)[0].mean() + 1
+    assert identity[0] > identity[1] > _losses(both, beats.X, codes)[0].mean()
 
 
 @pytest.mark.parametrize("normalize_gradients", [True, False])
@@ -128,6 +135,7 @@ def test_lambda_weighs_the_diagnosis(fitted, varied, beats):
 def test_huge_lambda_never_costs_a_diagnosis(varied, beat_maker, normalize_gradients, people):
     X = beat_maker(n_rows=60, people=people).X  # other people than those of the fit
     agile = varied(lambda_=1e6, epsilon=0.1, normalize_gradients=normalize_gradients)
+    agile.surrogates_ = agile.surrogates_[:4]  # those with a diagnosis
     codes = _codes(agile, X)
     released = agile.transform(X)
     before, after = (_losses(agile, values, codes)[1] for values in (X, released))
@@ -155,7 +163,7 @@ def test_direction_follows_predicted_labels(varied, beat_maker):
 
 
 def test_surrogates_come_in_their_order(quick, beats):
-    agile = quick(n_surrogates=7, max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects)
+    agile = quick(n_surrogates=8, max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects)
     kinds = [net.biometric if isinstance(net, BiometricOnly) else net.encoder for net in agile.surrogates_]
     assert [type(kind) for kind in kinds] == [
         CTHEncoder,
@@ -163,6 +171,7 @@ def test_surrogates_come_in_their_order(quick, beats):
         CNNEncoder,
         LinearEncoder,
         SoftNearestNeighbour,
+        TemplateMatcher,
         CTHEncoder,
         CNNEncoder,
     ]
@@ -171,7 +180,7 @@ def test_surrogates_come_in_their_order(quick, beats):
         "alternating", "plain", "plain", "plain", "alternating", "plain",
     ]  # fmt: skip
     assert agile.net_ is agile.nets_[0]
-    assert not torch.equal(kinds[0].to_tokens.weight, kinds[5].to_tokens.weight)
+    assert not torch.equal(kinds[0].to_tokens.weight, kinds[6].to_tokens.weight)
     for net in agile.surrogates_:
         assert not net.training
         assert not any(parameter.requires_grad for parameter in net.parameters())
@@ -182,10 +191,10 @@ def test_surrogates_come_in_their_order(quick, beats):
 @pytest.mark.parametrize("n_surrogates", [1, 2, 4, 5, 6])
 def test_fewer_surrogates_are_the_first_of_more(quick, beats, n_surrogates):
     few, many = (
-        quick(n_surrogates=n, max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects) for n in (n_surrogates, 6)
+        quick(n_surrogates=n, max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects) for n in (n_surrogates, 7)
     )
     assert len(few.surrogates_) == n_surrogates
-    assert len(few.nets_) == n_surrogates - (n_surrogates >= 5)
+    assert len(few.nets_) == n_surrogates - (n_surrogates >= 5) - (n_surrogates >= 6)
     for ours, theirs in zip(few.surrogates_, many.surrogates_, strict=False):
         torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
 
@@ -244,6 +253,19 @@ def test_every_training_releases(trained, beats, training):
     assert (released != beats.X).any()
 
 
+def test_templates_are_the_mean_beats(fitted, beats):
+    matcher = fitted.surrogates_[5].biometric
+    logits = matcher(torch.from_numpy(_z(beats.X))[:, None]).numpy()
+    for code, name in enumerate(fitted.subjects_):
+        mean = _z(beats.X)[beats.subjects == name].mean(axis=0)
+        expected = [np.corrcoef(beat, mean)[0, 1] for beat in beats.X]
+        np.testing.assert_allclose(logits[:, code], expected, atol=1e-5)
+
+
+def test_stored_surrogates_weigh_more(fitted):
+    assert [weight_of(net) for net in fitted.surrogates_] == [1, 1, 1, 1, 3, 2]
+
+
 def test_neighbours_are_spread_over_the_subjects(monkeypatch):
     """One subject with most of the beats must not crowd out the others."""
     monkeypatch.setattr("skagile.anonymizers._surrogates.MAX_REFERENCES", 40)
@@ -268,10 +290,10 @@ def test_equal_seed_equal_release(quick, beats):
     for global_seed in (1, 2):
         torch.manual_seed(global_seed)
         np.random.seed(global_seed)  # noqa: NPY002  (the point is that it plays no part)
-        agile = quick(n_surrogates=5, random_state=7).fit(beats.X, beats.y, subjects=beats.subjects)
+        agile = quick(n_surrogates=6, random_state=7).fit(beats.X, beats.y, subjects=beats.subjects)
         releases.append(agile.transform(beats.X))
     np.testing.assert_array_equal(*releases)
-    other = quick(n_surrogates=5, random_state=8).fit(beats.X, beats.y, subjects=beats.subjects)
+    other = quick(n_surrogates=6, random_state=8).fit(beats.X, beats.y, subjects=beats.subjects)
     assert (other.transform(beats.X) != releases[0]).mean() > 0.05
 
 
@@ -294,7 +316,7 @@ def test_refit_forgets(quick, beats, beat_maker):
 
 def test_global_random_states_are_left_alone(quick, beats):
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
-    agile = quick(n_surrogates=5, max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects)
+    agile = quick(n_surrogates=6, max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects)
     agile.transform(beats.X)
     assert torch.equal(torch.get_rng_state(), torch_state)
     after = np.random.get_state()  # noqa: NPY002
@@ -318,7 +340,7 @@ def test_transform_takes_no_labels(fitted):
 
 def test_labels_changed_after_fit_play_no_part(quick, beats):
     X, y, subjects = beats.X.copy(), beats.y.copy(), beats.subjects.copy()
-    agile = quick(n_surrogates=5, max_epochs=1).fit(X, y, subjects=subjects)
+    agile = quick(n_surrogates=6, max_epochs=1).fit(X, y, subjects=subjects)
     before = agile.transform(beats.X)
     rng = np.random.default_rng(0)
     for array in (X, y, subjects):
@@ -421,8 +443,8 @@ def test_fit_on_records_is_fit_on_their_beats(quick, beats):
     rows = np.nonzero(there)[0]
     y = np.where(np.arange(15) % 2, "V", "N")
     subjects = np.arange(15) % 4
-    three = quick(n_surrogates=5, max_epochs=1).fit(records, y, subjects=subjects)
-    two = quick(n_surrogates=5, max_epochs=1).fit(records[there], y[rows], subjects=subjects[rows])
+    three = quick(n_surrogates=6, max_epochs=1).fit(records, y, subjects=subjects)
+    two = quick(n_surrogates=6, max_epochs=1).fit(records[there], y[rows], subjects=subjects[rows])
     assert three.n_features_in_ == records.shape[2]
     np.testing.assert_array_equal(three.transform(beats.X), two.transform(beats.X))
 
@@ -455,7 +477,7 @@ def test_fit_transform_is_fit_then_transform(quick, beats):
 def test_few_beats(quick, beats):
     """Two beats of two people are enough to run, though not to learn."""
     rows = [int(np.flatnonzero(beats.y == label)[0]) for label in ("N", "V")]
-    released = quick(n_surrogates=5, batch_size=128).fit_transform(beats.X[rows], beats.y[rows], subjects=["a", "b"])
+    released = quick(n_surrogates=6, batch_size=128).fit_transform(beats.X[rows], beats.y[rows], subjects=["a", "b"])
     assert np.isfinite(released).all()
 
 
@@ -569,7 +591,12 @@ def imaged(beats):
 
 def test_image_surrogates_see_images(imaged):
     kinds = [net.encoder for net in imaged.surrogates_]
-    assert [type(kind).__name__ for kind in kinds] == [*["RenderedEncoder"] * 3, "LinearEncoder", "Identity"]
+    assert [type(kind).__name__ for kind in kinds] == [
+        *["RenderedEncoder"] * 3,
+        "LinearEncoder",
+        "Identity",
+        "Identity",
+    ]
     assert [type(kind.encoder).__name__ for kind in kinds[:3]] == ["CTHEncoder", "ImageCNNEncoder", "ImageCNNEncoder"]
     assert kinds[0].encoder.position.shape[0] == 25
 
@@ -636,7 +663,7 @@ def test_memory_does_not_grow_with_the_rows(varied, beats):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 def test_cuda_is_close_to_cpu(quick, beats):
-    agile = quick(n_surrogates=5, device="cuda").fit(beats.X, beats.y, subjects=beats.subjects)
+    agile = quick(n_surrogates=6, device="cuda").fit(beats.X, beats.y, subjects=beats.subjects)
     released = agile.transform(beats.X)
     assert released.dtype == beats.X.dtype
     assert next(agile.net_.module_.parameters()).is_cuda

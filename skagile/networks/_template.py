@@ -1,0 +1,37 @@
+"""Comparison with one template a subject, the differentiable stand-in for a verifier."""
+
+from torch import nn
+
+
+class TemplateMatcher(nn.Module):
+    """Logits of each subject from the correlation with his template.
+
+    Parameters
+    ----------
+    templates : torch.Tensor of shape (n_subjects, n_samples)
+        A beat of each subject, such as the mean of his beats; z-scored here.
+    scale : float, default=1.0
+        Factor on the correlations. A small one spreads the softmax over all subjects, so that its gradient points from
+        the subject's own template to the mean of all others, which is what a threshold on the similarity looks at; a
+        large one points to the nearest other.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skagile.networks import TemplateMatcher
+    >>> beats = torch.tensor([[0.0, 1.0, 0.0, -1.0], [1.0, 0.0, -1.0, 0.0]])
+    >>> TemplateMatcher(beats)(beats[:, None] * 2**0.5).round(decimals=3)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+
+    def __init__(self, templates, scale=1.0):
+        super().__init__()
+        centred = templates - templates.mean(dim=1, keepdim=True)
+        spread = centred.square().mean(dim=1, keepdim=True).sqrt()
+        self.register_buffer("templates", centred / spread.clamp_min(1e-12))
+        self.scale = scale
+
+    def forward(self, x):
+        """Return logits of shape (batch, n_subjects) of z-scored beats."""
+        return self.scale / x.shape[-1] * (x.flatten(1) @ self.templates.T)
