@@ -131,6 +131,7 @@ report = audit_release(
     subjects=subjects,
     sessions=dates,
     attackers="svd",
+    knowledge=("clean", "static", "adaptive"),
     diagnostic_estimator=SVC(C=10.0),
     sampling_rate=cohort.sampling_rate,
     random_state=0,
