@@ -16,3 +16,15 @@ def realdata():
     if not folder.is_dir():
         pytest.fail(f"SKAGILE_DATA={folder} is not a folder")
     return folder
+
+
+@pytest.fixture
+def by_value(request):
+    """Send what the test's module defines to worker processes whole: they cannot import it."""
+    try:
+        from cloudpickle import register_pickle_by_value, unregister_pickle_by_value
+    except ImportError:  # joblib brings its own before 1.6
+        from joblib.externals.cloudpickle import register_pickle_by_value, unregister_pickle_by_value
+    register_pickle_by_value(request.module)
+    yield
+    unregister_pickle_by_value(request.module)

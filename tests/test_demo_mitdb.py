@@ -18,7 +18,7 @@ def test_demo_on_mitdb(realdata, tmp_path):
     assert table.loc[("deep_ecg", "clean"), "rank1"] >= 0.93
     assert table.loc[("svd", "clean"), "rank1"] >= 0.80
     # Those trained on originals fail, and diagnosis stands.
-    assert report.worst("static")["rank1"] <= 0.40
+    assert report.worst("static")["rank1"] <= 0.20
     utility = report.utility().set_index(["trained_on", "tested_on"])["accuracy"]
     clean, released = utility["original", "original"], utility["original", "released"]
     assert clean >= 0.96

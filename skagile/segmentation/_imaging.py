@@ -248,9 +248,11 @@ class BeatImager(TransformerMixin, BaseEstimator):
         images = np.empty((len(beats.values), self.size, self.size), dtype=np.float32)
         with torch.no_grad():
             for start in range(0, len(images), self.batch_size):
-                # In float64, so that neither an offset nor the batch a beat is in can be seen.
-                batch = torch.from_numpy(beats.values[start : start + self.batch_size].astype(np.float64))
-                drawn = _draw(_trace(batch, self.size, self.n_sd).float(), self.line_width)
+                # In float64, so that neither an offset nor the batch a beat is in can be seen; near 1, by a power of
+                # two and so exactly, lest sums of the largest floats overflow.
+                batch = beats.values[start : start + self.batch_size].astype(np.float64)
+                batch = np.ldexp(batch, -np.frexp(np.abs(batch).max(axis=1, keepdims=True))[1])
+                drawn = _draw(_trace(torch.from_numpy(batch), self.size, self.n_sd).float(), self.line_width)
                 images[start : start + self.batch_size] = drawn.numpy()
         return beats.restore(images)
 

@@ -585,7 +585,7 @@ def test_contrastive_weight_draws_a_diagnosis_together(quick, beats):
 @pytest.fixture(scope="module")
 def imaged(beats):
     params = {"epsilon": 0.6, "max_epochs": 1, "n_steps": 2, "batch_size": 45, "random_state": 0, "device": "cpu"}
-    agile = AgileAnonymizer(representation="image", **params)
+    agile = AgileAnonymizer(representation="image", n_surrogates=6, **params)
     return agile.fit(beats.X, beats.y, subjects=beats.subjects)
 
 

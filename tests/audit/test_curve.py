@@ -164,6 +164,7 @@ def test_figures_are_of_an_audit_of_people_not_chosen_on(data):
     assert not any(name.startswith("selection_") for name in whole.index)
 
 
+@pytest.mark.usefixtures("by_value")
 def test_figures_do_not_depend_on_the_number_of_processes(data, curve):
     pd.testing.assert_frame_equal(make_curve(data, n_jobs=2).results_, curve.results_)
     assert not make_curve(data, random_state=5).results_.equals(curve.results_)

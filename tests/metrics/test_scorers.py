@@ -331,6 +331,7 @@ def test_request_under_another_name(data, routing):
         scorer.set_score_request(groups=True)
 
 
+@pytest.mark.usefixtures("by_value")
 def test_clone_pickle_and_two_jobs(data, routing):
     X, y, subjects, _ = data
     search = _search(n_jobs=2)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
@@ -176,6 +176,8 @@ def test_errors_name_what_is_wrong():
 
 @settings(max_examples=40, deadline=None)
 @given(arrays(np.float64, (2, 50), elements=st.floats(allow_nan=False, allow_infinity=False)))
+@example(np.tile([0.0, *[3.6687615e306] * 49], (2, 1)))
+@example(np.tile([0.0, *[5e-324] * 49], (2, 1)))
 def test_any_finite_beats_become_images_or_a_documented_error(beats):
     imager, documented = BeatImager(), re.compile("flat beat")
     try:
