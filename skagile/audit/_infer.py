@@ -142,7 +142,9 @@ def gdpr_risks(release, attacks, attributes, settings):
     )
     risks = {
         "singling_out": {
-            **with_interval("value", found.value, found.interval),
+            "value": found.value,
+            "low": found.interval.low,
+            "high": found.interval.high,
             "control": float(found.control),
             "words": "share of released beats whose nearest original is of the right person; the control matches them "
             "with other people at random",

@@ -264,6 +264,16 @@ def test_numbers_are_split_at_their_median_and_gaps_left_out(people):
         audit(people, people.X, attributes={"age": [1, 2]}, knowledge="clean")
 
 
+def test_the_three_risks_stand_beside_their_controls(people):
+    caught = audit(people, people.X.copy(), knowledge=("clean", "adaptive")).gdpr
+    safe = audit(people, noise_like(people), knowledge=("clean", "adaptive")).gdpr
+    assert caught["singling_out"]["value"] == 1.0 > caught["singling_out"]["control"]
+    assert safe["singling_out"]["low"] <= 1 / N_SUBJECTS <= safe["singling_out"]["high"]
+    assert caught["linkability"]["high"] < 0.25 < safe["linkability"]["low"] <= 0.5 <= safe["linkability"]["high"]
+    # No trait was given, and so none is inferred.
+    assert caught["inference"] is None
+
+
 def test_members_are_told_where_they_were_treated_otherwise(people):
     members = people.subjects % 2 == 0
     overfitted = people.X + np.where(members, 0.5, 0.05)[:, None] * noise_like(people)
