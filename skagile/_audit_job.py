@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skagile._files import replacing
+from skagile.audit._words import percent
 from skagile.datasets import get_data_home
 from skagile.records import read_release_pair
 
@@ -121,12 +122,12 @@ def audit_files(
 def _sentence(check):
     """Say what was measured, and what end of it breaks which limit."""
     option, most = option_of(check["name"]), check["name"].startswith("max")
-    limit = f"the {_percent(check['limit'])} of {option}"
+    limit = f"the {percent(check['limit'])} of {option}"
     if check["value"] is None:
         return f"Not kept: nothing was measured to hold against {limit}."
     return (
-        f"Not kept: {_IN_WORDS[check['name']]} {_percent(check['value'])} ({check['what']}), with an interval from "
-        f"{_percent(check['low'])} to {_percent(check['high'])}; its {'upper' if most else 'lower'} end is "
+        f"Not kept: {_IN_WORDS[check['name']]} {percent(check['value'])} ({check['what']}), with an interval from "
+        f"{percent(check['low'])} to {percent(check['high'])}; its {'upper' if most else 'lower'} end is "
         f"{'above' if most else 'below'} {limit}."
     )
 
@@ -174,7 +175,3 @@ def output_fault(outputs, original, released):
             return f"{str(place)!r} is {taken[place.resolve()]} too; it would be overwritten. Choose another name."
         taken[place.resolve()] = f"the output --{'report' if kind == 'html' else kind}"
     return ""
-
-
-def _percent(share):
-    return f"{100 * share:.1f} %"

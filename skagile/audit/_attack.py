@@ -185,7 +185,7 @@ def measure(name, knowledge, scores, classes, probed, verification, settings):
         **verified,
         "information_bits": bits,
         "null_rank1": float(np.quantile(null, 0.95)),
-        "p_value": float((1 + np.sum(null >= correct.mean())) / (1 + len(null))),
+        "p_value": metrics.permutation_p_value(correct.mean(), null),
         "n_subjects": len(victims),
         "n_probe": len(probed),
     }

@@ -243,6 +243,8 @@ class PrivacyUtilityCurve:
             "knowledge": knowledge,
             "diagnostic_estimator": diagnostic_estimator,
             "random_state": seed,
+            # Not on the curve, and a bootstrap for each attack.
+            "galleries": (),
             **(audit_params or {}),
         }
         settings = list(ParameterGrid(param_grid))

@@ -78,10 +78,6 @@ def infer_attribute(what, name, attribute, estimator, parts, source, questions, 
     for on in questions:
         asked = ~np.isnan(scores[on])
         truth, owner = person[part.subject[asked]].astype(int), part.subject[asked]
-        found = metrics.attribute_auroc(truth, scores[on][asked], owner, **settings.resampling)
-        null = metrics.attribute_null(
-            truth, scores[on][asked], owner, n_permutations=_N_PERMUTATIONS, random_state=settings.seed
-        )
         results.append(
             {
                 "name": name,
@@ -89,8 +85,7 @@ def infer_attribute(what, name, attribute, estimator, parts, source, questions, 
                 "meaning": attribute["meaning"],
                 "trained_on": source,
                 "tested_on": on,
-                **with_interval("auroc", found.auroc, found.interval),
-                "control": float(np.quantile(null, 0.95)),
+                **_auroc(truth, scores[on][asked], owner, settings),
                 "n_subjects": len(people),
             }
         )
@@ -121,14 +116,18 @@ def infer_membership(what, members, release, settings):
     folds = StratifiedKFold(int(min(_N_FOLDS, np.bincount(truth).min())), shuffle=True, random_state=settings.seed)
     model = make_pipeline(StandardScaler(), LogisticRegression())
     scores = cross_val_predict(model, of_person.to_numpy(), truth, cv=folds, method="decision_function")
-    found = metrics.attribute_auroc(truth, scores, people, **settings.resampling)
-    null = metrics.attribute_null(truth, scores, people, n_permutations=_N_PERMUTATIONS, random_state=settings.seed)
     return {
-        **with_interval("auroc", found.auroc, found.interval),
-        "control": float(np.quantile(null, 0.95)),
+        **_auroc(truth, scores, people, settings),
         "n_members": int(truth.sum()),
         "n_others": int(len(truth) - truth.sum()),
     }
+
+
+def _auroc(truth, scores, people, settings):
+    """Area under the ROC curve over people with its interval, and the 95th percentile where people are shuffled."""
+    found = metrics.attribute_auroc(truth, scores, people, **settings.resampling)
+    null = metrics.attribute_null(truth, scores, people, n_permutations=_N_PERMUTATIONS, random_state=settings.seed)
+    return {**with_interval("auroc", found.auroc, found.interval), "control": float(np.quantile(null, 0.95))}
 
 
 def gdpr_risks(release, attacks, attributes, settings):
