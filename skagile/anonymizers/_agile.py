@@ -37,7 +37,7 @@ class AgileAnonymizer(BaseAnonymizer):
 
     Parameters
     ----------
-    epsilon : float, default=0.5
+    epsilon : float, default=0.65
         Largest change of a sample, in standard deviations of its beat. ``epsilon_mv_`` gives it in millivolts.
     lambda_ : float, default=3.0
         Weight of the diagnosis against the identity in the perturbation, and, with ``training="paper"``, of the
@@ -51,10 +51,10 @@ class AgileAnonymizer(BaseAnonymizer):
     normalize_gradients : bool, default=True
         Make the gradients of the two losses, and those of the surrogates, unit vectors per beat before they are
         weighed (see Notes). They differ in scale by orders of magnitude otherwise. False is the paper's.
-    n_surrogates : int, default=5
+    n_surrogates : int, default=6
         Number of surrogates, taken in the order: convolution-transformer hybrid (CTH), two CNNs, a linear network, a
-        soft nearest neighbour, a comparison with each subject's mean beat (against verification; give it a larger
-        `epsilon` and `lambda_`); then the same again from other seeds.
+        soft nearest neighbour, a comparison with each subject's mean beat (against verification); then the same again
+        from other seeds.
     training : {"alternating", "paper", "plain"}, default="alternating"
         How the CTH is trained. "paper" is Algorithm 1 as printed; "alternating" minimises both losses on clean beats,
         and on perturbed ones too but for the trunk, which gets their identity gradient reversed; "plain" minimises
@@ -133,8 +133,8 @@ class AgileAnonymizer(BaseAnonymizer):
       other logits minus the own one, whose gradient points as the cross-entropy's does and is not rounded to zero
       where a network is sure.
     - Steps are iterated inside the ball, with `momentum` and `diversity` where asked for. ``n_steps=1`` is the paper's.
-    - Several surrogates of different kinds instead of the one that is attacked; nearest neighbour (3) and mean beats
-      (2) have more weight than another (1), as they are the last to fall, the one in naming people, the other in
+    - Several surrogates of different kinds instead of the one that is attacked; nearest neighbour and mean beats
+      have twice the weight of another, as they are the last to fall, the one in naming people, the other in
       verifying them. They know no diagnosis.
     - Scaled dot-product attention with values, and GELU (``activation="sigmoid"`` is the paper's).
     - Training: the loss of Algorithm 1 is read as ``L_med - lambda * L_bio`` with the minus sign as the gradient
@@ -197,13 +197,13 @@ class AgileAnonymizer(BaseAnonymizer):
 
     def __init__(
         self,
-        epsilon=0.5,
+        epsilon=0.65,
         lambda_=3.0,
         *,
         alpha=0.0,
         n_steps=10,
         normalize_gradients=True,
-        n_surrogates=5,
+        n_surrogates=6,
         training="alternating",
         reversal=0.0,
         contrastive_weight=0.0,

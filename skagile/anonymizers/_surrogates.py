@@ -20,7 +20,7 @@ from skagile.networks import (
 MAX_REFERENCES = 2500
 # The nearest neighbour is the last attacker to fall, and a verifier's threshold the last to be crossed: their
 # surrogates have a greater say in the perturbation.
-WEIGHTS = {SoftNearestNeighbour: 3.0, TemplateMatcher: 2.0}
+WEIGHTS = {SoftNearestNeighbour: 2.0, TemplateMatcher: 2.0}
 
 # Strided enough at the start that an image costs a hundred times a beat and not ten thousand.
 IMAGE_CTH = {"channels": (8, 16, 32), "kernel_size": 5, "first_stride": 4, "n_tokens": 5}
