@@ -256,6 +256,24 @@ def test_equation_2_through_the_image():
 EPSILON, ATTACK_LAMBDA, LAMBDA, REVERSAL = 0.3, 0.7, 0.4, 0.25
 
 
+@pytest.mark.parametrize("activation", ["sigmoid", "gelu"])
+def test_equations_3_and_4_are_linear_heads_and_their_cross_entropies(activation):
+    net = _drawn_anew(DualHead(CTHEncoder(activation=activation, **SMALL), N_CLASSES, N_SUBJECTS)).eval()
+    w, x, (y, s) = _weights(net), _beats(5, N_SAMPLES), _labels(5)
+    feature = _cth(w, x, activation=activation, prefix="encoder.", **SMALL)
+    for logits, head, width in zip(net(torch.from_numpy(x)), ("clinical", "biometric"), (3, 4), strict=True):
+        assert logits.shape == (5, width)
+        np.testing.assert_allclose(logits.detach().numpy(), _linear(w, head, feature), rtol=1e-9, atol=1e-10)
+    # With each loss alone: the weight of the identity is all that "paper" adds to the diagnosis.
+    trained = _dual_net("paper", activation).set_params(identity_weight=0.0)
+    answers = tuple(torch.from_numpy(_linear(w, head, feature)) for head in ("clinical", "biometric"))
+    target = {"y": torch.from_numpy(y), "subject": torch.from_numpy(s)}
+    diagnosis, identity = (loss.mean() for loss in _cross_entropies(w, feature, y, s))
+    assert trained.get_loss((*answers, None), target).item() == pytest.approx(diagnosis, rel=1e-12)
+    trained.set_params(identity_weight=-1.0)
+    assert trained.get_loss((*answers, None), target).item() == pytest.approx(diagnosis + identity, rel=1e-12)
+
+
 def _dual_net(training, activation, contrastive_weight=0.0):
     net = DualNet(
         _drawn_anew(DualHead(CTHEncoder(activation=activation, **SMALL), N_CLASSES, N_SUBJECTS)),
