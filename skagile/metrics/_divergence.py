@@ -19,7 +19,9 @@ __all__ = ["identity_divergence"]
     },
     prefer_skip_nested_validation=True,
 )
-def identity_divergence(proba_original, proba_released, *, clip: Real = 1e-12, average: bool = True):
+def identity_divergence(
+    proba_original, proba_released, *, clip: Real = 1e-12, average: bool = True
+) -> float | np.ndarray:
     r"""Kullback-Leibler divergence of who a network takes the released beats for, from whom it took the originals for.
 
     .. math:: \mathrm{E}_x\,\mathrm{KL}\bigl(P_\mathrm{bio}(\cdot|x)\,\|\,P_\mathrm{bio}(\cdot|\tilde x)\bigr)
