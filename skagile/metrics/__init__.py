@@ -2,6 +2,7 @@
 
 from skagile.metrics._attributes import attribute_auroc, attribute_null
 from skagile.metrics._bootstrap import Interval, bootstrap_interval
+from skagile.metrics._divergence import identity_divergence
 from skagile.metrics._fidelity import (
     dtw_distance,
     high_frequency_energy,
@@ -50,6 +51,7 @@ __all__ = [
     "fuse_scores",
     "gallery_curve",
     "high_frequency_energy",
+    "identity_divergence",
     "information_bound",
     "label_only_floor",
     "lowest_reidentification",

@@ -20,11 +20,14 @@ from skagile.metrics._privacy import fuse_scores, rank1_accuracy
 
 __all__ = ["ReidentificationScorer", "UtilityScorer", "lowest_reidentification"]
 
-# By name, because this room knows no attackers before one is asked for.
+# By name, because this room knows no attackers before one is asked for: those of the audit that need beats alone.
 _ATTACKERS = {
     "svd": ("SVDIdentifier", {}),
     "nearest_neighbour": ("SVDIdentifier", {"classifier": "neighbour"}),
     "deep_ecg": ("DeepECGIdentifier", {}),
+    "siamese": ("SiameseIdentifier", {}),
+    "transecg": ("TransECGIdentifier", {}),
+    "low_order": ("LowOrderIdentifier", {}),
 }
 # What the attacker learns from. He is always asked about the release.
 _KNOWLEDGE = {"static": ("original",), "adaptive": ("released",), "worst": ("original", "released")}
@@ -44,8 +47,11 @@ class ReidentificationScorer:
     Parameters
     ----------
     attacker : str, classifier or sequence of them, default="svd"
-        "svd", "nearest_neighbour" or "deep_ecg" of :mod:`skagile.attackers`, or a classifier of subjects, which is
-        cloned and fitted anew for every score. Of several, the most successful counts.
+        "svd", "nearest_neighbour", "deep_ecg", "siamese", "transecg" or "low_order", as
+        :func:`~skagile.audit.audit_release` names them, or a classifier of subjects, which is cloned and fitted anew
+        for every score: one of :mod:`skagile.attackers` that must be told more than the beats, such as
+        :class:`~skagile.attackers.FiducialIdentifier` with its sampling rate, or any other. Of several, the most
+        successful counts.
     knowledge : {"worst", "static", "adaptive"}, default="worst"
         What the attacker learns from. "static": from originals. "adaptive": from the release, as anybody can who gets
         it. "worst": from one and from the other, and the more successful counts.
@@ -511,18 +517,18 @@ def _takes_subjects(step):
 
 
 def _attacker(attacker):
-    if not isinstance(attacker, str):
-        if not hasattr(attacker, "fit") or not hasattr(attacker, "predict_proba"):
-            raise ValueError(
-                f"attacker={attacker!r}; expected one of {sorted(_ATTACKERS)} or a classifier with predict_proba."
-            )
-        return attacker
-    if attacker not in _ATTACKERS:
-        raise ValueError(f"attacker={attacker!r}; expected one of {sorted(_ATTACKERS)} or a classifier.")
-    from skagile import attackers
+    if isinstance(attacker, str) and attacker in _ATTACKERS:
+        from skagile import attackers
 
-    class_name, settings = _ATTACKERS[attacker]
-    return getattr(attackers, class_name)(**settings)
+        class_name, settings = _ATTACKERS[attacker]
+        return getattr(attackers, class_name)(**settings)
+    # A class has both methods, too, and is none of the classifiers that can be cloned.
+    if isinstance(attacker, type) or not hasattr(attacker, "fit") or not hasattr(attacker, "predict_proba"):
+        raise ValueError(
+            f"attacker={attacker!r}; expected one of {sorted(_ATTACKERS)}, which need beats alone, or a classifier "
+            "with predict_proba. Give others made, such as FiducialIdentifier(sampling_rate=360, window=(0.25, 0.45))."
+        )
+    return attacker
 
 
 def _first_half(subjects):

@@ -17,8 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skagile import AgileAnonymizer, ReidentificationScorer, UtilityScorer, lowest_reidentification
-from skagile.attackers import SVDIdentifier
+from skagile.attackers import FiducialIdentifier, SVDIdentifier
+from skagile.audit._registry import ATTACKERS, known_estimator
 from skagile.datasets import beats_from_records, make_cohort
+from skagile.metrics._scorers import _ATTACKERS
 
 N_SUBJECTS, N_ROWS = 6, 16
 IDENTITY, DIAGNOSIS = slice(0, 6), slice(6, 9)
@@ -163,28 +165,63 @@ def test_steps_before_and_after_the_anonymizer(data):
     assert named(whole, X, subjects=subjects) == scorer(whole, X, subjects=subjects)
 
 
-@pytest.mark.parametrize("attacker", ["svd", "nearest_neighbour"])
-def test_attackers_by_name_and_records_of_beats(attacker):
-    beats = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), split="session")
-    identity = FunctionTransformer().fit(beats.X)
-    scorer = ReidentificationScorer(attacker, knowledge="static", anonymizer=None)
+class Nothing(Shrink):
+    """Releases what it is given."""
 
-    class Nothing(Shrink):
-        def transform(self, X):
-            return X
+    def transform(self, X):
+        return X
 
-    nothing = Nothing().fit(beats.X, subjects=beats.subjects)
-    flat = scorer(nothing, beats.X, subjects=beats.subjects, sessions=beats.session)
-    enrols = beats.session == 0
-    known = SVDIdentifier(classifier="lda" if attacker == "svd" else "neighbour")
-    known.fit(beats.X[enrols], beats.subjects[enrols])
-    assert flat == -known.score(beats.X[~enrols], beats.subjects[~enrols])
-    rows = np.stack([beats.X[beats.record == i][:8] for i in range(8)])  # (n_rows, n_beats, n_samples)
-    subjects = np.array([beats.subjects[beats.record == i][0] for i in range(8)])
-    sessions = np.array([beats.session[beats.record == i][0] for i in range(8)])
+
+@pytest.fixture(scope="module")
+def cohort():
+    return beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), split="session")
+
+
+@pytest.mark.parametrize("attacker", sorted(_ATTACKERS))
+def test_attackers_by_name_and_records_of_beats(cohort, attacker):
+    """As the audit makes them, with the scorer's seed; records of beats as rows, too."""
+    scorer = ReidentificationScorer(attacker, knowledge="static", random_state=3)
+    nothing = Nothing().fit(cohort.X, subjects=cohort.subjects)
+    flat = scorer(nothing, cohort.X, subjects=cohort.subjects, sessions=cohort.session)
+    enrols = cohort.session == 0
+    known = known_estimator(attacker)
+    if "random_state" in known.get_params():
+        known.set_params(random_state=3)
+    known.fit(cohort.X[enrols], cohort.subjects[enrols])
+    assert flat == -known.score(cohort.X[~enrols], cohort.subjects[~enrols])
+    assert flat < -0.8
+    if attacker not in ("svd", "nearest_neighbour", "low_order"):
+        return  # a network learns nothing from four records
+    rows = np.stack([cohort.X[cohort.record == i][:8] for i in range(8)])  # (n_rows, n_beats, n_samples)
+    subjects = np.array([cohort.subjects[cohort.record == i][0] for i in range(8)])
+    sessions = np.array([cohort.session[cohort.record == i][0] for i in range(8)])
     assert scorer(nothing, rows, subjects=subjects, sessions=sessions) == -1.0
+
+
+def test_names_are_those_of_the_audit_that_need_beats_alone():
+    of_beats = {
+        name: (known.class_name, known.settings)
+        for name, known in ATTACKERS.items()
+        if known.kind == "beats" and not known.needs and not known.counts
+    }
+    assert of_beats == _ATTACKERS
+
+
+def test_attacker_that_is_told_more_is_given_made(cohort):
+    fiducial = FiducialIdentifier(250, window=(0.25, 0.45))
+    scorer = ReidentificationScorer(["low_order", fiducial], knowledge="static")
+    nothing = Nothing().fit(cohort.X, subjects=cohort.subjects)
+    metadata = {"subjects": cohort.subjects, "sessions": cohort.session}
+    both = scorer(nothing, cohort.X, **metadata)
+    each = [ReidentificationScorer(a, knowledge="static")(nothing, cohort.X, **metadata) for a in scorer.attacker]
+    assert both == min(each)
+    assert max(each) < -0.5
+    assert not hasattr(fiducial, "classes_")  # a copy is fitted
+
+
+def test_no_anonymizer_among_the_steps(cohort):
     with pytest.raises(ValueError, match="expected one anonymizer among the steps"):
-        scorer(identity, beats.X, subjects=beats.subjects)
+        ReidentificationScorer()(FunctionTransformer().fit(cohort.X), cohort.X, subjects=cohort.subjects)
 
 
 def test_the_same_attacker_for_every_setting():
@@ -443,7 +480,9 @@ def test_bad_calls(data):
     fitted = _fitted(data, 0.5)
     call = {"subjects": subjects}
     for scorer, error in (
-        (ReidentificationScorer("siamesetwin"), "attacker='siamesetwin'"),
+        (ReidentificationScorer("siamesetwin"), r"attacker='siamesetwin'; expected one of \['deep_ecg', 'low_order'"),
+        (ReidentificationScorer("fiducial"), r"attacker='fiducial'.*made, such as FiducialIdentifier"),
+        (ReidentificationScorer(SVDIdentifier), "a classifier with predict_proba"),
         (ReidentificationScorer([]), "attacker is an empty list"),
         (ReidentificationScorer(FunctionTransformer()), "a classifier with predict_proba"),
         (ReidentificationScorer(knowledge="both"), "knowledge='both'"),
