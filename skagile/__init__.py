@@ -16,6 +16,7 @@ _HOME_OF = {
     "BeatwiseClassifier": "segmentation",
     "DeepECGIdentifier": "attackers",
     "FiducialIdentifier": "attackers",
+    "KSameAnonymizer": "anonymizers",
     "LabelCountingIdentifier": "attackers",
     "LowOrderIdentifier": "attackers",
     "PrivacyUtilityCurve": "audit",

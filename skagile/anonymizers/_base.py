@@ -1,7 +1,5 @@
 """What all anonymizers share: layouts, labels and the subjects' routing."""
 
-from abc import abstractmethod
-
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
@@ -12,7 +10,8 @@ from skagile._validation import check_beats, check_labels
 class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Base of the anonymizers.
 
-    A subclass fits on beats, one per row, in ``_fit_beats`` and returns anonymized ones from ``_transform_beats``.
+    A subclass fits on beats, one per row, in ``_fit_beats`` and returns anonymized ones from ``_transform_beats``; one
+    that needs more than beats and labels has its own ``fit`` and ``transform``.
     """
 
     # Subjects are asked for by default, so that a Pipeline or a search routes them without a set_fit_request.
@@ -42,22 +41,7 @@ class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             For a wrong shape, NaN outside padding, infinite or flat beats, labels or subjects of another length, one
             class, or one subject.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None. "
-                "Give the diagnosis of each row: it is what the release keeps."
-            )
-        beats = check_beats(self, X, reset=True)
-        n_rows = beats.shape[0]
-        self.classes_, y_codes = check_labels(y, n_rows, name="y", row=beats.row)
-        if subjects is None:
-            if n_rows < 2:
-                raise ValueError(
-                    f"X has {n_rows} row (n_samples = 1) and subjects=None makes every row a subject; at least two "
-                    "subjects are needed."
-                )
-            subjects = np.arange(n_rows)
-        self.subjects_, subject_codes = check_labels(subjects, n_rows, name="subjects", kind="subjects", row=beats.row)
+        beats, y_codes, subject_codes = self._check_fit(X, y, subjects)
         self._fit_beats(beats.values, y_codes, subject_codes)
         return self
 
@@ -91,13 +75,36 @@ class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         # Parameters such as lambda_ end in an underscore, which scikit-learn would take for a fitted attribute.
         return hasattr(self, "n_features_in_")
 
-    @abstractmethod
+    def _check_fit(self, X, y, subjects):
+        """Check what `fit` is given, set ``classes_`` and ``subjects_``; return beats, diagnosis and subject codes."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None. "
+                "Give the diagnosis of each row: it is what the release keeps."
+            )
+        beats = check_beats(self, X, reset=True)
+        n_rows = beats.shape[0]
+        self.classes_, y_codes = self._check_diagnoses(y, beats)
+        if subjects is None:
+            if n_rows < 2:
+                raise ValueError(
+                    f"X has {n_rows} row (n_samples = 1) and subjects=None makes every row a subject; at least two "
+                    "subjects are needed."
+                )
+            subjects = np.arange(n_rows)
+        self.subjects_, subject_codes = check_labels(subjects, n_rows, name="subjects", kind="subjects", row=beats.row)
+        return beats, y_codes, subject_codes
+
+    def _check_diagnoses(self, y, beats):
+        return check_labels(y, beats.shape[0], name="y", row=beats.row)
+
     def _fit_beats(self, X, y, s):
         """Fit on beats, diagnosis codes and subject codes."""
+        raise NotImplementedError
 
-    @abstractmethod
     def _transform_beats(self, X):
         """Return anonymized beats of the dtype of `X`."""
+        raise NotImplementedError
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -8,6 +8,7 @@ from skagile.networks._dual_head import DualHead
 from skagile.networks._image_cnn import ImageCNNEncoder
 from skagile.networks._linear import LinearEncoder
 from skagile.networks._margin import AngularMarginHead, AngularMarginLoss
+from skagile.networks._mlp import MLPEncoder
 from skagile.networks._neighbour import SoftNearestNeighbour
 from skagile.networks._siamese import PairLoss, SiameseNetwork
 from skagile.networks._template import TemplateMatcher
@@ -21,6 +22,7 @@ __all__ = [
     "DualHead",
     "ImageCNNEncoder",
     "LinearEncoder",
+    "MLPEncoder",
     "PairLoss",
     "PatchTransformer",
     "ResidualDenoiser",

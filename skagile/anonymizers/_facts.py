@@ -1,0 +1,135 @@
+"""Clinical facts that a release keeps, in bins."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from skagile.segmentation import measure_beats
+
+# Bins of what `measure_beats` measures: bounds in ms or mV. Those of the QRS are finer than the clinical ones of 100
+# and 120 ms, which keep the kind of a block but not the width of a wide beat.
+MEASURED = {
+    "qrs_duration": (80.0, 100.0, 120.0, 140.0, 160.0),
+    "qt_interval": (350.0, 400.0, 450.0, 500.0),
+    "pr_interval": (120.0, 200.0),
+    "st_level": (-0.1, 0.1),
+    "t_amplitude": (-0.05, 0.05),
+    "p_present": (0.5,),
+}
+
+
+class Facts:
+    """What is kept of a beat: measured on it and put into bins, or told in a column of the user's.
+
+    Parameters
+    ----------
+    keep : sequence of str or mapping of str to sequence of float
+        Names of facts. Of a measured one a mapping may give the bounds of the bins; None takes the usual ones.
+    sampling_rate, window
+        As of `measure_beats`.
+
+    Attributes
+    ----------
+    names : list of str
+        In the order of `keep`.
+    n_values : ndarray of int of shape (n_facts,)
+        Distinct values of each, after `fit`.
+    """
+
+    def __init__(self, keep, sampling_rate, window):
+        if isinstance(keep, str):
+            raise ValueError(f"keep={keep!r} is one string; give a tuple of names, such as keep=({keep!r},).")
+        self.names = list(keep)
+        odd = [name for name in self.names if not isinstance(name, str)]
+        if odd or len(set(self.names)) < len(self.names):
+            raise ValueError(f"keep={keep!r} must hold distinct names of facts.")
+        bounds = dict(keep) if isinstance(keep, Mapping) else dict.fromkeys(self.names)
+        self.bounds = {}
+        for name in self.names:
+            if name in MEASURED:
+                self.bounds[name] = self._checked(name, bounds[name])
+            elif bounds[name] is not None:
+                raise ValueError(f"keep gives bounds for {name!r}, which is not measured; bins are for {[*MEASURED]}.")
+        if self.bounds and sampling_rate is None:
+            raise ValueError(
+                f"keep={keep!r} with sampling_rate=None: {next(iter(self.bounds))} is measured in time. "
+                "Give sampling_rate in Hz, and the window that the beats were cut with."
+            )
+        self.sampling_rate, self.window = sampling_rate, window
+
+    @staticmethod
+    def _checked(name, bounds):
+        bounds = np.asarray(MEASURED[name] if bounds is None else bounds, dtype=np.float64)
+        if bounds.ndim != 1 or not len(bounds) or not np.isfinite(bounds).all() or (np.diff(bounds) <= 0).any():
+            raise ValueError(f"keep[{name!r}]={bounds.tolist()} must be rising, finite bounds between bins.")
+        return bounds
+
+    def fit(self, X, facts, row, n_rows):
+        """Learn the values of the user's columns; return the codes of the beats given."""
+        self.values = {}
+        columns = self._columns(facts, n_rows)
+        for name in self.names:
+            if name not in self.bounds:
+                self.values[name] = np.unique(columns[name][row])
+        # A measured fact may also be absent: no P wave, or a wave that the window cuts off.
+        self.n_values = np.array(
+            [len(self.bounds[name]) + 2 if name in self.bounds else len(self.values[name]) for name in self.names],
+            dtype=np.intp,
+        )
+        return self.encode(X, facts, row, n_rows)
+
+    def encode(self, X, facts, row, n_rows):
+        """Return codes of shape (n_beats, n_facts) of beats that come from rows `row`."""
+        codes = np.zeros((len(X), len(self.names)), dtype=np.intp)
+        columns = self._columns(facts, n_rows)
+        measured = measure_beats(X, self.sampling_rate, window=self.window) if self.bounds else None
+        for i, name in enumerate(self.names):
+            if name in self.bounds:
+                value = np.asarray(measured[name], dtype=np.float64)
+                codes[:, i] = np.where(
+                    np.isnan(value), len(self.bounds[name]) + 1, np.searchsorted(self.bounds[name], value, side="right")
+                )
+            else:
+                known, value = self.values[name], columns[name][row]
+                codes[:, i] = np.minimum(np.searchsorted(known, value), len(known) - 1)
+                new = known[codes[:, i]] != value
+                if new.any():
+                    raise ValueError(
+                        f"facts[{name!r}] holds {value[new][0]!r}, which it did not hold in fit "
+                        f"({known[:5].tolist()}). Fit with every value that is to be kept."
+                    )
+        return codes
+
+    def describe(self, codes):
+        """Return one beat's kept facts in words."""
+        told = {}
+        for name, code in zip(self.names, codes, strict=True):
+            if name not in self.bounds:
+                told[name] = self.values[name][code].item() if hasattr(self.values[name][code], "item") else code
+            elif code > len(self.bounds[name]):
+                told[name] = "absent"
+            else:
+                edges = ["", *(f"{bound:g}" for bound in self.bounds[name]), ""]
+                told[name] = f"{edges[code]}..{edges[code + 1]}"
+        return told
+
+    def _columns(self, facts, n_rows):
+        wanted = [name for name in self.names if name not in self.bounds]
+        if not wanted:
+            return {}
+        if facts is None:
+            raise ValueError(
+                f"keep names {wanted}, which are not measured ({[*MEASURED]} are): give them as facts, one column each."
+            )
+        table = pd.DataFrame(facts)
+        missing = [name for name in wanted if name not in table.columns]
+        if missing:
+            raise ValueError(
+                f"facts has columns {list(table.columns)}, keep also names {missing}. Give one column each."
+            )
+        if len(table) != n_rows:
+            raise ValueError(f"facts has {len(table)} rows, X has {n_rows}. Give one row of facts per row of X.")
+        if table[wanted].isna().any().any():
+            raise ValueError("facts holds missing values. Give every row each fact, 'unknown' if need be.")
+        return {name: table[name].to_numpy() for name in wanted}

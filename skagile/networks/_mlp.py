@@ -1,0 +1,40 @@
+"""Multi-layer perceptron encoder."""
+
+from torch import nn
+
+
+class MLPEncoder(nn.Module):
+    """Dense layers on the samples of a beat.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples per beat.
+    widths : tuple of int, default=(256, 128)
+        Units of the layers.
+
+    Attributes
+    ----------
+    n_features_out : int
+        Width of the feature, that of the last layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skagile.networks import MLPEncoder
+    >>> MLPEncoder(n_samples=126)(torch.zeros(2, 1, 126)).shape
+    torch.Size([2, 128])
+    """
+
+    def __init__(self, *, n_samples, widths=(256, 128)):
+        super().__init__()
+        layers, width = [nn.Flatten()], n_samples
+        for out in widths:
+            layers += [nn.Linear(width, out), nn.ReLU()]
+            width = out
+        self.layers = nn.Sequential(*layers)
+        self.n_features_out = width
+
+    def forward(self, x):
+        """Return features of shape (batch, n_features_out)."""
+        return self.layers(x)
