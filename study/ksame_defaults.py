@@ -172,14 +172,16 @@ def _membership(ksame, members, change, X, y, subjects, train):
     defaults = KSameAnonymizer(random_state=0).get_params()
     ksame = refit(ksame.set_params(**{**defaults, **change}), X[part], y[part], subjects[part])
     released = ksame.transform(X, subjects=subjects)
+    # A diagnosis that one member alone has is suppressed.
+    kept = ~np.isnan(released).any(axis=1)
     report = audit_release(
-        X,
-        released,
-        subjects=subjects,
-        sessions=(~train).astype(int),
+        X[kept],
+        released[kept],
+        subjects=subjects[kept],
+        sessions=(~train[kept]).astype(int),
         attackers=("svd",),
         knowledge=("static",),
-        members=members,
+        members=members[kept],
         n_resamples=10,
         random_state=0,
     )
