@@ -11,6 +11,7 @@ from skagile.networks._margin import AngularMarginHead, AngularMarginLoss
 from skagile.networks._neighbour import SoftNearestNeighbour
 from skagile.networks._siamese import PairLoss, SiameseNetwork
 from skagile.networks._template import TemplateMatcher
+from skagile.networks._unet import UNet
 from skagile.networks._vit import PatchTransformer
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "SoftNearestNeighbour",
     "SupervisedContrastiveLoss",
     "TemplateMatcher",
+    "UNet",
 ]
