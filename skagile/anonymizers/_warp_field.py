@@ -6,6 +6,9 @@ from torch import nn
 from skagile.anonymizers._views import view_matrix
 from skagile.networks import UNet
 
+# Kernel, in samples, below which no neighbour gets any weight in float64.
+NARROWEST = 0.02
+
 
 def warp(beats, flow, gain):
     """Sample beats at other times and scale what was found there, about each beat's mean.
@@ -54,7 +57,8 @@ class WarpField(nn.Module):
         super().__init__()
         self.unet = UNet(in_channels=1 + n_noise, out_channels=2)
         # Each output is a weighted mean, so that smoothing keeps within what the squashing allows.
-        kernel = view_matrix(n_samples, 0.0, 1.0, smoothing * n_samples)
+        width = smoothing * n_samples
+        kernel = view_matrix(n_samples, 0.0, 1.0, width if width > NARROWEST else 0.0)
         self.register_buffer("kernel", torch.from_numpy(kernel).float(), persistent=False)
         bounds = torch.tensor([mu * n_samples, gain])[:, None]
         self.register_buffer("bounds", bounds.float(), persistent=False)

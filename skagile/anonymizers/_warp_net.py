@@ -13,7 +13,7 @@ from skagile.anonymizers._warp_noise import draw_knots, spread_noise
 from skagile.networks import CNNEncoder, SiameseNetwork, SupervisedContrastiveLoss
 
 # Verifiers come in turns: what deceives one kernel need not deceive the next.
-VERIFIER_KERNELS = (7, 15)
+VERIFIER_KERNELS = (7, 11)
 VERIFIER_LR = 0.002
 
 
