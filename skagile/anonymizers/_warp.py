@@ -56,13 +56,13 @@ class WarpAnonymizer(BaseAnonymizer):
     level : {"common", "own"}, default="common"
         Offset and standard deviation of a released beat: the median of the fitted ones for all, or nearly its own. They
         are personal too, but voltage criteria need them.
-    max_epochs : int, default=40
+    max_epochs : int, default=30
         Passes over the beats.
-    reinitialize_every : int, default=5
+    reinitialize_every : int, default=10
         Passes after which the verifier starts again from new weights, so that the warp cannot settle on deceiving one.
     lr : float, default=0.002
         Largest learning rate of the warp's one cycle.
-    batch_size : int, default=128
+    batch_size : int, default=64
         Beats per training step; fewer where there are few beats.
     transform_batch_size : int, default=512
         Beats warped at once. It bounds the memory of ``transform`` and does not change the result.
@@ -154,10 +154,10 @@ class WarpAnonymizer(BaseAnonymizer):
         smoothing=0.04,
         noise=True,
         level="common",
-        max_epochs=40,
-        reinitialize_every=5,
+        max_epochs=30,
+        reinitialize_every=10,
         lr=0.002,
-        batch_size=128,
+        batch_size=64,
         transform_batch_size=512,
         device="auto",
         random_state=None,
@@ -185,9 +185,7 @@ class WarpAnonymizer(BaseAnonymizer):
         self.clinical_nets_ = [self._fit_clinical(make, Z, y, draw_seed(random_state), device) for make in CLINICAL]
         clinical = [net.module_.eval().requires_grad_(False) for net in self.clinical_nets_]
         with seeded(draw_seed(random_state)):
-            field = WarpField(
-                X.shape[1], mu=self.mu, gain=self.gain, smoothing=self.smoothing, n_noise=N_CHANNELS
-            )
+            field = WarpField(X.shape[1], mu=self.mu, gain=self.gain, smoothing=self.smoothing, n_noise=N_CHANNELS)
             self.net_ = WarpNet(
                 field,
                 clinical=clinical,

@@ -75,7 +75,7 @@ def test_no_flow_and_no_gain_give_the_beats_back(dtype, bounds):
     np.testing.assert_allclose(released, X, rtol=0, atol=2 * np.finfo(dtype).eps)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     mu=st.floats(0, 0.5),
     gain=st.floats(0, 0.9),
@@ -125,7 +125,7 @@ def test_released_flow_has_no_energy_where_the_smoothing_passes_none():
     assert spectrum[:, 8:].sum() < 0.01 * spectrum.sum()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(smoothing=st.floats(0.02, 0.3), share=st.floats(0, 1), seed=st.integers(0, 100))
 def test_waves_keep_their_order_where_the_flow_is_smooth_enough(smoothing, share, seed):
     torch.manual_seed(seed)
@@ -209,23 +209,28 @@ def test_verifier_starts_again_as_often_as_asked(monkeypatch, every, expected):
     assert any(torch.equal(taught.encoder.layers[0].weight, p) for p in warper.net_.verifier_optimizer_.state)
 
 
-def test_verifier_learns_persons_and_the_warp_unlearns_them():
+def test_retrained_attacker_knows_fewer_persons_and_diagnosis_is_kept():
     X, y, subjects = _cohort()
-    gaps = {}
-    for weight in (0.0, 2.0):
-        warper = WarpAnonymizer(mu=0.1, gain=0.5, privacy_weight=weight, max_epochs=20, random_state=0)
-        released = _z(warper.fit(X, y, subjects=subjects).transform(X))
-        half = np.arange(len(X)) % 40 < 20
+    half = np.arange(len(X)) % 40 < 20
+
+    def scores(released):
+        """Of an attacker trained anew on half of the release, and of a diagnosis trained on half of the originals."""
         retrained = LinearDiscriminantAnalysis().fit(released[half], subjects[half])
         clean = LinearDiscriminantAnalysis().fit(_z(X[half]), y[half])
-        gaps[weight] = retrained.score(released[~half], subjects[~half]), clean.score(released[~half], y[~half])
-    original = LinearDiscriminantAnalysis().fit(_z(X[half]), subjects[half]).score(_z(X[~half]), subjects[~half])
-    assert original > 0.95
+        return retrained.score(released[~half], subjects[~half]), clean.score(released[~half], y[~half])
+
+    known, kept = {}, {}
+    for weight in (0.0, 0.5):
+        warper = WarpAnonymizer(mu=0.1, gain=0.4, privacy_weight=weight, max_epochs=8, random_state=0, device="cpu")
+        released = warper.fit(X, y, subjects=subjects).transform(X)
+        known[weight], kept[weight] = scores(_z(released))
+    assert scores(_z(X)) == (1.0, 1.0)
     # Without a price on identity the diagnosis is all that is trained for.
-    assert gaps[0.0][1] == 1.0
-    assert gaps[2.0][0] < original - 0.2
-    assert gaps[2.0][0] < gaps[0.0][0]
-    assert gaps[2.0][1] > 0.95
+    assert kept[0.0] == 1.0
+    assert known[0.5] < 0.6
+    assert known[0.5] < known[0.0] - 0.2
+    # Chance is 0.5; a price on identity is paid in diagnosis.
+    assert kept[0.5] > 0.8
 
 
 # --- what the answer must not hang on -------------------------------------------------------------------------------
