@@ -11,10 +11,10 @@ from study.agile_defaults import training_quarters
 
 MAX_BEATS = 50  # of a subject and quarter
 SETTINGS = (
-    {"mu": 0.03, "gain": 0.2},
-    {"mu": 0.05, "gain": 0.3},
-    {"mu": 0.1, "gain": 0.5},
-    {"privacy_weight": 0.3},
+    {"mu": 0.05, "gain": 0.3, "privacy_weight": 0.3},
+    {"mu": 0.08, "gain": 0.5, "privacy_weight": 0.3},
+    {"mu": 0.12, "gain": 0.6, "privacy_weight": 1.0},
+    {"mu": 0.12, "gain": 0.6, "privacy_weight": 1.0, "noise": False},
 )
 
 

@@ -40,12 +40,12 @@ class WarpAnonymizer(BaseAnonymizer):
 
     Parameters
     ----------
-    mu : float, default=0.05
-        Largest flow, as a share of the beat's window: 0.05 of 0.7 s moves a wave by up to 35 ms. At most 0.6 times
+    mu : float, default=0.08
+        Largest flow, as a share of the beat's window: 0.08 of 0.7 s moves a wave by up to 56 ms. At most 0.6 times
         `smoothing` surely keeps the order of waves; the training seldom goes to the bound beyond.
-    gain : float, default=0.3
+    gain : float, default=0.5
         Largest relative change of amplitude, about the beat's mean.
-    privacy_weight : float, default=1.0
+    privacy_weight : float, default=0.3
         Weight of the verifier's loss against the diagnosis loss. 0 trains on the diagnosis alone.
     smoothing : float, default=0.04
         Standard deviation of the Gaussian that smooths both fields, as a share of the window. 0 does not smooth.
@@ -106,8 +106,11 @@ class WarpAnonymizer(BaseAnonymizer):
     - The diagnosis is read by two networks that are trained on the originals first and then held fixed.
     - Noise goes into the U-Net, whose normalisation is by groups of channels: no beat's warp hangs on another's.
 
-    **What this does not guarantee.** There is no bound on what an attacker learns. MEASURED
-    An attacker with another network, more beats or more time may do better. The QT interval, the QRS duration and
+    **What this does not guarantee.** There is no bound on what an attacker learns, and retraining finds most of it
+    again: between two quarters of MIT-BIH's first half (50 beats of each of 47 persons and quarter, one seed) a CNN
+    retrained on the release names .91 of single beats (.96 of the originals) and SVD with LDA .52 (.88), at a diagnosis
+    accuracy of .94 trained on originals and .95 trained on the release (.95). With ``mu=0.12, gain=0.6,
+    privacy_weight=1`` it is .84 and .35, at .89 and .88; without `noise`, .92 and .66, at .68 and .80. An attacker with another network, more beats or more time may do better. The QT interval, the QRS duration and
     amplitudes are changed by up to what `mu` and `gain` allow: do not measure them on such a release. Diagnoses that
     `y` does not tell apart may be bent into each other. A fitted anonymizer is itself personal data: its noise seed and
     networks help to undo the warp, and ``subjects_`` holds names.
@@ -148,9 +151,9 @@ class WarpAnonymizer(BaseAnonymizer):
     def __init__(
         self,
         *,
-        mu=0.05,
-        gain=0.3,
-        privacy_weight=1.0,
+        mu=0.08,
+        gain=0.5,
+        privacy_weight=0.3,
         smoothing=0.04,
         noise=True,
         level="common",
@@ -239,7 +242,7 @@ class WarpAnonymizer(BaseAnonymizer):
         for start in range(0, len(X), self.transform_batch_size):
             batch = X[start : start + self.transform_batch_size]
             flow, gain = self._fields(batch)
-            warped = warp(torch.from_numpy(batch), flow, gain).numpy()
+            warped = warp(torch.tensor(batch), flow, gain).numpy()
             if self.level == "common":
                 offset, spread = self.level_.astype(X.dtype)
                 warped = offset + spread * standardize(warped)
@@ -255,4 +258,5 @@ class WarpAnonymizer(BaseAnonymizer):
         knots = torch.from_numpy(np.resize(knots, (len(x), *knots.shape[1:]))).to(device)
         with torch.no_grad():
             fields = self.net_.module_.fields(x, spread_noise(knots, n_samples))
-        return [field[:n_rows].cpu().to(torch.from_numpy(X).dtype) for field in fields]
+        dtype = torch.float64 if X.dtype == np.float64 else torch.float32
+        return [field[:n_rows].cpu().to(dtype) for field in fields]

@@ -49,7 +49,7 @@ def draw_knots(n_beats, device):
 
 
 def _mix(x):
-    """Finalizer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014)."""
+    """Finalize a SplitMix64 state (Steele, Lea, Flood, OOPSLA 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))

@@ -1,5 +1,7 @@
 """Small one-dimensional U-Net."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -38,7 +40,7 @@ class UNet(nn.Module):
     def __init__(self, *, in_channels=1, out_channels=2, channels=(16, 32, 48), kernel_size=7):
         super().__init__()
         self.first = _block(in_channels, channels[0], kernel_size)
-        steps = list(zip(channels[:-1], channels[1:], strict=True))
+        steps = list(pairwise(channels))
         self.down = nn.ModuleList(_block(fine, coarse, kernel_size) for fine, coarse in steps)
         self.up = nn.ModuleList(_block(fine + coarse, fine, kernel_size) for fine, coarse in reversed(steps))
         self.last = nn.Conv1d(channels[0], out_channels, 1)
