@@ -110,7 +110,8 @@ class WarpAnonymizer(BaseAnonymizer):
     again: between two quarters of MIT-BIH's first half (50 beats of each of 47 persons and quarter, one seed) a CNN
     retrained on the release names .91 of single beats (.96 of the originals) and SVD with LDA .52 (.88), at a diagnosis
     accuracy of .94 trained on originals and .95 trained on the release (.95). With ``mu=0.12, gain=0.6,
-    privacy_weight=1`` it is .84 and .35, at .89 and .88; without `noise`, .92 and .66, at .68 and .80. An attacker with another network, more beats or more time may do better.
+    privacy_weight=1`` it is .84 and .35, at .89 and .88; without `noise`, .92 and .66, at .68 and .80.
+    An attacker with another network, more beats or more time may do better.
     The QT interval, the QRS duration and
     amplitudes are changed by up to what `mu` and `gain` allow: do not measure them on such a release. Diagnoses that
     `y` does not tell apart may be bent into each other. A fitted anonymizer is itself personal data: its noise seed and
