@@ -27,6 +27,7 @@ _HOME_OF = {
     "SiameseIdentifier": "attackers",
     "TransECGIdentifier": "attackers",
     "UtilityScorer": "metrics",
+    "WarpAnonymizer": "anonymizers",
     "audit_release": "audit",
     "detect_r_peaks": "segmentation",
     "lowest_reidentification": "metrics",

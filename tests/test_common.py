@@ -25,6 +25,7 @@ SMALL = {
     "RRIdentifier": {"n_estimators": 10},
     "SiameseIdentifier": {"max_epochs": 2, "channels": (4, 8), "embedding_size": 8, "device": "cpu"},
     "TransECGIdentifier": {"max_epochs": 2, "d_model": 8, "n_heads": 2, "n_layers": 1, "device": "cpu"},
+    "WarpAnonymizer": {"max_epochs": 2, "reinitialize_every": 1, "random_state": 0, "device": "cpu"},
 }
 # check name -> why the check cannot hold for this estimator.
 FLAT = "the check's rounded toy data has rows of one repeated value: a flat line, which skagile refuses by contract"
@@ -50,6 +51,7 @@ EXPECTED_FAILURES = {
     "SVDIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
     "SiameseIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
     "TransECGIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
+    "WarpAnonymizer": {"check_estimators_dtypes": FLAT},
 }
 
 
@@ -96,6 +98,7 @@ def test_every_estimator_is_found():
         "SVDIdentifier",
         "SiameseIdentifier",
         "TransECGIdentifier",
+        "WarpAnonymizer",
     } <= {cls.__name__ for cls in all_estimators()}
 
 

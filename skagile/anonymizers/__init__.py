@@ -2,5 +2,6 @@
 
 from skagile.anonymizers._agile import AgileAnonymizer
 from skagile.anonymizers._ksame import KSameAnonymizer
+from skagile.anonymizers._warp import WarpAnonymizer
 
-__all__ = ["AgileAnonymizer", "KSameAnonymizer"]
+__all__ = ["AgileAnonymizer", "KSameAnonymizer", "WarpAnonymizer"]

@@ -12,6 +12,7 @@ from skagile.networks._mlp import MLPEncoder
 from skagile.networks._neighbour import SoftNearestNeighbour
 from skagile.networks._siamese import PairLoss, SiameseNetwork
 from skagile.networks._template import TemplateMatcher
+from skagile.networks._unet import UNet
 from skagile.networks._vit import PatchTransformer
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "SoftNearestNeighbour",
     "SupervisedContrastiveLoss",
     "TemplateMatcher",
+    "UNet",
 ]
