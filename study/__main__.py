@@ -3,7 +3,18 @@
 import argparse
 import importlib
 
-STUDIES = ("agile", "agile_defaults", "audit", "ksame_defaults", "measurements", "segmentation", "table1", "table2")
+STUDIES = (
+    "agile",
+    "agile_defaults",
+    "audit",
+    "ksame",
+    "ksame_defaults",
+    "measurements",
+    "segmentation",
+    "table1",
+    "table2",
+    "warp_defaults",
+)
 
 
 def main():

@@ -136,7 +136,10 @@ class AgileAnonymizer(BaseAnonymizer):
     - Several surrogates of different kinds instead of the one that is attacked; nearest neighbour and mean beats
       have twice the weight of another, as they are the last to fall, the one in naming people, the other in
       verifying them. They know no diagnosis.
-    - Scaled dot-product attention with values, and GELU (``activation="sigmoid"`` is the paper's).
+    - Scaled dot-product attention with values and several heads, and GELU (``activation="sigmoid"`` is the paper's).
+      Tokens are made position by position, with a learned embedding of the place; the feature is their mean.
+    - Perturbed training beats are sought in one step, with the net in evaluation mode. AdamW, one cycle of the
+      learning rate and clipped gradients are ours. Surrogates have weights only with ``normalize_gradients=True``.
     - Training: the loss of Algorithm 1 is read as ``L_med - lambda * L_bio`` with the minus sign as the gradient
       reversal (applied twice it would cancel), and ``training="paper"`` takes its raw one-step perturbation; read
       literally, it teaches the biometric head to be bad. "alternating" does not. Perturbed training beats are z-scored
@@ -257,8 +260,10 @@ class AgileAnonymizer(BaseAnonymizer):
                 surrogate = kind(Z, s, len(self.subjects_), random_state).to(device)
             else:
                 # The CTH comes first of each round.
-                training = self.training if i % len(kinds) == 0 else "plain"
-                net = self._fit_net(kind, data, training, draw_seed(random_state), device)
+                is_cth = i % len(kinds) == 0
+                training = self.training if is_cth else "plain"
+                contrast = self.contrastive_weight if is_cth else 0.0
+                net = self._fit_net(kind, data, training, contrast, draw_seed(random_state), device)
                 self.nets_.append(net)
                 surrogate = net.module_
             # Only the gradient with respect to the beats is wanted from here on.
@@ -275,7 +280,7 @@ class AgileAnonymizer(BaseAnonymizer):
                 f"{HIGHEST_FREQUENCY:g} Hz is unknown. Give sampling_rate in Hz, or smooth=False."
             )
 
-    def _fit_net(self, encoder, data, training, seed, device):
+    def _fit_net(self, encoder, data, training, contrastive_weight, seed, device):
         batch_size = min(self.batch_size, len(data))
         steps = self.max_epochs * (len(data) // batch_size)
         with seeded(seed):
@@ -287,7 +292,7 @@ class AgileAnonymizer(BaseAnonymizer):
                 identity_weight=self.lambda_,
                 normalize_gradients=self.normalize_gradients and training != "paper",
                 reversal=self.reversal,
-                contrastive_weight=self.contrastive_weight if training == self.training else 0.0,
+                contrastive_weight=contrastive_weight,
                 optimizer=torch.optim.AdamW,
                 lr=self.lr,
                 max_epochs=self.max_epochs,

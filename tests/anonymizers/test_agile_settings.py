@@ -12,7 +12,7 @@ from skagile.segmentation import BeatImager
 # --- training -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("training", ["paper", "alternating"])
+@pytest.mark.parametrize("training", ["paper", "alternating", "plain"])
 def test_what_the_cth_is_trained_with_and_the_others_are_not(quick, beats, training):
     agile = quick(
         n_surrogates=3, training=training, epsilon=0.35, lambda_=1.7, reversal=0.2, contrastive_weight=0.6, max_epochs=1
@@ -21,14 +21,15 @@ def test_what_the_cth_is_trained_with_and_the_others_are_not(quick, beats, train
     assert (cth.training, cth.epsilon, cth.attack_lambda, cth.identity_weight) == (training, 0.35, 1.7, 1.7)
     assert (cth.reversal, cth.contrastive_weight) == (0.2, 0.6)
     # Algorithm 1's own perturbation has the gradients as they are.
-    assert cth.normalize_gradients == (training == "alternating")
+    assert cth.normalize_gradients == (training != "paper")
     assert [(net.training, net.contrastive_weight) for net in others] == [("plain", 0.0)] * 2
 
 
-def test_contrastive_weight_is_for_the_cth_alone(quick, beats):
+@pytest.mark.parametrize("training", ["paper", "plain"])
+def test_contrastive_weight_is_for_the_cth_alone(quick, beats, training):
     """Other surrogates stand for attackers, and are the same with and without."""
     without, with_it = (
-        quick(training="paper", contrastive_weight=weight).fit(beats.X, beats.y, subjects=beats.subjects)
+        quick(training=training, contrastive_weight=weight).fit(beats.X, beats.y, subjects=beats.subjects)
         for weight in (0.0, 3.0)
     )
     (cth, cnn), (other_cth, other_cnn) = without.surrogates_, with_it.surrogates_
