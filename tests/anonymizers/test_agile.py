@@ -263,7 +263,7 @@ def test_templates_are_the_mean_beats(fitted, beats):
 
 
 def test_stored_surrogates_weigh_more(fitted):
-    assert [weight_of(net) for net in fitted.surrogates_] == [1, 1, 1, 1, 3, 2]
+    assert [weight_of(net) for net in fitted.surrogates_] == [1, 1, 1, 1, 2, 2]
 
 
 def test_neighbours_are_spread_over_the_subjects(monkeypatch):
