@@ -81,25 +81,41 @@ class Facts:
 
     def encode(self, X, facts, row, n_rows):
         """Return codes of shape (n_beats, n_facts) of beats that come from rows `row`."""
-        codes = np.zeros((len(X), len(self.names)), dtype=np.intp)
+        codes = self._measure(X)
         columns = self._columns(facts, n_rows)
-        measured = measure_beats(X, self.sampling_rate, window=self.window) if self.bounds else None
         for i, name in enumerate(self.names):
             if name in self.bounds:
-                value = np.asarray(measured[name], dtype=np.float64)
-                codes[:, i] = np.where(
-                    np.isnan(value), len(self.bounds[name]) + 1, np.searchsorted(self.bounds[name], value, side="right")
+                continue
+            known, value = self.values[name], columns[name][row]
+            codes[:, i] = np.minimum(np.searchsorted(known, value), len(known) - 1)
+            new = known[codes[:, i]] != value
+            if new.any():
+                raise ValueError(
+                    f"facts[{name!r}] holds {value[new][0]!r}, which it did not hold in fit "
+                    f"({known[:5].tolist()}). Fit with every value that is to be kept."
                 )
-            else:
-                known, value = self.values[name], columns[name][row]
-                codes[:, i] = np.minimum(np.searchsorted(known, value), len(known) - 1)
-                new = known[codes[:, i]] != value
-                if new.any():
-                    raise ValueError(
-                        f"facts[{name!r}] holds {value[new][0]!r}, which it did not hold in fit "
-                        f"({known[:5].tolist()}). Fit with every value that is to be kept."
-                    )
         return codes
+
+    def _measure(self, X):
+        """Codes of the measured facts; 0 for the others."""
+        codes = np.zeros((len(X), len(self.names)), dtype=np.intp)
+        if not self.bounds or not len(X):
+            return codes
+        measured = measure_beats(X, self.sampling_rate, window=self.window)
+        for i, name in enumerate(self.names):
+            if name in self.bounds:
+                value, bounds = np.asarray(measured[name], dtype=np.float64), self.bounds[name]
+                inside = np.searchsorted(bounds, value, side="right")
+                codes[:, i] = np.where(np.isnan(value), len(bounds) + 1, inside)
+        return codes
+
+    def agree(self, X, codes):
+        """Return which beats of X have, measured, the facts of `codes`."""
+        measured = [i for i, name in enumerate(self.names) if name in self.bounds]
+        if not measured:
+            return np.ones(len(X), dtype=bool)
+        found = self._measure(X)
+        return (found[:, measured] == codes[:, measured]).all(axis=1)
 
     def describe(self, codes):
         """Return one beat's kept facts in words."""

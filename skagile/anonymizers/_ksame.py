@@ -64,8 +64,9 @@ class KSameAnonymizer(BaseAnonymizer):
     n_components : int, default=12
         Components of "ppca".
     max_draws : int, default=8
-        How often a beat is drawn until networks trained on originals all read it as the key's diagnosis; the last draw
-        is released. They see key and output alone, so the bound holds. 1 takes the first draw, without the networks.
+        How often a beat is drawn until networks trained on originals all read it as the key's diagnosis, and the
+        measured facts of `keep` are the key's; the last draw is released. Only key and output are looked at, so the
+        bound holds. 1 takes the first draw, without the networks.
     grouping : {"class_mix", "morphology", "both"}, default="class_mix"
         What makes subjects alike: their shares of the diagnoses, their median beats, or both. Members of like class
         mix are what lowers ``expected_leakage_``.
@@ -556,7 +557,8 @@ class KSameAnonymizer(BaseAnonymizer):
                     believed = read([critic], released[rows], device) == diagnosis[rows]
                     doubted.append(rows[~believed])
                     rows = rows[believed]
-                rows = np.sort(np.concatenate(doubted))
+                kept = self._facts.agree(released[rows], facts[rows])
+                rows = np.sort(np.concatenate([*doubted, rows[~kept]]))
                 if counts is not None:
                     counts.append(len(rows))
                 if not len(rows):
