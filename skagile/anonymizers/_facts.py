@@ -106,7 +106,7 @@ class Facts:
         told = {}
         for name, code in zip(self.names, codes, strict=True):
             if name not in self.bounds:
-                told[name] = self.values[name][code].item() if hasattr(self.values[name][code], "item") else code
+                told[name] = self.values[name][[code]].tolist()[0]
             elif code > len(self.bounds[name]):
                 told[name] = "absent"
             else:

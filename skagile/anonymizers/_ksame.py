@@ -411,7 +411,7 @@ class KSameAnonymizer(BaseAnonymizer):
             if n_subjects < self.k:
                 entry = {
                     "group": int(group[first[i]]),
-                    "diagnosis": self.classes_[y[first[i]]].item(),
+                    "diagnosis": self.classes_[[y[first[i]]]].tolist()[0],
                     **self._facts.describe(facts[first[i]]),
                     "n_subjects": n_subjects,
                     "n_beats": len(pool),
@@ -558,7 +558,7 @@ class KSameAnonymizer(BaseAnonymizer):
                     rows = rows[believed]
                 rows = np.sort(np.concatenate(doubted))
                 if counts is not None:
-                    counts.append(len(rows))
+                    counts[i] += len(rows)
                 if not len(rows):
                     break
         released[self._suppressed[pool]] = np.nan
@@ -586,7 +586,7 @@ class KSameAnonymizer(BaseAnonymizer):
         if self.max_draws == 1:
             return
         rows = np.unique(np.linspace(0, len(X) - 1, _SUMMARY_BEATS).astype(int))
-        counts = []
+        counts = np.zeros(self.max_draws, dtype=np.intp)
         self._release(self.groups_[s[rows]], y[rows], facts[rows], np.random.SeedSequence(self._seed), X.dtype, counts)
         self.summary_["accepted_first"] = 1 - counts[0] / len(rows)
         self.summary_["accepted"] = 1 - counts[-1] / len(rows)
