@@ -92,8 +92,8 @@ class Facts:
                 )
             else:
                 known, value = self.values[name], columns[name][row]
-                codes[:, i] = np.minimum(np.searchsorted(known, value), len(known) - 1)
-                new = known[codes[:, i]] != value
+                codes[:, i] = pd.Index(known).get_indexer(value)
+                new = codes[:, i] < 0
                 if new.any():
                     raise ValueError(
                         f"facts[{name!r}] holds {value[new][0]!r}, which it did not hold in fit "
