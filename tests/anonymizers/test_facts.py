@@ -149,5 +149,5 @@ def test_value_that_was_not_fitted(new, dtype):
 def test_value_of_another_type():
     facts = Facts(("sex",), None, WINDOW)
     _codes(facts, np.zeros((3, 5)), {"sex": ["f", "m", "f"]})
-    with pytest.raises(ValueError, match=r"facts\['sex'\] holds 1, which it did not hold in fit"):
+    with pytest.raises(ValueError, match=r"facts\['sex'\] holds .*1.*, which it did not hold in fit"):
         facts.encode(np.zeros((1, 5)), {"sex": [1]}, np.zeros(1, dtype=int), 1)
