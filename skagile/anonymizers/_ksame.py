@@ -588,8 +588,8 @@ class KSameAnonymizer(BaseAnonymizer):
         rows = np.unique(np.linspace(0, len(X) - 1, _SUMMARY_BEATS).astype(int))
         counts = np.zeros(self.max_draws, dtype=np.intp)
         self._release(self.groups_[s[rows]], y[rows], facts[rows], np.random.SeedSequence(self._seed), X.dtype, counts)
-        self.summary_["accepted_first"] = 1 - counts[0] / len(rows)
-        self.summary_["accepted"] = 1 - counts[-1] / len(rows)
+        self.summary_["accepted_first"] = float(1 - counts[0] / len(rows))
+        self.summary_["accepted"] = float(1 - counts[-1] / len(rows))
 
 
 def _describe_subjects(Z, y, s, n_classes, n_subjects):
