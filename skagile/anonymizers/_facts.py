@@ -87,8 +87,8 @@ class Facts:
             if name in self.bounds:
                 continue
             known, value = self.values[name], columns[name][row]
-            codes[:, i] = np.minimum(np.searchsorted(known, value), len(known) - 1)
-            new = known[codes[:, i]] != value
+            codes[:, i] = pd.Index(known).get_indexer(value)
+            new = codes[:, i] < 0
             if new.any():
                 raise ValueError(
                     f"facts[{name!r}] holds {value[new][0]!r}, which it did not hold in fit "
@@ -122,7 +122,7 @@ class Facts:
         told = {}
         for name, code in zip(self.names, codes, strict=True):
             if name not in self.bounds:
-                told[name] = self.values[name][code].item() if hasattr(self.values[name][code], "item") else code
+                told[name] = self.values[name][[code]].tolist()[0]
             elif code > len(self.bounds[name]):
                 told[name] = "absent"
             else:

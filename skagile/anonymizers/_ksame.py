@@ -412,7 +412,7 @@ class KSameAnonymizer(BaseAnonymizer):
             if n_subjects < self.k:
                 entry = {
                     "group": int(group[first[i]]),
-                    "diagnosis": self.classes_[y[first[i]]].item(),
+                    "diagnosis": self.classes_[[y[first[i]]]].tolist()[0],
                     **self._facts.describe(facts[first[i]]),
                     "n_subjects": n_subjects,
                     "n_beats": len(pool),
@@ -560,7 +560,7 @@ class KSameAnonymizer(BaseAnonymizer):
                 kept = self._facts.agree(released[rows], facts[rows])
                 rows = np.sort(np.concatenate([*doubted, rows[~kept]]))
                 if counts is not None:
-                    counts.append(len(rows))
+                    counts[i] += len(rows)
                 if not len(rows):
                     break
         released[self._suppressed[pool]] = np.nan
@@ -588,10 +588,10 @@ class KSameAnonymizer(BaseAnonymizer):
         if self.max_draws == 1:
             return
         rows = np.unique(np.linspace(0, len(X) - 1, _SUMMARY_BEATS).astype(int))
-        counts = []
+        counts = np.zeros(self.max_draws, dtype=np.intp)
         self._release(self.groups_[s[rows]], y[rows], facts[rows], np.random.SeedSequence(self._seed), X.dtype, counts)
-        self.summary_["accepted_first"] = 1 - counts[0] / len(rows)
-        self.summary_["accepted"] = 1 - counts[-1] / len(rows)
+        self.summary_["accepted_first"] = float(1 - counts[0] / len(rows))
+        self.summary_["accepted"] = float(1 - counts[-1] / len(rows))
 
 
 def _describe_subjects(Z, y, s, n_classes, n_subjects):

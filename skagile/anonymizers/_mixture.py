@@ -54,7 +54,8 @@ class MixtureGenerator:
         donors, there = self.donors.draw(pool, uniforms[:, :-1])
         weights = self.weights[(uniforms[:, -1] * len(self.weights)).astype(np.intp)]
         if not there.all():
-            weights = np.where(there, weights, 0)
+            # Weights so small that they are 0 in single precision must not end in 0 / 0.
+            weights = np.where(there, np.maximum(weights, np.finfo(np.float32).tiny), 0)
             weights = weights / weights.sum(axis=1, keepdims=True)
             # With fewer donors the cap is taken again, as far as it can be.
             few = ~there.all(axis=1)
@@ -64,14 +65,16 @@ class MixtureGenerator:
 
 
 def cap_weights(weights, most, there=None):
-    """Take what is above `most` from the largest weight of each row, and give it to the others evenly."""
-    n_others = (weights.shape[1] if there is None else there.sum(axis=1, keepdims=True)) - 1
-    if np.all(n_others == 0):
-        return weights
-    largest = weights.max(axis=1, keepdims=True)
-    excess = np.maximum(largest - most, 0)
-    is_largest = np.arange(weights.shape[1]) == weights.argmax(axis=1)[:, None]
-    return np.where(is_largest, weights - excess, weights + excess / np.maximum(n_others, 1))
+    """Take what is above `most` from the weights of each row, and give it to the row's others evenly."""
+    there = np.ones(weights.shape, dtype=bool) if there is None else there
+    # What others get may lift them above `most` in their turn, each of them once.
+    for _ in range(weights.shape[1]):
+        excess = np.maximum(weights - most, 0).sum(axis=1, keepdims=True)
+        if not excess.any():
+            break
+        free = there & (weights < most)
+        weights = np.minimum(weights, most) + free * (excess / np.maximum(free.sum(axis=1, keepdims=True), 1))
+    return weights
 
 
 def mix(beats, donors, weights):

@@ -1,0 +1,419 @@
+"""KSameAnonymizer: the bound as an exact property, keys and pools by hand, what keys give away by brute force."""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+from sklearn.utils import Bunch
+
+from skagile import KSameAnonymizer
+from skagile.anonymizers._readers import read
+
+QUICK = {"k": 3, "max_epochs": 4, "lr": 0.01, "batch_size": 32, "random_state": 0, "device": "cpu"}
+# Beats whose first samples say whose they are, and the next ones of which diagnosis: what was mixed can be read off.
+N_PEOPLE, N_KINDS = 12, 4
+
+
+def tagged(subjects, diagnoses, seed=0):
+    rng = np.random.default_rng(seed)
+    X = np.zeros((len(subjects), N_PEOPLE + N_KINDS + 8))
+    X[:, N_PEOPLE + N_KINDS :] = 0.1 * rng.standard_normal((len(X), 8))
+    X[np.arange(len(X)), subjects] = 0.5
+    X[np.arange(len(X)), N_PEOPLE + np.asarray(diagnoses)] = 4.0
+    return X
+
+
+def shares(released):
+    """How much of each person, and of each diagnosis, is in released beats."""
+    return released[..., :N_PEOPLE] / 0.5, released[..., N_PEOPLE : N_PEOPLE + N_KINDS] / 4.0
+
+
+def cohort(seed=0):
+    """Twelve people with mixes of their own of three diagnoses; the last has none of the first."""
+    rng = np.random.default_rng(seed)
+    mixes = rng.dirichlet([4, 2, 1], N_PEOPLE)
+    mixes[-1] = [0, 0.6, 0.4]
+    s = np.repeat(np.arange(N_PEOPLE), 30)
+    y = np.concatenate([rng.choice(3, 30, p=mix) for mix in mixes])
+    order = rng.permutation(len(s))
+    return Bunch(X=tagged(s, y, seed)[order], y=np.array(list("NSV"))[y[order]], subjects=s[order])
+
+
+def diagnosis(ksame, X):
+    return read(ksame.nets_[:2], X, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def people(beat_maker):
+    return beat_maker(12, 360)
+
+
+PARAMS = {
+    "mixture": {},
+    "aligned": {"generator": "aligned_mixture", "sampling_rate": 100.0, "window": (0.18, 0.3)},
+    "ppca": {"generator": "ppca", "n_components": 3},
+    "facts": {"keep": ("p_present", "sex"), "sampling_rate": 100.0, "window": (0.18, 0.3), "n_donors": 3},
+}
+
+
+@pytest.fixture(scope="module", params=PARAMS)
+def ksame(request, people):
+    ksame = KSameAnonymizer(**{**QUICK, "max_draws": 3, **PARAMS[request.param]})
+    return ksame.fit(people.X, people.y, subjects=people.subjects, facts=_facts(people.subjects))
+
+
+def _facts(subjects):
+    return {"sex": np.where([int(name.split("-")[1]) % 2 for name in subjects], "m", "f")}
+
+
+# --- the bound ------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=8)
+@given(seed=st.integers(0, 10**6))
+def test_who_of_a_key_a_beat_came_from_changes_nothing(ksame, people, seed):
+    """Beats change places with others of their key, with their subjects: bit-equal output."""
+    rng = np.random.default_rng(seed)
+    keys = ksame.assign(people.X, subjects=people.subjects, facts=_facts(people.subjects))
+    order = np.arange(len(keys))
+    for key in np.unique(keys):
+        order[keys == key] = rng.permutation(order[keys == key])
+    subjects = people.subjects[order]
+    assert (subjects != people.subjects).mean() > 0.1
+    released = ksame.transform(people.X, subjects=people.subjects, facts=_facts(people.subjects))
+    swapped = ksame.transform(people.X[order], subjects=subjects, facts=_facts(subjects))
+    np.testing.assert_array_equal(swapped, released)
+    assert np.isfinite(released).all()
+
+
+@settings(deadline=None, max_examples=8)
+@given(seed=st.integers(0, 10**6), gain=st.floats(0.5, 2), offset=st.floats(-1, 1), noise=st.floats(0, 0.05))
+def test_nothing_of_the_beat_but_its_key_is_released(ksame, people, seed, gain, offset, noise):
+    """Another gain, offset and shape; where the key stays, so does every bit of the output."""
+    rng = np.random.default_rng(seed)
+    changed = gain * people.X + offset + noise * rng.standard_normal(people.X.shape)
+    changed = changed.astype(people.X.dtype)
+    given = {"subjects": people.subjects, "facts": _facts(people.subjects)}
+    same = ksame.assign(changed, **given) == ksame.assign(people.X, **given)
+    assert same.mean() > 0.5
+    np.testing.assert_array_equal(ksame.transform(changed, **given)[same], ksame.transform(people.X, **given)[same])
+
+
+def test_members_of_a_group_are_the_same_person_to_it(ksame, people):
+    """Subjects of one group trade all their beats."""
+    given = {"facts": _facts(people.subjects)}
+    released = ksame.transform(people.X, subjects=people.subjects, **given)
+    for group in np.unique(ksame.groups_):
+        members = ksame.subjects_[ksame.groups_ == group]
+        other = dict(zip(members, np.roll(members, 1), strict=True))
+        renamed = np.array([other.get(name, name) for name in people.subjects])
+        np.testing.assert_array_equal(ksame.transform(people.X, subjects=renamed, **given), released)
+
+
+def test_release_is_a_function_of_the_key_and_random_numbers(ksame, people):
+    given = {"subjects": people.subjects, "facts": _facts(people.subjects)}
+    _, key, _ = ksame._keyed(people.X, **given)
+    again = ksame._release(*key, np.random.SeedSequence(ksame._seed), people.X.dtype)
+    np.testing.assert_array_equal(again, ksame.transform(people.X, **given))
+    assert not np.array_equal(ksame._release(*key, np.random.SeedSequence(99), people.X.dtype), again)
+
+
+def test_donors_of_members_and_of_the_source_have_one_law():
+    """Of 20,000 releases for one member, each one of the group is first or second donor as the closed form says."""
+    data = cohort()
+    ksame = KSameAnonymizer(**{**QUICK, "max_draws": 1}).fit(data.X, data.y, subjects=data.subjects)
+    source = np.flatnonzero(data.y == "N")[0]
+    group = ksame.groups_[data.subjects[source]]
+    n = 20_000
+    released = ksame.transform(np.repeat(data.X[[source]], n, axis=0), subjects=np.repeat(data.subjects[source], n))
+    part, kind = shares(released)
+    np.testing.assert_allclose(kind, np.tile(np.eye(N_KINDS)[0], (n, 1)), atol=1e-6)
+    np.testing.assert_allclose(part.sum(axis=1), 1, atol=1e-6)
+    members = np.flatnonzero(ksame.groups_ == group)
+    beats = np.array([((data.subjects == m) & (data.y == "N")).sum() for m in members], dtype=float)
+    # Pairs {a, b}: a first and b after it, or the other way round.
+    first = beats / beats.sum()
+    law = {
+        frozenset((a, b)): first[i] * beats[j] / (beats.sum() - beats[i])
+        + first[j] * beats[i] / (beats.sum() - beats[j])
+        for i, a in enumerate(members)
+        for j, b in enumerate(members)
+        if i < j and beats[i] * beats[j]
+    }
+    # A donor with hardly any weight is still a donor; those of no visible weight cannot be told.
+    visible = (part > 1e-9).sum(axis=1) == 2
+    assert visible.mean() > 0.95
+    counts = Counter(frozenset(np.flatnonzero(row > 1e-9).tolist()) for row in part[visible])
+    assert counts.keys() <= law.keys()
+    assert data.subjects[source] in {member for pair in counts for member in pair}
+    expected = np.array([*law.values()])
+    assert chisquare([counts[pair] for pair in law], expected / expected.sum() * visible.sum()).pvalue > 1e-4
+    assert part.max() <= 0.9 + 1e-6
+
+
+# --- keys and pools -------------------------------------------------------------------------------------------------
+
+
+def _small_cohort():
+    """Six people, k = 3. a, b, c have N but for one V of b and one F of a; d, e, f halves of N and V, one F of d and
+    three S of f."""
+    table = {"a": "N" * 19 + "F", "b": "N" * 19 + "V", "c": "N" * 20, "d": "N" * 10 + "V" * 9 + "F"}
+    table |= {"e": "N" * 10 + "V" * 10, "f": "N" * 9 + "V" * 8 + "SSS"}
+    subjects = np.concatenate([[name] * len(kinds) for name, kinds in table.items()])
+    y = np.array(list("".join(table.values())))
+    codes = np.searchsorted(list("abcdef"), subjects)
+    return Bunch(X=tagged(codes, np.searchsorted(list("FNSV"), y)), y=y, subjects=subjects)
+
+
+@pytest.mark.parametrize("dtype", [str, object])
+def test_small_keys_borrow(dtype):
+    data = _small_cohort()
+    ksame = KSameAnonymizer(**{**QUICK, "max_draws": 1})
+    ksame.fit(data.X, data.y.astype(dtype), subjects=data.subjects.astype(dtype))
+    assert ksame.groups_[:3].tolist() == [ksame.groups_[0]] * 3
+    assert ksame.groups_[3:].tolist() == [ksame.groups_[3]] * 3
+    near, far = ksame.groups_[0], ksame.groups_[3]
+    assert near != far
+    summary = ksame.summary_
+    assert summary["group_sizes"] == [3, 3]
+    assert summary["n_keys"] == 7
+    found = {(key["group"], key["diagnosis"]): key for key in summary["small_keys"]}
+    assert found == {
+        (near, "F"): _small(near, "F", 1, 1, done="borrowed", borrowed_subjects=2),
+        (far, "F"): _small(far, "F", 1, 1, done="borrowed", borrowed_subjects=2),
+        (near, "V"): _small(near, "V", 1, 1, done="borrowed", borrowed_subjects=4),
+        (far, "S"): _small(far, "S", 1, 3, done="suppressed"),
+    }
+    assert summary["small_key_share"] == pytest.approx(6 / 120)
+    # Donors, read off the release. Codes of the diagnoses: F, N, S, V.
+    for group, kind, donors in [
+        (near, 1, {0, 1, 2}),
+        (far, 1, {3, 4, 5}),
+        (near, 0, {0, 3}),
+        (near, 3, {1, 3, 4, 5}),
+        (far, 3, {3, 4, 5}),
+    ]:
+        part, kinds = shares(_of_key(ksame, group, kind))
+        assert set(np.flatnonzero(part.max(axis=0) > 1e-6)) == donors
+        np.testing.assert_allclose(kinds, np.tile(np.eye(N_KINDS)[kind], (500, 1)), atol=1e-6)
+    assert np.isnan(_of_key(ksame, far, 2)).all()
+    assert np.isnan(_of_key(ksame, near, 2)).all()  # nobody's key in fit, of a diagnosis of one person
+
+
+def _small(group, kind, n_subjects, n_beats, **done):
+    return {"group": group, "diagnosis": kind, "n_subjects": n_subjects, "n_beats": n_beats, **done}
+
+
+def _of_key(ksame, group, kind, n=500, facts=()):
+    facts = np.tile(np.array(facts, dtype=int), (n, 1))
+    args = (np.full(n, group), np.full(n, kind), facts, np.random.SeedSequence(1))
+    return ksame._release(*args, np.float64)
+
+
+def test_small_keys_are_suppressed():
+    data = _small_cohort()
+    ksame = KSameAnonymizer(**{**QUICK, "max_draws": 1, "max_epochs": 40}, on_small_key="suppress")
+    released = ksame.fit_transform(data.X, data.y, subjects=data.subjects)
+    assert {key["done"] for key in ksame.summary_["small_keys"]} == {"suppressed"}
+    read_as = ksame.classes_[diagnosis(ksame, data.X)]
+    assert (read_as == data.y).mean() > 0.95
+    few = (read_as == "F") | (read_as == "S") | ((read_as == "V") & np.isin(data.subjects, list("abc")))
+    np.testing.assert_array_equal(np.isnan(released).all(axis=1), few)
+    np.testing.assert_array_equal(np.isnan(released).any(axis=1), few)
+    assert few.any()
+
+
+def test_small_keys_are_refused():
+    data = _small_cohort()
+    ksame = KSameAnonymizer(**{**QUICK, "max_draws": 1}, on_small_key="raise")
+    with pytest.raises(ValueError, match=r"1 subjects have the key \{'group': ., 'diagnosis': .*less than k=3"):
+        ksame.fit(data.X, data.y, subjects=data.subjects)
+    few = np.isin(data.y, ["F", "S"]) | ((data.y == "V") & (data.subjects == "b"))
+    ksame.fit(data.X[~few], data.y[~few], subjects=data.subjects[~few])
+    assert ksame.summary_["small_keys"] == []
+
+
+def test_facts_make_keys_and_borrow_first_from_their_like():
+    """Groups 012 and 34567. A key of few people takes all of the same facts; where these are few, the diagnosis."""
+    rng = np.random.default_rng(0)
+    s = np.repeat(np.arange(8), 20)
+    y = np.where(rng.random(160) < np.where(s < 3, 0.05, 0.6), 1, 0)
+    y[::20], y[1::20] = 0, 1  # everybody has both
+    sex = np.array(list("ffmfmmmx"))[s]
+    ksame = KSameAnonymizer(**{**QUICK, "k": 3, "max_draws": 1}, keep=["sex"])
+    ksame.fit(tagged(s, y), np.array(["N", "V"])[y], subjects=s, facts={"sex": sex})
+    near, far = ksame.groups_[0], ksame.groups_[7]
+    assert ksame.groups_.tolist() == [near] * 3 + [far] * 5
+    for group, kind, code, donors in [
+        (near, 0, 0, {0, 1, 3}),
+        (near, 1, 1, {2, 4, 5, 6}),
+        (far, 1, 1, {4, 5, 6}),
+        (far, 0, 0, {0, 1, 3}),
+        (far, 0, 2, set(range(8))),
+        (near, 0, 2, set(range(8))),  # nobody's key in fit
+    ]:
+        part, kinds = shares(_of_key(ksame, group, kind, facts=[code], n=1000))
+        assert set(np.flatnonzero(part.max(axis=0) > 1e-6)) == donors
+        assert kinds[:, kind].min() > 0.999
+    told = sorted((key["group"] == near, key["sex"], key["borrowed_subjects"]) for key in ksame.summary_["small_keys"])
+    assert told == [(False, "f", 3)] * 2 + [(False, "x", 8)] * 2 + [(True, "f", 3)] * 2 + [(True, "m", 4)] * 2
+    assert ksame.summary_["n_keys"] == 10
+
+
+def test_key_that_nobody_had_takes_its_diagnosis():
+    """Six people never have V; a beat of theirs that is read as V gets it from the six others."""
+    s = np.repeat(np.arange(12), 20)
+    y = np.where(s < 6, np.arange(240) % 2, np.arange(240) % 4 // 2 * 2)
+    ksame = KSameAnonymizer(**{**QUICK, "k": 6, "max_draws": 1, "max_epochs": 20})
+    ksame.fit(tagged(s, y), np.array(list("NSV"))[y], subjects=s)
+    assert ksame.groups_.tolist() == [ksame.groups_[0]] * 6 + [ksame.groups_[6]] * 6
+    subjects, kinds = np.repeat(np.arange(6), 100), np.full(600, 2)
+    X = tagged(subjects, kinds, seed=1)
+    assert (diagnosis(ksame, X) == 2).all()
+    part, released = shares(ksame.transform(X, subjects=subjects))
+    assert set(np.flatnonzero(part.max(axis=0) > 1e-6)) == set(range(6, 12))
+    assert released[:, 2].min() > 0.999
+
+
+# --- what keys give away ---------------------------------------------------------------------------------------------
+
+
+def _best_guesses(seen, asked):
+    """Rank-1 of who knows keys: pairs (subject, key) seen, and asked of."""
+    count = Counter(key for key in seen)
+    people = sorted({s for s, _ in seen})
+    most = max(people, key=lambda s: sum(count[pair] for pair in count if pair[0] == s))
+    right = 0
+    for s, key in asked:
+        best = max(people, key=lambda person: count[person, key])
+        right += (best if count[best, key] else most) == s
+    return right / len(asked)
+
+
+def _best_guesses_fused(seen, asked):
+    people, keys = sorted({s for s, _ in seen}), {key for _, key in [*seen, *asked]}
+    count, total = Counter(seen), Counter(s for s, _ in seen)
+    of = defaultdict(list)
+    for s, key in asked:
+        of[s].append(key)
+
+    def told(person, probes):
+        return sum(np.log((count[person, key] + 0.5) / (total[person] + 0.5 * len(keys))) for key in probes)
+
+    return np.mean(
+        [max(people, key=lambda person, probes=probes: told(person, probes)) == s for s, probes in of.items()]
+    )
+
+
+@pytest.mark.parametrize("keep", [(), ("age",)])
+def test_expected_leakage_is_the_best_guess(keep):
+    data = cohort()
+    age = np.random.default_rng(5).integers(0, 2, len(data.y))
+    ksame = KSameAnonymizer(**{**QUICK, "max_draws": 1}, keep=keep)
+    ksame.fit(data.X, data.y, subjects=data.subjects, facts={"age": age})
+    groups, kinds = ksame.groups_[data.subjects], diagnosis(ksame, data.X)
+    pairs = [
+        (int(s), (int(g), int(d), int(a) if keep else 0))
+        for s, g, d, a in zip(data.subjects, groups, kinds, age, strict=True)
+    ]
+    seen, halves = Counter(), ([], [])
+    for pair in pairs:
+        halves[seen[pair[0]] >= 15].append(pair)
+        seen[pair[0]] += 1
+    for name, guesses in (("single", _best_guesses), ("fused", _best_guesses_fused)):
+        expected = np.mean([guesses(*halves), guesses(*halves[::-1])])
+        assert ksame.expected_leakage_[name] == pytest.approx(expected)
+    assert ksame.expected_leakage_["chance"] == 1 / 12
+    # A perfect attacker of single beats: also what assign is for.
+    keys = ksame.assign(data.X, subjects=data.subjects, facts={"age": age})
+    same_key = keys[:, None] == keys
+    same_pair = np.array([[a[1] == b[1] for b in pairs] for a in pairs])
+    np.testing.assert_array_equal(same_key, same_pair)
+
+
+def test_leakage_of_subjects_of_one_row(people):
+    ksame = KSameAnonymizer(**{**QUICK, "max_draws": 1}).fit(people.X[:60], people.y[:60])
+    assert len(ksame.subjects_) == 60
+    assert ksame.expected_leakage_.keys() == {"chance", "single"}
+    # Everybody has one beat: of each key one person is named right.
+    keys = ksame.assign(people.X[:60], subjects=np.arange(60))
+    assert ksame.expected_leakage_["single"] == pytest.approx(len(set(keys.tolist())) / 60)
+
+
+# --- groups ---------------------------------------------------------------------------------------------------------
+
+
+def _describe(ksame, X, kinds):
+    Z = (X - X.mean(axis=1, keepdims=True)) / X.std(axis=1, keepdims=True)
+    return np.bincount(kinds, minlength=len(ksame.classes_)) / len(kinds), Z.mean(axis=0)
+
+
+@pytest.mark.parametrize("grouping", ["class_mix", "morphology", "both"])
+def test_new_people_go_to_the_nearest_group(people, beat_maker, grouping):
+    ksame = KSameAnonymizer(**{**QUICK, "max_draws": 1}, grouping=grouping)
+    ksame.fit(people.X, people.y, subjects=people.subjects)
+    codes = np.searchsorted(ksame.classes_, people.y)
+    known = [people.subjects == name for name in ksame.subjects_]
+    mixes, templates = (
+        np.array(part) for part in zip(*(_describe(ksame, people.X[m], codes[m]) for m in known), strict=True)
+    )
+    spreads = [np.sqrt(part.var(axis=0).sum()) for part in (mixes, templates)]
+    chosen = {"class_mix": [0], "morphology": [1], "both": [0, 1]}[grouping]
+
+    def features(*parts):
+        return np.concatenate([parts[i] / spreads[i] for i in chosen])
+
+    rows = np.array([features(*parts) for parts in zip(mixes, templates, strict=True)])
+    centres = [rows[ksame.groups_ == g].mean(axis=0) for g in range(ksame.groups_.max() + 1)]
+    assert len(centres) == 4
+    new = beat_maker(9, 90, people=7)
+    names = np.array([f"new {name}" for name in new.subjects])
+    kinds = diagnosis(ksame, new.X)
+    expected = np.zeros(90, dtype=int)
+    for name in np.unique(names):
+        m = names == name
+        here = features(*_describe(ksame, new.X[m], kinds[m]))
+        expected[m] = np.argmin([((here - centre) ** 2).sum() for centre in centres])
+    got = ksame._keyed(new.X, names, None)[1][0]
+    assert len(set(expected)) > 1
+    np.testing.assert_array_equal(got, expected)
+    # Known and new ones in one call do not disturb each other.
+    both = ksame._keyed(np.vstack([people.X[:30], new.X]), np.concatenate([people.subjects[:30], names]), None)[1][0]
+    np.testing.assert_array_equal(both[30:], expected)
+    np.testing.assert_array_equal(both[:30], ksame.groups_[np.searchsorted(ksame.subjects_, people.subjects[:30])])
+
+
+def test_without_subjects_every_row_is_a_new_person(ksame, people):
+    facts = _facts(people.subjects)
+    names = np.array([f"x{i:04d}" for i in range(len(people.X))])
+    np.testing.assert_array_equal(
+        ksame.transform(people.X, facts=facts), ksame.transform(people.X, subjects=names, facts=facts)
+    )
+    np.testing.assert_array_equal(
+        ksame.assign(people.X, facts=facts), ksame.assign(people.X, subjects=names, facts=facts)
+    )
+
+
+def test_groups_do_not_go_by_names_or_order(people):
+    """One partition, of what the people are like."""
+    rng = np.random.default_rng(0)
+    names = np.unique(people.subjects)
+    other = dict(zip(names, rng.permutation([f"p{i}" for i in range(len(names))]), strict=True))
+    order = rng.permutation(len(people.X))
+    renamed = np.array([other[name] for name in people.subjects])
+    fits = [
+        KSameAnonymizer(**{**QUICK, "max_draws": 1, "max_epochs": 1}, grouping="both").fit(X, y, subjects=s)
+        for X, y, s in [(people.X, people.y, people.subjects), (people.X[order], people.y[order], renamed[order])]
+    ]
+    groups = [dict(zip(fit.subjects_, fit.groups_, strict=True)) for fit in fits]
+    sets = [
+        {frozenset(name for name in names if get[key(name)] == g) for g in set(get.values())}
+        for get, key in zip(groups, (str, other.get), strict=True)
+    ]
+    assert sets[0] == sets[1]
+    assert all(fit.summary_["group_sizes"] == np.bincount(fit.groups_).tolist() for fit in fits)
+    assert min(fits[0].summary_["group_sizes"]) >= 3
