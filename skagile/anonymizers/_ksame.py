@@ -408,9 +408,9 @@ class KSameAnonymizer(BaseAnonymizer):
         chance, and of any place in his intervals. The new recording begins at 0 s, and its first beat comes one drawn
         interval later: it has nothing of the source's times.
 
-        What stays is how many beats a recording has, and which are missing. Intervals are another's, so the recording
-        gets longer or shorter: who writes it must cut or pad it, best to one length for all, for the number of beats in
-        a time is a heart rate. Times go to :meth:`BeatSegmenter.restore
+        What stays is how many beats a recording has, and which are missing. Intervals are the group's, so the recording
+        gets longer or shorter: who writes it must cut or pad it, and best cuts all to one length, for the number of
+        beats that somebody had in a known time is his heart rate. Times go to :meth:`BeatSegmenter.restore
         <skagile.segmentation.BeatSegmenter.restore>` with a flat record in place of the source's, and with room for
         the window before the first beat.
 

@@ -5,7 +5,9 @@ import itertools
 import numpy as np
 import pytest
 from scipy.stats import kstest
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 
 from skagile import KSameAnonymizer
@@ -164,6 +166,11 @@ def test_recordings_of_one_subject(cohort, ksame):
     released = ksame.resample_times(times, subjects=cohort.subjects, records=records).reshape(N_PEOPLE, 2, 100)
     assert (released[:, :, 0] < 2).all()
     assert (np.diff(released, axis=2) > 0).all()
+    # From one recording to the next there is no R-R interval.
+    apart = np.where(records, cohort.times + 1, cohort.times)
+    fitted = KSameAnonymizer(rhythm="resample", **QUICK)
+    fitted.fit(cohort.X, cohort.y, subjects=cohort.subjects, times=apart, records=records)
+    assert max(_drawn(fitted, group, 20_000).max() for group in (0, 1)) < 1.3
     with pytest.raises(ValueError, match=r"times must rise .* 6 place\(s\).* name them in records"):
         ksame.resample_times(times, subjects=cohort.subjects)
 
@@ -203,6 +210,16 @@ def test_new_subjects(cohort, ksame):
         ksame.resample_times([[1.0, 2.0]])
     with pytest.raises(ValueError, match=r"X has shape \(1, 48\), times \(2,\)"):
         ksame.resample_times([1.0, 2.0], subjects=["somebody"] * 2, X=cohort.X[:1])
+
+
+def test_routing(cohort, ksame):
+    """A Pipeline hands times and records on without being told to."""
+    with config_context(enable_metadata_routing=True):
+        model = make_pipeline(clone(ksame), "passthrough")
+        records = np.zeros(len(cohort.X))
+        model.fit(cohort.X, cohort.y, subjects=cohort.subjects, times=cohort.times, records=records)
+    new, wanted = (x.resample_times(cohort.times, subjects=cohort.subjects) for x in (model[0], ksame))
+    np.testing.assert_array_equal(new, wanted)
 
 
 def test_small_rhythms(cohort):
