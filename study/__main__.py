@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-STUDIES = ("agile", "agile_defaults", "audit", "measurements", "segmentation", "table1", "table2")
+STUDIES = ("agile", "agile_defaults", "audit", "ksame_rhythm", "measurements", "segmentation", "table1", "table2")
 
 
 def main():

@@ -152,7 +152,8 @@ class KSameAnonymizer(BaseAnonymizer):
     of a person the mix of diagnoses, see ``expected_leakage_``. That someone was in the cohort can be told from a
     release (membership), the better the fewer the donors. The fitted anonymizer stores beats of the cohort and names
     in ``subjects_``: it is personal data. Two releases of the same people by different partitions can be intersected:
-    fit once. Diagnoses that were not in `y` are lost.
+    fit once. Diagnoses that were not in `y` are lost. How many beats a person has stays, and is a heart rate to who
+    knows the time they took.
 
     References
     ----------
@@ -407,6 +408,9 @@ class KSameAnonymizer(BaseAnonymizer):
         intervals, 20 on average, each of any member of the group, the source included, every member with the same
         chance, and of any place in his intervals. The new recording begins at 0 s, and its first beat comes one drawn
         interval later: it has nothing of the source's times.
+
+        As in ``transform``, an int as `random_state` gives row i of any call the same random numbers: give all
+        recordings of a release in one call, or those of two calls are alike.
 
         What stays is how many beats a recording has, and which are missing. Intervals are the group's, so the recording
         gets longer or shorter: who writes it must cut or pad it, and best cuts all to one length, for the number of
