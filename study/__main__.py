@@ -9,6 +9,7 @@ STUDIES = (
     "audit",
     "ksame",
     "ksame_defaults",
+    "ksame_rhythm",
     "measurements",
     "segmentation",
     "table1",

@@ -18,6 +18,7 @@ from skagile.anonymizers._microaggregation import mdav
 from skagile.anonymizers._mixture import MixtureGenerator
 from skagile.anonymizers._ppca import PPCAGenerator
 from skagile.anonymizers._readers import critic_encoders, fit_reader, read, reader_encoders
+from skagile.anonymizers._rhythm import GroupRhythm, Recordings, check_times
 from skagile.metrics import label_only_floor
 from skagile.networks._runtime import draw_seed, resolve_device
 from skagile.segmentation import measure_beats
@@ -77,6 +78,10 @@ class KSameAnonymizer(BaseAnonymizer):
         "resample", for records of beats (3-D) only: the diagnosis of every beat of a record is drawn from the mix of
         its group, so that members of a group share that, too. Counts and order of a record's diagnoses are then the
         group's and no longer the patient's.
+    rhythm : {"keep", "resample"}, default="keep"
+        What ``resample_times`` does to the times of beats. "keep": nothing; R-R intervals tell people apart, and are no
+        part of ``expected_leakage_``. "resample": intervals are drawn anew from those of the group, which needs
+        `times` in ``fit``.
     sampling_rate : float, default=None
         Of the beats, in Hz. Needed by measured facts and by "aligned_mixture".
     window : tuple of 2 floats, default=(0.25, 0.45)
@@ -109,7 +114,9 @@ class KSameAnonymizer(BaseAnonymizer):
         ``"group_sizes"``; ``"n_keys"``; ``"small_keys"``, a list of keys with less than `k` subjects, each a dict of
         the key, its number of subjects and beats, and what was done (``"borrowed"`` and from how many subjects,
         or ``"suppressed"``); ``"small_key_share"``, of fitted beats; ``"accepted_first"`` and ``"accepted"``, shares
-        of drawn beats that convinced the networks at once and at last.
+        of drawn beats that convinced the networks at once and at last; with ``rhythm="resample"``,
+        ``"small_rhythms"``, groups in which less than `k` subjects have R-R intervals, each with their number and
+        what was done (``"borrowed"`` from all groups, or ``"suppressed"``).
     nets_ : list of skorch.NeuralNet
         Those that predict the diagnosis, and those that a beat must convince beside them.
     n_features_in_ : int
@@ -139,11 +146,15 @@ class KSameAnonymizer(BaseAnonymizer):
     its own: groups then follow the beat, the beats of one person may be in several, and their counts become a trait
     of the person. Give them whenever they are known.
 
+    ``transform`` leaves the times of beats alone: they are no part of `X`. To release a rhythm pass its times through
+    ``resample_times``; with ``rhythm="resample"`` they depend on their source through its group alone.
+
     **What this does not guarantee.** The key itself is given away: diagnosis, group and kept facts, and with many beats
     of a person the mix of diagnoses, see ``expected_leakage_``. That someone was in the cohort can be told from a
     release (membership), the better the fewer the donors. The fitted anonymizer stores beats of the cohort and names
     in ``subjects_``: it is personal data. Two releases of the same people by different partitions can be intersected:
-    fit once. Diagnoses that were not in `y` are lost.
+    fit once. Diagnoses that were not in `y` are lost. How many beats a person has stays, and is a heart rate to who
+    knows the time they took.
 
     References
     ----------
@@ -166,7 +177,7 @@ class KSameAnonymizer(BaseAnonymizer):
     """
 
     # Asked for by default, so that a Pipeline or a search routes them without a set_..._request.
-    __metadata_request__fit = {"subjects": True, "facts": True}
+    __metadata_request__fit = {"subjects": True, "facts": True, "times": True, "records": True}
     __metadata_request__transform = {"subjects": True, "facts": True}
 
     _parameter_constraints: dict = {
@@ -181,6 +192,7 @@ class KSameAnonymizer(BaseAnonymizer):
         "grouping": [StrOptions({"class_mix", "morphology", "both"})],
         "on_small_key": [StrOptions({"borrow", "suppress", "raise"})],
         "class_mix": [StrOptions({"keep", "resample"})],
+        "rhythm": [StrOptions({"keep", "resample"})],
         "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
         "window": [tuple, list],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -205,6 +217,7 @@ class KSameAnonymizer(BaseAnonymizer):
         grouping="class_mix",
         on_small_key="borrow",
         class_mix="keep",
+        rhythm="keep",
         sampling_rate=None,
         window=(0.25, 0.45),
         max_epochs=12,
@@ -225,6 +238,7 @@ class KSameAnonymizer(BaseAnonymizer):
         self.grouping = grouping
         self.on_small_key = on_small_key
         self.class_mix = class_mix
+        self.rhythm = rhythm
         self.sampling_rate = sampling_rate
         self.window = window
         self.max_epochs = max_epochs
@@ -235,7 +249,7 @@ class KSameAnonymizer(BaseAnonymizer):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, subjects=None, facts=None):
+    def fit(self, X, y, *, subjects=None, facts=None, times=None, records=None):
         """Form groups and pools of donors, and train the networks that read diagnoses.
 
         Parameters
@@ -248,6 +262,12 @@ class KSameAnonymizer(BaseAnonymizer):
             Subject of each row. None makes every row its own subject.
         facts : DataFrame or mapping of columns, of n_rows rows, default=None
             Values of the facts of `keep` that are not measured, such as the sex.
+        times : array-like of shape (n_rows,), or of (n_rows, n_beats) for 3-D `X`, default=None
+            Time of each beat in seconds, rising within a recording, NaN where missing; all beats of a recording should
+            be among them. Needed by ``rhythm="resample"``.
+        records : array-like of shape (n_rows,), default=None
+            Recording of each row, where a subject has several (2-D `X`) or a recording goes over several rows (3-D).
+            None: for 2-D `X` all rows of a subject are one recording, for 3-D each row is.
 
         Returns
         -------
@@ -258,10 +278,13 @@ class KSameAnonymizer(BaseAnonymizer):
         ------
         ValueError
             For a wrong shape, NaN outside padding, infinite or flat beats, labels, subjects or facts of another
-            length, one class, less than `k` subjects, or, with ``on_small_key="raise"``, a key of less than `k`.
+            length, one class, less than `k` subjects, or, with ``on_small_key="raise"``, a key of less than `k`; for
+            times of another shape, infinite or not rising ones, or, with ``rhythm="resample"``, none, or R-R intervals
+            of less than `k` subjects.
         """
         beats, y_codes, s_codes = self._check_fit(X, y, subjects)
         self._check_settings(beats)
+        recordings, owner = self._check_times(times, beats, subjects, records)
         if len(self.subjects_) < self.k:
             raise ValueError(
                 f"k={self.k}, but X has beats of {len(self.subjects_)} subjects (n_samples = {beats.shape[0]} rows): "
@@ -293,16 +316,23 @@ class KSameAnonymizer(BaseAnonymizer):
         self._mix = np.array([mix[self.groups_ == group].mean(axis=0) for group in range(self.groups_.max() + 1)])
         # None draws anew at each transform.
         self._seed = None if self.random_state is None else draw_seed(random_state)
+        self._rhythm = None
+        if self.rhythm == "resample":
+            intervals, row = recordings.intervals()
+            row, intervals = row[owner[row] >= 0], intervals[owner[row] >= 0]
+            self._rhythm = GroupRhythm(intervals, owner[row], self.groups_, self.k, self.on_small_key)
+            self._rhythm_seed = None if self.random_state is None else draw_seed(random_state)
+            self.summary_["small_rhythms"] = self._rhythm.small
         self._measure_leakage(beats.values, s_codes, fact_codes)
         self._measure_acceptance(beats.values, y_codes, s_codes, fact_codes)
         return self
 
-    def fit_transform(self, X, y, *, subjects=None, facts=None):
+    def fit_transform(self, X, y, *, subjects=None, facts=None, times=None, records=None):
         """Fit, and release the beats themselves.
 
         Parameters
         ----------
-        X, y, subjects, facts
+        X, y, subjects, facts, times, records
             As of ``fit``.
 
         Returns
@@ -310,7 +340,7 @@ class KSameAnonymizer(BaseAnonymizer):
         X_anonymized : ndarray of the shape and float dtype of `X`
             As from ``transform(X, subjects=subjects, facts=facts)``.
         """
-        fitted = self.fit(X, y, subjects=subjects, facts=facts)
+        fitted = self.fit(X, y, subjects=subjects, facts=facts, times=times, records=records)
         return fitted.transform(X, subjects=subjects, facts=facts)
 
     def transform(self, X, *, subjects=None, facts=None):
@@ -343,6 +373,83 @@ class KSameAnonymizer(BaseAnonymizer):
         """
         beats, code, random = self._keyed(X, subjects, facts)
         return beats.restore(self._release(*code, random, beats.values.dtype))
+
+    def resample_times(self, times, *, subjects=None, records=None, X=None):
+        """Return times of beats to release: as they are, or with the rhythm of the group, as `rhythm` says.
+
+        Parameters
+        ----------
+        times : array-like of shape (n_rows,) or (n_rows, n_beats)
+            As of ``fit``: one of each row of beats, or of each beat of each record.
+        subjects : array-like of shape (n_rows,), default=None
+            As of ``transform``. None takes every row for a new subject of its own, which makes no sense of single
+            beats.
+        records : array-like of shape (n_rows,), default=None
+            As of ``fit``.
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples), default=None
+            The beats, as of ``transform``; needed for the groups of new subjects only.
+
+        Returns
+        -------
+        times : ndarray of the shape and float dtype of `times`
+            New times in seconds; missing ones stay missing, and with ``on_small_key="suppress"`` more are.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            For times of another shape, infinite or not rising ones, or subjects or records of another length; for
+            subjects that were not in ``fit`` without `X`, or with an `X` of other beats; with ``rhythm="resample"``,
+            for single beats without subjects, and where ``fit`` had no such rhythm.
+
+        Notes
+        -----
+        With ``rhythm="resample"`` a recording is a stationary bootstrap [1]_ of its group: runs of successive R-R
+        intervals, 20 on average, each of any member of the group, the source included, every member with the same
+        chance, and of any place in his intervals. The new recording begins at 0 s, and its first beat comes one drawn
+        interval later: it has nothing of the source's times.
+
+        As in ``transform``, an int as `random_state` gives row i of any call the same random numbers: give all
+        recordings of a release in one call, or those of two calls are alike.
+
+        What stays is how many beats a recording has, and which are missing. Intervals are the group's, so the recording
+        gets longer or shorter: who writes it must cut or pad it, and best cuts all to one length, for the number of
+        beats that somebody had in a known time is his heart rate. Times go to :meth:`BeatSegmenter.restore
+        <skagile.segmentation.BeatSegmenter.restore>` with a flat record in place of the source's, and with room for
+        the window before the first beat.
+
+        **What this does not guarantee.** Runs are real intervals of cohort members, so who knows somebody's rhythm may
+        find that he was in the cohort. Intervals do not follow the diagnoses: a released premature beat need not be
+        early, nor followed by a pause.
+
+        References
+        ----------
+        .. [1] Politis, Romano. "The stationary bootstrap", Journal of the American Statistical Association 1994.
+        """
+        check_is_fitted(self)
+        times = check_times(times)
+        if self.rhythm == "keep":
+            return times.copy()
+        if self._rhythm is None:
+            raise ValueError('rhythm was set to "resample" after fit, which kept no intervals. Fit again, with times.')
+        if subjects is None and times.ndim == 1:
+            raise ValueError(
+                "times of single beats, shape (n_rows,), with subjects=None: each beat would be a recording of its "
+                "own, without an interval. Give subjects."
+            )
+        names, owner = self._owners(subjects, len(times))
+        recordings = Recordings(times, owner, records)
+        group = (np.full(len(names), -1) if subjects is None else self._known_groups(names))[owner]
+        if (group < 0).any():
+            if X is None:
+                new = "subjects=None makes every row a new subject" if subjects is None else "subjects holds new ones"
+                raise ValueError(
+                    f"{new}, the first in row {np.flatnonzero(group < 0)[0]}, and X=None: groups of new subjects go by "
+                    "their beats. Give X, as to transform."
+                )
+            group = self._groups_of_rows(X, subjects, times.shape, owner, group)
+        return self._rhythm.draw(recordings, group, np.random.default_rng(self._rhythm_seed))
 
     def assign(self, X, *, subjects=None, facts=None):
         """Return the key of each beat, which is all that a release tells of it.
@@ -388,6 +495,35 @@ class KSameAnonymizer(BaseAnonymizer):
                 f"max_weight={self.max_weight} and n_donors={self.n_donors}: weights of at most max_weight do not add "
                 f"up to 1. Use max_weight of at least {1 / self.n_donors:.3g}, or more donors."
             )
+
+    def _check_times(self, times, beats, subjects, records):
+        """Return the recordings, and the code of each row's subject; -1 where no beat of him is in X."""
+        if times is None:
+            if self.rhythm == "resample":
+                raise ValueError(
+                    'rhythm="resample" with times=None: intervals are drawn from those of the group. Give the time of '
+                    'each beat in seconds as times, or use rhythm="keep".'
+                )
+            return None, None
+        names, owner = self._owners(subjects, beats.shape[0])
+        return Recordings(check_times(times, beats.shape[:-1]), owner, records), self._known(names)[owner]
+
+    def _owners(self, subjects, n_rows):
+        if subjects is None:
+            return np.arange(n_rows), np.arange(n_rows)
+        return check_labels(subjects, n_rows, name="subjects", kind="subjects", minimum=1)
+
+    def _groups_of_rows(self, X, subjects, shape, owner, group):
+        """Return the group of each row; of new subjects as ``transform`` finds it."""
+        beats = check_beats(self, X, reset=False)
+        if beats.shape[:-1] != shape:
+            raise ValueError(f"X has shape {beats.shape}, times {shape}. Give one time per beat of X.")
+        diagnosis = read(self.nets_[:_N_READERS], beats.values, resolve_device(self.device))
+        of_owner = np.full(owner.max() + 1, -1)
+        of_owner[owner] = group
+        of_owner[owner[beats.row]] = self._group_of(beats, diagnosis, subjects)
+        # A new subject without a beat has no group, and no times.
+        return of_owner[owner]
 
     def _fit_groups(self, mix, template):
         # Each kind of feature counts by its spread over the subjects.
@@ -507,10 +643,7 @@ class KSameAnonymizer(BaseAnonymizer):
                 subjects, beats.shape[0], name="subjects", kind="subjects", minimum=1, row=beats.row
             )
         if names is not None:
-            known = np.searchsorted(self.subjects_, names)
-            known = np.minimum(known, len(self.subjects_) - 1)
-            is_known = np.array(self.subjects_[known] == names, dtype=bool).reshape(-1)
-            group = np.where(is_known, self.groups_[known], -1)
+            group = self._known_groups(names)
         else:
             # Rows without a beat have no owner's number.
             owner = np.unique(owner, return_inverse=True)[1]
@@ -526,6 +659,17 @@ class KSameAnonymizer(BaseAnonymizer):
             distance = (self._centres**2).sum(axis=1) - 2 * features @ self._centres.T
             group[new] = distance.argmin(axis=1)
         return group[owner]
+
+    def _known_groups(self, names):
+        known = self._known(names)
+        return np.where(known < 0, -1, self.groups_[known])
+
+    def _known(self, names):
+        """Return the code of each name that was fitted, and -1 for others."""
+        known = np.searchsorted(self.subjects_, names)
+        known = np.minimum(known, len(self.subjects_) - 1)
+        is_known = np.array(self.subjects_[known] == names, dtype=bool).reshape(-1)
+        return np.where(is_known, known, -1)
 
     def _pool_of(self, group, diagnosis, facts):
         code = self._code(group, diagnosis, facts)
