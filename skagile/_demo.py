@@ -1,9 +1,11 @@
-"""The job behind ``skagile demo``: records, beats, an anonymized release and its audit."""
+"""The job behind ``skagile demo``: records, beats, releases by AGILE and by k-same, and their audits."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
 
 from skagile._files import replacing
 from skagile.datasets import (
@@ -18,11 +20,12 @@ from skagile.datasets import (
 # half the work.
 SAMPLING_RATE = 180.0
 DATABASES = ("synthetic", "mitdb", "ecgid")
-_PREPARATION = ("reading records and finding beats", "fitting AGILE", "anonymizing beats")
-
-
+_PREPARATION = ("reading records and finding beats", "fitting AGILE", "AGILE's release", "fitting k-same", "k-same's")
 # A look in minutes: ``skagile audit`` runs them all.
-_ATTACKS = {"attackers": ("svd", "nearest_neighbour", "deep_ecg"), "knowledge": ("clean", "static", "adaptive")}
+_ATTACKERS = ("svd", "nearest_neighbour", "deep_ecg")
+# AGILE's audit comes first; what is asked of originals is the same for both.
+_KNOWLEDGE = {"agile": ("static", "adaptive"), "ksame": ("clean", "static", "adaptive")}
+_K = 10
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class DemoSize:
 
     max_beats: int
     agile: dict = field(default_factory=dict)
+    ksame: dict = field(default_factory=dict)
     audit: dict = field(default_factory=dict)
     cohort: dict = field(default_factory=dict)
 
@@ -40,6 +44,7 @@ SIZES = {
     "quick": DemoSize(
         max_beats=40,
         agile={"n_surrogates": 3, "max_epochs": 10},
+        ksame={"max_epochs": 8},
         audit={"diagnostic_training": ("original",)},
         cohort={"n_subjects": 15, "duration": 60.0},
     ),
@@ -110,7 +115,7 @@ def _directory_beats(folder, cut):
 
 
 def run_demo(data, out, *, size="full", seed=0, progress=None):
-    """Release anonymized beats, audit the release, and save what was found.
+    """Release beats anonymized by AGILE and by k-same, audit both, and save k-same's release and what was found.
 
     Parameters
     ----------
@@ -127,63 +132,139 @@ def run_demo(data, out, *, size="full", seed=0, progress=None):
 
     Returns
     -------
-    report : skagile.audit.AuditReport
-        What the audit found.
-    files : list of pathlib.Path
-        ``release.npz`` (anonymized beats and diagnoses in random order, no subject), ``report.json``, ``report.html``
-        and ``summary.csv``.
+    found : :class:`~sklearn.utils.Bunch`
+        ``report`` and ``agile``, the :class:`~skagile.audit.AuditReport` of k-same's release and of AGILE's;
+        ``comparison``, a DataFrame of both; ``k`` and ``expected_leakage``, of k-same; ``files``, a list of
+        :class:`pathlib.Path`: ``release.npz`` (k-same's beats and diagnoses in random order, no subject),
+        ``report.html`` and ``report.json`` on it, ``agile_report.html`` and ``agile_report.json``, ``summary.csv`` with
+        the attacks on both.
     """
     # Networks are imported here, so that the command line answers --help without loading torch.
-    from skagile.anonymizers import AgileAnonymizer
+    from skagile.anonymizers import AgileAnonymizer, KSameAnonymizer
     from skagile.audit import audit_release
 
-    def tell(done, total, what):
-        if progress is not None:
-            progress(done, total, what)
-
-    # The number of fits is known once the audit starts; until then the bar counts with the usual ones.
-    n_steps = len(_PREPARATION) + 6
     amount = SIZES[size]
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    tell(0, n_steps, _PREPARATION[0])
+    done = 0
+    # The number of fits is known once an audit starts; until then the bar counts with the usual ones.
+    left = {name: 6 for name in _KNOWLEDGE}
+
+    def tell(what):
+        if progress is not None:
+            progress(done, max(done + 1, len(_PREPARATION) + sum(left.values())), what)
+
+    def step(what):
+        nonlocal done
+        done += 1
+        tell(what)
+
+    tell(_PREPARATION[0])
     beats = load_demo_beats(data, amount, seed)
-    tell(1, n_steps, _PREPARATION[1])
     enrolled = beats.session == 0
+    fitted_on = beats.X[enrolled], beats.y[enrolled]
+    step(_PREPARATION[1])
     agile = AgileAnonymizer(random_state=seed, **amount.agile)
-    agile.fit(beats.X[enrolled], beats.y[enrolled], subjects=beats.subjects[enrolled])
-    tell(2, n_steps, _PREPARATION[2])
-    released = agile.transform(beats.X)
-    report = audit_release(
-        beats.X,
-        released,
-        beats.y,
-        subjects=beats.subjects,
-        sessions=beats.session,
-        sampling_rate=beats.sampling_rate,
-        window=beats.window,
-        random_state=seed,
-        progress=lambda done, total, what: tell(len(_PREPARATION) + done, len(_PREPARATION) + total, what),
-        **_ATTACKS,
-        **amount.audit,
+    agile.fit(*fitted_on, subjects=beats.subjects[enrolled])
+    step(_PREPARATION[2])
+    released = {"agile": agile.transform(beats.X)}
+    step(_PREPARATION[3])
+    # A group of k needs k people, and two groups twice as many.
+    k = max(2, min(_K, len(np.unique(beats.subjects[enrolled])) // 2))
+    ksame = KSameAnonymizer(k, random_state=seed, **amount.ksame)
+    ksame.fit(*fitted_on, subjects=beats.subjects[enrolled])
+    step(_PREPARATION[4])
+    released["ksame"] = ksame.transform(beats.X, subjects=beats.subjects)
+    step("auditing")
+    # A diagnosis that one person alone has can't be mixed with another's, and is not released.
+    kept = ~np.isnan(released["ksame"]).any(axis=1)
+    reports = {}
+    for name, knowledge in _KNOWLEDGE.items():
+        before = done
+
+        def audited(part, total, what, name=name, before=before):
+            nonlocal done
+            done, left[name] = before + part, total
+            tell(f"{'AGILE' if name == 'agile' else 'k-same'}: {what}")
+
+        reports[name] = audit_release(
+            beats.X[kept],
+            released[name][kept],
+            beats.y[kept],
+            subjects=beats.subjects[kept],
+            sessions=beats.session[kept],
+            sampling_rate=beats.sampling_rate,
+            window=beats.window,
+            attackers=_ATTACKERS,
+            knowledge=knowledge,
+            random_state=seed,
+            progress=audited,
+            **amount.audit,
+        )
+    comparison = compare(reports["ksame"], reports["agile"])
+    return Bunch(
+        report=reports["ksame"],
+        agile=reports["agile"],
+        comparison=comparison,
+        k=k,
+        expected_leakage=ksame.expected_leakage_,
+        files=_save(out, reports, released["ksame"][kept], {**beats, "y": beats.y[kept]}, seed),
     )
-    return report, _save(out, report, released, beats, seed)
 
 
-def _save(out, report, released, beats, seed):
-    files = [out / name for name in ("release.npz", "report.json", "report.html", "summary.csv")]
+def compare(ksame, agile):
+    """Put two audits side by side.
+
+    Parameters
+    ----------
+    ksame, agile : skagile.audit.AuditReport
+        The first with what is asked of originals.
+
+    Returns
+    -------
+    comparison : DataFrame
+        Shares in percent: single beats named right by each attacker, and beats whose diagnosis is read right.
+    """
+    both = {"k-same": ksame, "AGILE": agile}
+    rank1 = {name: report.summary().set_index(["attacker", "knowledge"])["rank1"] for name, report in both.items()}
+    rows = []
+    for attacker in _ATTACKERS:
+        row = {"": f"named by {attacker}", "originals": rank1["k-same"][attacker, "clean"]}
+        for knowledge, words in (("static", ""), ("adaptive", ", retrained")):
+            row |= {f"{name}{words}": found[attacker, knowledge] for name, found in rank1.items()}
+        rows.append(row)
+    read = {
+        name: report.utility().set_index(["trained_on", "tested_on"])
+        for name, report in (("k-same", ksame), ("AGILE", agile))
+    }
+    for measure, words in (("accuracy", "diagnosis right"), ("macro_f1", "macro-F1 of it")):
+        row = {"": words, "originals": read["k-same"][measure]["original", "original"]}
+        for name, table in read.items():
+            row[name] = table[measure]["original", "released"]
+            row[f"{name}, retrained"] = table[measure].get(("released", "original"), np.nan)
+        rows.append(row)
+    columns = ["", "originals", "AGILE", "AGILE, retrained", "k-same", "k-same, retrained"]
+    table = pd.DataFrame(rows)[columns]
+    return table.set_index("").mul(100).map(lambda share: "" if np.isnan(share) else f"{share:.1f}").reset_index()
+
+
+def _save(out, reports, released, beats, seed):
+    names = ("release.npz", "report.html", "report.json", "agile_report.html", "agile_report.json", "summary.csv")
+    files = [out / name for name in names]
     # Rows stand in the order of the records, which would tell who is who.
     order = np.random.default_rng(seed).permutation(len(released))
     with replacing(files[0]) as beside:
         np.savez_compressed(
             beside,
             X=released[order],
-            y=beats.y[order].astype(str),
-            sampling_rate=beats.sampling_rate,
-            window=np.asarray(beats.window),
+            y=beats["y"][order].astype(str),
+            sampling_rate=beats["sampling_rate"],
+            window=np.asarray(beats["window"]),
         )
-    report.to_json(files[1])
-    report.to_html(files[2])
-    with replacing(files[3]) as beside:
-        report.summary().to_csv(beside, index=False)
+    for report, page, data in ((reports["ksame"], *files[1:3]), (reports["agile"], *files[3:5])):
+        report.to_html(page)
+        report.to_json(data)
+    attacks = [report.summary().assign(anonymizer=name) for name, report in reports.items()]
+    with replacing(files[-1]) as beside:
+        pd.concat(attacks).to_csv(beside, index=False)
     return files

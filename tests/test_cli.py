@@ -35,10 +35,26 @@ def test_help_does_not_load_torch():
 def test_quick_demo_releases_and_reports(tmp_path):
     result = run("demo", "--quick", "--out", str(tmp_path / "out"))
     assert result.exit_code == 0, result.output
-    for word in ("clean", "static", "adaptive", "svd", "deep_ecg", "majority", "label_only", "macro-F1"):
+    for word in (
+        "clean",
+        "static",
+        "adaptive",
+        "svd",
+        "deep_ecg",
+        "majority",
+        "label_only",
+        "macro-F1",
+        "AGILE",
+        "k-same",
+        "fused",
+    ):
         assert word in result.output
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["protocol"]["n_subjects"] == 15
+    # The release is k-same's: its report says that retraining does not help, AGILE's says that it does.
+    agile = json.loads((tmp_path / "out" / "agile_report.json").read_text())
+    worst = [max(a["rank1"] for a in told["attacks"] if a["knowledge"] == "adaptive") for told in (report, agile)]
+    assert worst[0] < 0.3 < 0.6 < worst[1]
     assert (tmp_path / "out" / "report.html").read_text().startswith("<!")
     with np.load(tmp_path / "out" / "release.npz", allow_pickle=False) as release:
         assert set(release.files) == {"X", "y", "sampling_rate", "window"}
@@ -46,6 +62,8 @@ def test_quick_demo_releases_and_reports(tmp_path):
         # One person's rows standing together would name them.
         assert len(release["y"]) > 100
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "agile_report.html",
+        "agile_report.json",
         "release.npz",
         "report.html",
         "report.json",

@@ -7,8 +7,8 @@ import pandas as pd
 
 from skagile.segmentation import measure_beats
 
-# Bins of what `measure_beats` measures: bounds in ms or mV. That of 140 ms is added to the clinical ones of the QRS, 100
-# and 120 ms, which keep the kind of a block but not the width of a wide beat.
+# Bins of what `measure_beats` measures: bounds in ms or mV. That of 140 ms is added to the clinical ones of the QRS,
+# 100 and 120 ms, which keep the kind of a block but not the width of a wide beat.
 MEASURED = {
     "qrs_duration": (100.0, 120.0, 140.0),
     "qt_interval": (350.0, 400.0, 450.0, 500.0),

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from skagile._scaling import standardize
 from skagile.networks import CNNEncoder, MLPEncoder
-from skagile.networks._runtime import RowsDataset, keep_batch, pad_rows, seeded
+from skagile.networks._runtime import RowsDataset, keep_batch, pad_rows, plan_steps, seeded
 
 _DROPOUT = 0.2
 _WEIGHT_DECAY = 0.01  # a cohort has few beats of rare classes, which are else learned by heart
@@ -50,8 +50,7 @@ def fit_reader(encoder, X, y, n_classes, *, max_epochs, lr, batch_size, device, 
     -------
     net : skorch.NeuralNet
     """
-    batch_size = min(batch_size, len(X))
-    steps = max_epochs * (len(X) // batch_size)
+    batch_size, n_steps = plan_steps(len(X), batch_size)
     with seeded(seed):
         trunk = encoder()
         module = nn.Sequential(trunk, nn.Dropout(_DROPOUT), nn.Linear(trunk.n_features_out, n_classes))
@@ -70,7 +69,7 @@ def fit_reader(encoder, X, y, n_classes, *, max_epochs, lr, batch_size, device, 
             iterator_train__drop_last=True,
             iterator_train__shuffle=True,
             iterator_train__collate_fn=keep_batch,
-            callbacks=[LRScheduler(OneCycleLR, max_lr=lr, total_steps=steps + 1, step_every="batch")],
+            callbacks=[LRScheduler(OneCycleLR, max_lr=lr, total_steps=max_epochs * n_steps + 1, step_every="batch")],
             callbacks__print_log=None,
         )
         net.fit(RowsDataset(X, y), None)

@@ -5,11 +5,8 @@ from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR
 
-from skagile.networks._runtime import keep_batch
+from skagile.networks._runtime import keep_batch, plan_steps
 
-_LEAST_BATCH = 16
-# With few beats a large batch would leave a handful of steps an epoch, and the net untrained.
-_LEAST_STEPS = 16
 _WARM_UP = 2  # epochs
 
 
@@ -86,9 +83,3 @@ def train_net(
     net.fit(dataset, None)
     net.module_.eval()
     return net
-
-
-def plan_steps(n_rows, batch_size):
-    """Return the rows a step, at most `batch_size`, and steps an epoch."""
-    batch_size = min(batch_size, n_rows, max(_LEAST_BATCH, n_rows // _LEAST_STEPS))
-    return batch_size, max(1, n_rows // batch_size)

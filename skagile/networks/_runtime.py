@@ -8,6 +8,9 @@ import torch
 from torch.utils.data import Dataset
 
 _ROW_MULTIPLE = 32
+_LEAST_BATCH = 16
+# With few beats a large batch would leave a handful of steps an epoch, and the net untrained.
+_LEAST_STEPS = 16
 # Torch has one generator for all threads: fits of different threads take turns, or each would draw the other's numbers.
 _GENERATOR = RLock()
 
@@ -92,3 +95,9 @@ def in_batches(function, X, *, batch_size, device):
             batch = X[start : start + batch_size]
             out.append(function(pad_rows(batch).to(device))[: len(batch)].cpu().numpy())
     return np.concatenate(out).astype(X.dtype, copy=False)
+
+
+def plan_steps(n_rows, batch_size):
+    """Return the rows a step, at most `batch_size`, and steps an epoch."""
+    batch_size = min(batch_size, n_rows, max(_LEAST_BATCH, n_rows // _LEAST_STEPS))
+    return batch_size, max(1, n_rows // batch_size)
