@@ -9,6 +9,7 @@ from skagile._demo import SAMPLING_RATE
 from skagile.datasets import load_ecgid_beats, load_mitdb_beats
 from skagile.metrics import label_only_floor, pearson_correlation, prdn
 from study._table import CACHE, write_page
+from study.agile import memory
 from study.ksame_defaults import judges, refit, score
 
 SEEDS = range(5)
@@ -177,48 +178,50 @@ def across_dates(seed):
     return found
 
 
+@memory.cache
+def one_seed(seed):
+    """Rows of every table, of one seed; kept, so that a run cut short goes on where it was."""
+    tables = {name: [] for name in ("attacks", "diagnosis", "fine", "membership", "ecgid")}
+    beats = load_beats(seed)
+    enrolled = beats.session == 0
+    training = beats.X[enrolled], beats.subjects[enrolled]
+    base = KSameAnonymizer(random_state=seed).fit(training[0], beats.y[enrolled], subjects=training[1])
+    defaults, judged = base.get_params(), {}
+    for k in KS:
+        n_people = len(base.subjects_)
+        base.set_params(**{**defaults, "k": n_people if k == ONE_GROUP else k})
+        ksame = refit(base, training[0], beats.y[enrolled], training[1])
+        released, keys = release(ksame, beats)
+        row = {"k": k, "expected": ksame.expected_leakage_ if k == 10 else None}
+        tables["attacks"].append({**row, **attack(beats, released, keys, ALL if k == 10 else QUICK, seed)})
+        tables["diagnosis"].append({"k": k, **diagnose(beats, released, beats.y, seed, judged)})
+        print(seed, tables["attacks"][-1], tables["diagnosis"][-1], flush=True)
+    for name, params in (("six labels", {}), ("six labels, QRS kept", {"keep": ("qrs_duration",)})):
+        ksame = KSameAnonymizer(sampling_rate=SAMPLING_RATE, random_state=seed, **params)
+        ksame.fit(training[0], beats.fine[enrolled], subjects=training[1])
+        released, keys = release(ksame, beats)
+        row = {
+            "release": name,
+            **attack(beats, released, keys, QUICK, seed),
+            "QRS error, ms": qrs_error(beats, released),
+        }
+        tables["fine"].append({**row, **block_recognised(beats, released, seed)})
+        print(seed, tables["fine"][-1], flush=True)
+    tables["membership"].append(members_and_others(beats, seed))
+    tables["ecgid"].append(across_dates(seed))
+    print(seed, tables["membership"][-1], tables["ecgid"][-1], flush=True)
+    return tables
+
+
 def run(seeds=SEEDS):
     """Run the study; its page is written anew after each seed."""
-    tables = {name: [] for name in ("attacks", "diagnosis", "fine", "membership", "ecgid")}
-    page, done = None, []
+    page, done, tables = None, [], {}
     for seed in seeds:
-        beats = load_beats(seed)
-        enrolled = beats.session == 0
-        training = beats.X[enrolled], beats.subjects[enrolled]
-        base = KSameAnonymizer(random_state=seed).fit(training[0], beats.y[enrolled], subjects=training[1])
-        defaults, judged = base.get_params(), {}
-        for k in KS:
-            n_people = len(base.subjects_)
-            ksame = refit(
-                base.set_params(**{**defaults, "k": n_people if k == ONE_GROUP else k}),
-                training[0],
-                beats.y[enrolled],
-                training[1],
-            )
-            released, keys = release(ksame, beats)
-            row = {"k": k, "expected": ksame.expected_leakage_ if k == 10 else None}
-            found = attack(beats, released, keys, ALL if k == 10 else QUICK, seed)
-            tables["attacks"].append({**row, **found})
-            tables["diagnosis"].append({"k": k, **diagnose(beats, released, beats.y, seed, judged)})
-            _tell(seed, tables["attacks"][-1], tables["diagnosis"][-1])
-        for name, params in (("six labels", {}), ("six labels, QRS kept", {"keep": ("qrs_duration",)})):
-            ksame = KSameAnonymizer(sampling_rate=SAMPLING_RATE, random_state=seed, **params)
-            ksame.fit(training[0], beats.fine[enrolled], subjects=training[1])
-            released, keys = release(ksame, beats)
-            found = attack(beats, released, keys, QUICK, seed)
-            row = {"release": name, **found, "QRS error, ms": qrs_error(beats, released)}
-            tables["fine"].append({**row, **block_recognised(beats, released, seed)})
-            _tell(seed, tables["fine"][-1])
-        tables["membership"].append(members_and_others(beats, seed))
-        tables["ecgid"].append(across_dates(seed))
-        _tell(seed, tables["membership"][-1], tables["ecgid"][-1])
+        for name, rows in one_seed(seed).items():
+            tables.setdefault(name, []).extend(rows)
         done.append(seed)
         page = _write(done, tables)
     return page
-
-
-def _tell(*what):
-    print(*what, flush=True)
 
 
 def _write(seeds, tables):
