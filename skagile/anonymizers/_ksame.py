@@ -537,8 +537,8 @@ class KSameAnonymizer(BaseAnonymizer):
         pool = self._pool_of(group, diagnosis, facts)
         n_rows, n_uniforms = len(pool), self._generator.n_uniforms
         released = np.empty((n_rows, self.n_features_in_), dtype=dtype)
-        # Critics are of other kinds than the readers that predict, and one of these.
-        critics = [*self.nets_[_N_READERS:], self.nets_[0]]
+        # Critics are of other kinds than the readers that predict, and one of these: the quickest, and so first.
+        critics = [self.nets_[0], *self.nets_[_N_READERS:]]
         seeds = random.spawn(self.max_draws + 1)[1:]
         for start in range(0, n_rows, self.transform_batch_size):
             rows = np.arange(start, min(start + self.transform_batch_size, n_rows))
@@ -548,8 +548,8 @@ class KSameAnonymizer(BaseAnonymizer):
                 stream.advance(int(rows[0]) * n_uniforms)
                 uniforms = np.random.Generator(stream).random((rows[-1] - rows[0] + 1, n_uniforms))
                 released[rows] = self._generator.generate(pool[rows], uniforms[rows - rows[0]])
-                if self.max_draws == 1:
-                    break
+                if i + 1 == self.max_draws and counts is None:
+                    break  # released whatever the critics say
                 doubted = []
                 for critic in critics:
                     # A beat that one does not believe need not be shown to the others.
