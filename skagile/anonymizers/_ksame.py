@@ -517,13 +517,21 @@ class KSameAnonymizer(BaseAnonymizer):
         new = group < 0
         if new.any():
             rows = np.flatnonzero(new[owner])
-            order = np.cumsum(new) - 1
-            mix, template = _describe_subjects(
-                standardize(beats.values[rows]), diagnosis[rows], order[owner[rows]], len(self.classes_), new.sum()
-            )
-            features = self._features(mix, template)
-            distance = (self._centres**2).sum(axis=1) - 2 * features @ self._centres.T
-            group[new] = distance.argmin(axis=1)
+            rows = rows[np.argsort(owner[rows], kind="stable")]
+            person, begin = np.unique(owner[rows], return_index=True)
+            # Some whole people at a time bound the memory.
+            cuts = np.searchsorted(begin, np.arange(0, len(rows), self.transform_batch_size))
+            for some in np.split(np.arange(len(person)), np.unique(cuts)[1:]):
+                if len(some):
+                    end = begin[some[-1] + 1] if some[-1] + 1 < len(begin) else len(rows)
+                    part = rows[begin[some[0]] : end]
+                    of = np.searchsorted(person[some], owner[part])
+                    Z = standardize(beats.values[part])
+                    features = self._features(
+                        *_describe_subjects(Z, diagnosis[part], of, len(self.classes_), len(some))
+                    )
+                    distance = (self._centres**2).sum(axis=1) - 2 * features @ self._centres.T
+                    group[person[some]] = distance.argmin(axis=1)
         return group[owner]
 
     def _pool_of(self, group, diagnosis, facts):
