@@ -244,6 +244,22 @@ def test_batches_bound_the_memory(people, fitted):
     assert held[n, 256] < held[n, 4096]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_batches_bound_the_memory_of_transform(people, known):
+    ksame = KSameAnonymizer(**FIRST, transform_batch_size=256).fit(people.X, people.y, subjects=people.subjects)
+    tall, subjects = np.tile(people.X, (60, 1)), np.tile(people.subjects, 60)
+    held = []
+    for n in (len(tall) // 4, len(tall)):
+        given = {"subjects": subjects[:n] if known else None}
+        ksame.transform(tall[:n], **given)
+        tracemalloc.start()
+        released = ksame.transform(tall[:n], **given)
+        held.append(tracemalloc.get_traced_memory()[1] - released.nbytes)
+        tracemalloc.stop()
+    # Numbers a row, such as its group and its diagnosis, but no second copy of its beat.
+    assert held[1] - held[0] < 0.6 * (released.nbytes * 3 // 4)
+
+
 # --- routing and pipelines ------------------------------------------------------------------------------------------
 
 
