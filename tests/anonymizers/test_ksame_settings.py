@@ -225,8 +225,8 @@ def test_float_types(people, generator):
 
 def test_batches_bound_the_memory(people, fitted):
     """Beyond the output and some numbers a row, what is held grows with the batch and not with the rows."""
-    tall = np.tile(people.X, (60, 1))
-    subjects = np.tile(people.subjects, 60)
+    tall = np.tile(people.X, (28, 1))
+    subjects = np.tile(people.subjects, 28)
     held = {}
     for n in (len(tall) // 4, len(tall)):
         for size in (256, 4096):

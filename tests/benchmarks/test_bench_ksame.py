@@ -70,7 +70,7 @@ def _bare(nets, batches):
 def test_bench_with_rejection(benchmark):
     n_beats, rounds = (8192, 5) if benchmark.enabled else (256, 1)
     noise = 1.0  # so much that one beat in eight is drawn again
-    ksame = _fitted(noise, max_epochs=6)
+    ksame = _fitted(noise, max_epochs=6 if benchmark.enabled else 1)
     X, _, subjects = _beats(n_beats, seed=1, noise=noise)
     released = benchmark.pedantic(ksame.transform, (X,), {"subjects": subjects}, rounds=1)
     assert released.shape == X.shape
