@@ -651,13 +651,21 @@ class KSameAnonymizer(BaseAnonymizer):
         new = group < 0
         if new.any():
             rows = np.flatnonzero(new[owner])
-            order = np.cumsum(new) - 1
-            mix, template = _describe_subjects(
-                standardize(beats.values[rows]), diagnosis[rows], order[owner[rows]], len(self.classes_), new.sum()
-            )
-            features = self._features(mix, template)
-            distance = (self._centres**2).sum(axis=1) - 2 * features @ self._centres.T
-            group[new] = distance.argmin(axis=1)
+            rows = rows[np.argsort(owner[rows], kind="stable")]
+            person, begin = np.unique(owner[rows], return_index=True)
+            # Some whole people at a time bound the memory.
+            cuts = np.searchsorted(begin, np.arange(0, len(rows), self.transform_batch_size))
+            for some in np.split(np.arange(len(person)), np.unique(cuts)[1:]):
+                if len(some):
+                    end = begin[some[-1] + 1] if some[-1] + 1 < len(begin) else len(rows)
+                    part = rows[begin[some[0]] : end]
+                    of = np.searchsorted(person[some], owner[part])
+                    Z = standardize(beats.values[part])
+                    features = self._features(
+                        *_describe_subjects(Z, diagnosis[part], of, len(self.classes_), len(some))
+                    )
+                    distance = (self._centres**2).sum(axis=1) - 2 * features @ self._centres.T
+                    group[person[some]] = distance.argmin(axis=1)
         return group[owner]
 
     def _known_groups(self, names):
@@ -682,8 +690,8 @@ class KSameAnonymizer(BaseAnonymizer):
         pool = self._pool_of(group, diagnosis, facts)
         n_rows, n_uniforms = len(pool), self._generator.n_uniforms
         released = np.empty((n_rows, self.n_features_in_), dtype=dtype)
-        # Critics are of other kinds than the readers that predict, and one of these.
-        critics = [*self.nets_[_N_READERS:], self.nets_[0]]
+        # Critics are of other kinds than the readers that predict, and one of these: the quickest, and so first.
+        critics = [self.nets_[0], *self.nets_[_N_READERS:]]
         seeds = random.spawn(self.max_draws + 1)[1:]
         for start in range(0, n_rows, self.transform_batch_size):
             rows = np.arange(start, min(start + self.transform_batch_size, n_rows))
@@ -693,8 +701,8 @@ class KSameAnonymizer(BaseAnonymizer):
                 stream.advance(int(rows[0]) * n_uniforms)
                 uniforms = np.random.Generator(stream).random((rows[-1] - rows[0] + 1, n_uniforms))
                 released[rows] = self._generator.generate(pool[rows], uniforms[rows - rows[0]])
-                if self.max_draws == 1:
-                    break
+                if i + 1 == self.max_draws and counts is None:
+                    break  # released whatever the critics say
                 doubted = []
                 for critic in critics:
                     # A beat that one does not believe need not be shown to the others.

@@ -378,9 +378,10 @@ def test_new_people_go_to_the_nearest_group(people, beat_maker, grouping):
         m = names == name
         here = features(*_describe(ksame, new.X[m], kinds[m]))
         expected[m] = np.argmin([((here - centre) ** 2).sum() for centre in centres])
-    got = ksame._keyed(new.X, names, None)[1][0]
     assert len(set(expected)) > 1
-    np.testing.assert_array_equal(got, expected)
+    for size in (1, 25, 4096):
+        got = ksame.set_params(transform_batch_size=size)._keyed(new.X, names, None)[1][0]
+        np.testing.assert_array_equal(got, expected)
     # Known and new ones in one call do not disturb each other.
     both = ksame._keyed(np.vstack([people.X[:30], new.X]), np.concatenate([people.subjects[:30], names]), None)[1][0]
     np.testing.assert_array_equal(both[30:], expected)
