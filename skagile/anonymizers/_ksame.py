@@ -73,7 +73,9 @@ class KSameAnonymizer(BaseAnonymizer):
         mix are what lowers ``expected_leakage_``.
     on_small_key : {"borrow", "suppress", "raise"}, default="borrow"
         What to do with a key that less than `k` subjects have: take donors of the same diagnosis and facts from all
-        groups, where that does not do, of the same diagnosis; release NaN in place of its beats; or refuse to fit.
+        groups, or, where these are less than `k` subjects, all who have the diagnosis, be they less than `k` (see
+        ``summary_``; kept facts may then be lost); release NaN in place of its beats; or refuse to fit. A diagnosis
+        that one subject alone has is always suppressed.
     class_mix : {"keep", "resample"}, default="keep"
         "resample", for records of beats (3-D) only: the diagnosis of every beat of a record is drawn from the mix of
         its group, so that members of a group share that, too. Counts and order of a record's diagnoses are then the
@@ -91,7 +93,7 @@ class KSameAnonymizer(BaseAnonymizer):
     lr : float, default=0.004
         Largest learning rate.
     batch_size : int, default=128
-        Beats per training step.
+        Beats per training step, at most; fewer where an epoch would else have less than 16 steps.
     transform_batch_size : int, default=4096
         Beats made at once; bounds the memory and does not change the result.
     device : str, default="auto"
@@ -462,11 +464,12 @@ class KSameAnonymizer(BaseAnonymizer):
         Returns
         -------
         keys : ndarray of int of shape (n_rows,) or (n_rows, n_beats)
-            Equal for beats whose released counterparts follow the same law; -1 for missing beats. Give them to
+            Equal for beats whose released counterparts follow the same law; negative for those that are suppressed, and
+            -1 for missing beats. Give them to
             :func:`~skagile.metrics.label_only_floor` for the floor of a release.
         """
         beats, (group, diagnosis, fact_codes), _ = self._keyed(X, subjects, facts)
-        keys = self._code(group, diagnosis, fact_codes)
+        keys = self._law(group, diagnosis, fact_codes)
         if beats.present is None:
             return keys
         out = np.full(beats.present.shape, -1, dtype=keys.dtype)
@@ -574,7 +577,12 @@ class KSameAnonymizer(BaseAnonymizer):
             pools.append(np.flatnonzero(y == i))
         of_class = np.array([len(np.unique(s[pool])) < 2 for pool in pools[len(self._keys) :]])
         self._suppressed = np.concatenate([self._suppressed, of_class | (self.on_small_key == "suppress")])
-        self._generator = self._make_generator(Donors(X, s, pools), y, random_state)
+        # Keys that borrow the same donors are one and the same, as far as the release tells.
+        number = {}
+        self._pool_index = np.array([number.setdefault(pool.tobytes(), len(number)) for pool in pools], dtype=np.intp)
+        pools = [pools[i] for i in np.unique(self._pool_index, return_index=True)[1]]
+        # A copy: the caller may go on to change his X.
+        self._generator = self._make_generator(Donors(X.copy(), s, pools), y, random_state)
         n_small = sum(entry["n_beats"] for entry in small)
         self.summary_ = {
             "group_sizes": np.bincount(self.groups_).tolist(),
@@ -614,7 +622,9 @@ class KSameAnonymizer(BaseAnonymizer):
 
     def _code(self, group, diagnosis, facts):
         """Return the number of a key."""
-        code = group * len(self.classes_) + diagnosis
+        return self._with_facts(group * len(self.classes_) + diagnosis, facts)
+
+    def _with_facts(self, code, facts):
         for i, n_values in enumerate(self._facts.n_values):
             code = code * n_values + facts[:, i]
         return code
@@ -674,20 +684,33 @@ class KSameAnonymizer(BaseAnonymizer):
 
     def _known(self, names):
         """Return the code of each name that was fitted, and -1 for others."""
+        if (names.dtype.kind in "biuf") != (self.subjects_.dtype.kind in "biuf"):
+            raise ValueError(
+                f"subjects holds {names[0]!r}, fit was given {self.subjects_[0]!r}: names of another type are "
+                "nobody's. Give the subjects as in fit."
+            )
         known = np.searchsorted(self.subjects_, names)
         known = np.minimum(known, len(self.subjects_) - 1)
         is_known = np.array(self.subjects_[known] == names, dtype=bool).reshape(-1)
         return np.where(is_known, known, -1)
 
     def _pool_of(self, group, diagnosis, facts):
+        """Pool of each key, and whether it is suppressed."""
         code = self._code(group, diagnosis, facts)
-        pool = np.minimum(np.searchsorted(self._keys, code), len(self._keys) - 1)
-        return np.where(self._keys[pool] == code, pool, len(self._keys) + diagnosis)
+        key = np.minimum(np.searchsorted(self._keys, code), len(self._keys) - 1)
+        key = np.where(self._keys[key] == code, key, len(self._keys) + diagnosis)
+        return self._pool_index[key], self._suppressed[key]
+
+    def _law(self, group, diagnosis, facts):
+        """Return numbers that are equal where released beats follow the same law."""
+        pool, suppressed = self._pool_of(group, diagnosis, facts)
+        # Kept facts play a part even where the donors are the same: a drawn beat must have them.
+        return self._with_facts(np.where(suppressed, -1, pool), np.where(suppressed[:, None], 0, facts))
 
     def _release(self, group, diagnosis, facts, random, dtype, counts=None):
         """Beats of keys: a function of them and of random numbers alone."""
         device = resolve_device(self.device)
-        pool = self._pool_of(group, diagnosis, facts)
+        pool, suppressed = self._pool_of(group, diagnosis, facts)
         n_rows, n_uniforms = len(pool), self._generator.n_uniforms
         released = np.empty((n_rows, self.n_features_in_), dtype=dtype)
         # Critics are of other kinds than the readers that predict, and one of these: the quickest, and so first.
@@ -715,12 +738,13 @@ class KSameAnonymizer(BaseAnonymizer):
                     counts[i] += len(rows)
                 if not len(rows):
                     break
-        released[self._suppressed[pool]] = np.nan
+        released[suppressed] = np.nan
         return released
 
     def _measure_leakage(self, X, s, facts):
         diagnosis = read(self.nets_[:_N_READERS], X, resolve_device(self.device))
-        keys = self._code(self.groups_[s], diagnosis, facts)
+        # Resampled diagnoses tell nothing but the group's mix.
+        keys = self.groups_[s] if self.class_mix == "resample" else self._law(self.groups_[s], diagnosis, facts)
         order = np.argsort(s, kind="stable")
         count = np.bincount(s)
         rank = np.empty(len(s), dtype=np.intp)

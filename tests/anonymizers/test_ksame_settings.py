@@ -381,12 +381,12 @@ def test_one_draw_needs_no_critics(people, fitted):
 
 
 def test_epochs_and_batches(people):
-    ksame = KSameAnonymizer(**{**QUICK, "max_epochs": 2, "batch_size": 50}).fit(
+    ksame = KSameAnonymizer(**{**QUICK, "max_epochs": 2, "batch_size": 20}).fit(
         people.X, people.y, subjects=people.subjects
     )
     for net in ksame.nets_:
         assert len(net.history) == 2
-        assert [batch["train_batch_size"] for batch in net.history[0, "batches"]] == [50] * 7
+        assert [batch["train_batch_size"] for batch in net.history[0, "batches"]] == [20] * 18
 
 
 def test_readers_read(people):
