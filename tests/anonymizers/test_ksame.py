@@ -418,3 +418,31 @@ def test_groups_do_not_go_by_names_or_order(people):
     assert sets[0] == sets[1]
     assert all(fit.summary_["group_sizes"] == np.bincount(fit.groups_).tolist() for fit in fits)
     assert min(fits[0].summary_["group_sizes"]) >= 3
+
+
+def test_keys_that_borrow_the_same_donors_are_one():
+    """A diagnosis that few of any group have is released from all who have it: the group is then not told."""
+    data = cohort()
+    rare = np.isin(data.subjects, [0, 5, 9]) & (np.arange(len(data.X)) % 7 == 0)
+    y = np.where(rare, "F", data.y)
+    X = tagged(data.subjects, np.searchsorted(list("FNSV"), y))
+    ksame = KSameAnonymizer(**QUICK, max_draws=1, grouping="morphology").fit(X, y, subjects=data.subjects)
+    keys = ksame.assign(X, subjects=data.subjects)
+    groups, said = ksame.groups_[data.subjects], np.array(list("FNSV"))[diagnosis(ksame, X)]
+    assert len(np.unique(groups[said == "F"])) > 1
+    assert len(np.unique(keys[said == "F"])) == 1
+    assert len(np.unique(keys[said == "N"])) == groups.max() + 1
+
+
+def test_donors_are_a_copy(people):
+    X = people.X.copy()
+    ksame = KSameAnonymizer(**QUICK).fit(X, people.y, subjects=people.subjects)
+    before = ksame.transform(people.X, subjects=people.subjects)
+    X[:] = 7.0
+    np.testing.assert_array_equal(ksame.transform(people.X, subjects=people.subjects), before)
+
+
+def test_subjects_of_another_type_are_refused(people):
+    ksame = KSameAnonymizer(**QUICK).fit(people.X, people.y, subjects=people.subjects)
+    with pytest.raises(ValueError, match="subjects holds 0, fit was given 'person-0'"):
+        ksame.transform(people.X, subjects=np.zeros(len(people.X), dtype=int))
