@@ -685,9 +685,10 @@ class KSameAnonymizer(BaseAnonymizer):
     def _known(self, names):
         """Return the code of each name that was fitted, and -1 for others."""
         if (names.dtype.kind in "biuf") != (self.subjects_.dtype.kind in "biuf"):
+            asked, known = names[:1].tolist()[0], self.subjects_[:1].tolist()[0]
             raise ValueError(
-                f"subjects holds {names[:1].tolist()[0]!r}, fit was given {self.subjects_[:1].tolist()[0]!r}: names of another "
-                "type are nobody's. Give the subjects as in fit."
+                f"subjects holds {asked!r}, fit was given {known!r}: names of another type are nobody's. "
+                "Give the subjects as in fit."
             )
         known = np.searchsorted(self.subjects_, names)
         known = np.minimum(known, len(self.subjects_) - 1)
