@@ -97,7 +97,7 @@ print(f"{len(anonymized)} records of {length / fs:.1f} s")
 # longer be early: diagnoses keep their order, intervals have one of their own.
 
 ventricular = np.flatnonzero((y == "V") & fits)
-middle = ventricular[len(ventricular) // 2]
+middle = ventricular[np.argmin(np.abs(times[ventricular] - 25))]
 chosen = beats.record[middle]
 figure, axes = plt.subplots(2, 1, figsize=(9, 4.2), sharey=True, layout="constrained")
 for panel, signal, peaks, title in (
