@@ -20,8 +20,8 @@ import pandas as pd
 
 from skagile.datasets import beats_from_records, make_cohort
 
-cohort = make_cohort(n_subjects=16, n_sessions=2, duration=22.0, random_state=0)
-beats = beats_from_records(cohort, split="session", sampling_rate=125.0)
+cohort = make_cohort(n_subjects=16, n_sessions=2, duration=25.0, random_state=0)
+beats = beats_from_records(cohort, split="session", sampling_rate=100.0)
 first = beats.session == 0
 enrolled = {"X": beats.X[first], "y": beats.y[first], "subjects": beats.subjects[first]}
 print(f"{first.sum()} beats of the first date and {(~first).sum()} of the second")
@@ -80,7 +80,7 @@ from tempfile import TemporaryDirectory
 
 from skagile import DeepECGIdentifier, audit_release
 
-network = DeepECGIdentifier(max_epochs=10)
+network = DeepECGIdentifier(max_epochs=12, batch_size=48)
 rows, directions = [], {"forth": ("original", "released"), "back": ("released", "original")}
 with TemporaryDirectory() as folder:
     for name, X in released.items():
