@@ -121,28 +121,38 @@ print(table.round(2).to_string(index=False))
 # diagnosis of a beat alone, as every release that keeps it shows. The gray bars are the same for the key of k-same,
 # its diagnosis and its group: no attacker can do better but by chance, and a perfect one would get there.
 
-styles = {
-    ("original", "as they are"): {"marker": "*", "color": "black", "markersize": 12},
-    ("AGILE", "epsilon 0.65"): {"marker": "s", "color": "#c8420c", "markersize": 6},
-    ("AGILE", "epsilon 1.3"): {"marker": "s", "color": "#c8420c", "markersize": 11, "markerfacecolor": "none"},
-    ("warp", "mu 0.08"): {"marker": "^", "color": "#7d6608", "markersize": 9, "markerfacecolor": "#f7dc6f"},
-    ("k-same", "k = 3"): {"marker": "o", "color": "#1b4f72", "markersize": 8},
-    ("k-same", "k = 5"): {"marker": "o", "color": "#1b4f72", "markersize": 8, "markerfacecolor": "#85c1e9"},
-    ("k-same", "one group"): {"marker": "o", "color": "#1b4f72", "markersize": 8, "markerfacecolor": "white"},
-    ("k-same and AGILE", "k = 5"): {"marker": "X", "color": "#6c3483", "markersize": 8},
+styles = {  # marker, colour, filling, size
+    ("original", "as they are"): ("*", "black", "black", 12),
+    ("AGILE", "epsilon 0.65"): ("s", "#c8420c", "#c8420c", 6),
+    ("AGILE", "epsilon 1.3"): ("s", "#c8420c", "none", 11),
+    ("warp", "mu 0.08"): ("^", "#7d6608", "#f7dc6f", 9),
+    ("k-same", "k = 3"): ("o", "#1b4f72", "#1b4f72", 8),
+    ("k-same", "k = 5"): ("o", "#1b4f72", "#85c1e9", 8),
+    ("k-same", "one group"): ("o", "#1b4f72", "white", 8),
+    ("k-same and AGILE", "k = 5"): ("X", "#6c3483", "#6c3483", 8),
 }
+bar = {"marker": "_", "markeredgewidth": 2, "color": "0.45"}
+figures = table.set_index(["anonymizer", "setting"]).select_dtypes("number") * 100
 figure, panels = plt.subplots(1, 2, figsize=(10, 4.6), sharex=True, sharey=True, layout="constrained")
 titles = ("trained on originals, asked about the release", "trained on the release, asked about originals")
 for panel, way, title in zip(panels, directions, titles, strict=True):
-    for row, (name, style) in zip(100 * table.select_dtypes("number").to_numpy(), styles.items(), strict=True):
-        figures = dict(zip(table.select_dtypes("number"), row, strict=True))
-        x, y = figures[f"accuracy {way}"], figures["value"]
-        ends = [[max(y - figures["low"], 0)], [max(figures["high"] - y, 0)]]
-        panel.errorbar(x, y, ends, label=", ".join(name), linestyle="none", elinewidth=0.8, capsize=3, **style)
-        panel.plot(x, figures["key floor"], marker="_", markersize=22, markeredgewidth=2, color="0.45")
-    panel.plot(
-        [], [], marker="_", markersize=14, markeredgewidth=2, linestyle="none", color="0.45", label="floor of the key"
-    )
+    for name, (marker, colour, filling, size) in styles.items():
+        row = figures.loc[name]
+        x, y = row[f"accuracy {way}"], row["value"]
+        panel.errorbar(
+            x,
+            y,
+            [[max(y - row["low"], 0)], [max(row["high"] - y, 0)]],
+            fmt=marker,
+            color=colour,
+            markerfacecolor=filling,
+            markersize=size,
+            elinewidth=0.8,
+            capsize=3,
+            label=", ".join(name),
+        )
+        panel.plot(x, row["key floor"], markersize=22, **bar)
+    panel.plot([], [], markersize=14, linestyle="none", label="floor of the key", **bar)
     panel.axhline(100 * floor, color="black", linestyle=":", label="floor of the diagnosis")
     panel.set(xlabel="diagnosis, accuracy (%)", ylim=(0, 100))
     panel.set_title(title, fontsize=10)
@@ -155,11 +165,11 @@ plt.show()
 # What was found
 # --------------
 # Noise and warp hide hardly anybody from one who retrains: however it looks, a released beat is still its person's own.
-# A network that is trained on AGILE's release learns the noise, and reads originals badly. k-same is read in both
-# directions, and what is named is what its key gives away: the fewer, the more people are in a group, until with all in
-# one the diagnosis alone is left. AGILE after it does not break that bound, and costs what it costs by itself. The bars
-# are wide, since sixteen people can tell no more, and the networks of this page had few beats to learn from.
-# :doc:`/studies/ksame` has real recordings.
+# A network that is trained on AGILE's release learns the noise, and reads originals badly; of the warp it may be either
+# way after so few epochs. k-same is read in both directions, and what is named is what its key gives away: the fewer,
+# the more people are in a group, until with all in one the diagnosis alone is left. AGILE after it does not break that
+# bound, and costs what it costs by itself. The bars are wide, since sixteen people can tell no more, and the networks
+# of this page had few beats to learn from. :doc:`/studies/ksame` has real recordings.
 #
 # All of this is of single beats. Many beats of a person also show the mix of diagnoses, and their times the rhythm.
 # ``expected_leakage_`` says the first before anything is released, and :doc:`plot_records` deals with the second.

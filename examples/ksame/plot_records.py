@@ -50,7 +50,8 @@ new_times = ksame.resample_times(times, subjects=subjects, records=beats.record)
 print("people in each group:", ksame.summary_["group_sizes"])
 for key in ksame.summary_["small_keys"]:
     print(f"group {key['group']}, {key['diagnosis']}: {key['n_subjects']} people, {key['done']}")
-print("shares named right by who sees the keys alone:", {k: round(v, 2) for k, v in ksame.expected_leakage_.items()})
+print("shares named right by who sees the keys alone:")
+print({name: round(share, 2) for name, share in ksame.expected_leakage_.items()})
 
 # %%
 # What the rhythm tells
