@@ -24,6 +24,7 @@ CHANGES = {
     "defaults": {},
     "max_draws=1": {"max_draws": 1},
     "max_weight=1": {"max_weight": 1.0},
+    "whole beats": {"max_weight": 1.0, "concentration": 0.001},
     "concentration=1, max_weight=1": {"concentration": 1.0, "max_weight": 1.0},
     "n_donors=3": {"n_donors": 3},
     "n_donors=5, concentration=1": {"n_donors": 5, "concentration": 1.0},
@@ -48,6 +49,9 @@ macro-F1 of networks trained on originals, asked about the release; "back": of n
 about originals; a perceptron and a convolutional network, mean of {n_seeds} seeds each, neither among those that
 k-same itself trains. "membership": AUROC over people, where k-same is fitted on {n_members} of the 47 and releases all,
 mean of as many draws of them; .5 is chance.
+
+"whole beats" releases each beat of a key's donors as it is, under another's name: no option to use, but the least that
+any generator can cost diagnosis.
 
 What the table says. A net trained on the release must meet real beats again, and does so the better, the nearer a
 released beat is to one real beat: few donors, uneven weights. Averages of many, aligned or not, and the normal law of
