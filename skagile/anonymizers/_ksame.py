@@ -19,6 +19,7 @@ from skagile.anonymizers._mixture import MixtureGenerator
 from skagile.anonymizers._ppca import PPCAGenerator
 from skagile.anonymizers._readers import critic_encoders, fit_reader, read, reader_encoders
 from skagile.anonymizers._rhythm import GroupRhythm, Recordings, check_times
+from skagile.anonymizers._vae import VAEGenerator
 from skagile.metrics import label_only_floor
 from skagile.networks._runtime import draw_seed, resolve_device
 from skagile.segmentation import measure_beats
@@ -50,10 +51,10 @@ class KSameAnonymizer(BaseAnonymizer):
         `sampling_rate` and `window`. A mapping gives the bounds between the bins, None taking the usual ones. Any
         other name is a column of `facts` in ``fit`` and ``transform``. Each fact makes keys smaller and gives more
         away.
-    generator : {"mixture", "aligned_mixture", "ppca"}, default="mixture"
+    generator : {"mixture", "aligned_mixture", "ppca", "vae"}, default="mixture"
         How beats are drawn. "mixture": a random convex mixture of beats of `n_donors` subjects. "aligned_mixture": the
         same with P, QRS and T laid upon one another before. "ppca": probabilistic principal components of the key's
-        beats.
+        beats. "vae": a variational autoencoder of all fitted beats that is told the key.
     n_donors : int, default=2
         Subjects whose beats are mixed. More of them hide better who was in the cohort (membership), and cost
         diagnosis.
@@ -63,7 +64,7 @@ class KSameAnonymizer(BaseAnonymizer):
     max_weight : float, default=0.9
         Largest weight of one donor, so that no donor's beat is released as it is.
     n_components : int, default=12
-        Components of "ppca".
+        Components of "ppca", latent variables of "vae".
     max_draws : int, default=8
         How often a beat is drawn until networks trained on originals all read it as the key's diagnosis, and the
         measured facts of `keep` are the key's; the last draw is released. Only key and output are looked at, so the
@@ -185,7 +186,7 @@ class KSameAnonymizer(BaseAnonymizer):
     _parameter_constraints: dict = {
         "k": [Interval(Integral, 2, None, closed="left")],
         "keep": ["array-like", dict],
-        "generator": [StrOptions({"mixture", "aligned_mixture", "ppca"})],
+        "generator": [StrOptions({"mixture", "aligned_mixture", "ppca", "vae"})],
         "n_donors": [Interval(Integral, 2, None, closed="left")],
         "concentration": [Interval(Real, 0, None, closed="neither")],
         "max_weight": [Interval(Real, 0, 1, closed="right")],
@@ -598,6 +599,9 @@ class KSameAnonymizer(BaseAnonymizer):
     def _make_generator(self, donors, y, random_state):
         if self.generator == "ppca":
             return PPCAGenerator(donors, n_components=self.n_components)
+        if self.generator == "vae":
+            seed, device = draw_seed(random_state), resolve_device(self.device)
+            return VAEGenerator(donors, n_components=self.n_components, device=device, seed=seed)
         params = {
             "n_donors": self.n_donors,
             "concentration": self.concentration,

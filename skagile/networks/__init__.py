@@ -13,6 +13,7 @@ from skagile.networks._neighbour import SoftNearestNeighbour
 from skagile.networks._siamese import PairLoss, SiameseNetwork
 from skagile.networks._template import TemplateMatcher
 from skagile.networks._unet import UNet
+from skagile.networks._vae import ConditionalVAE, EvidenceLoss
 from skagile.networks._vit import PatchTransformer
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "AngularMarginLoss",
     "CNNEncoder",
     "CTHEncoder",
+    "ConditionalVAE",
     "DualHead",
+    "EvidenceLoss",
     "ImageCNNEncoder",
     "LinearEncoder",
     "MLPEncoder",

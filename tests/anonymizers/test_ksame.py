@@ -56,6 +56,7 @@ PARAMS = {
     "mixture": {},
     "aligned": {"generator": "aligned_mixture", "sampling_rate": 100.0, "window": (0.18, 0.3)},
     "ppca": {"generator": "ppca", "n_components": 3},
+    "vae": {"generator": "vae", "n_components": 3},
     "facts": {"keep": ("p_present", "sex"), "sampling_rate": 100.0, "window": (0.18, 0.3), "n_donors": 3},
 }
 

@@ -6,6 +6,7 @@ from math import lcm
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -16,6 +17,7 @@ from skagile.anonymizers._donors import Donors
 from skagile.anonymizers._microaggregation import mdav
 from skagile.anonymizers._mixture import MixtureGenerator, cap_weights
 from skagile.anonymizers._ppca import PPCAGenerator
+from skagile.anonymizers._vae import VAEGenerator
 
 # --- groups ---------------------------------------------------------------------------------------------------------
 
@@ -371,3 +373,27 @@ def test_ppca_of_few_beats():
     basis = np.linalg.svd(centred.astype(float), full_matrices=False)[2][:2]
     rest = drawn - beats.mean(axis=0)
     np.testing.assert_allclose(rest, rest @ basis.T @ basis, atol=1e-4)
+
+
+def test_vae_draws_beats_like_those_of_its_pool():
+    """Two pools of one latent variable each: their means, and in each the spread along its own direction."""
+    rng = np.random.default_rng(0)
+    time = np.linspace(0, 1, 30)
+    shapes = np.array([np.sin(2 * np.pi * time), np.cos(2 * np.pi * time)])
+    waves = np.array([np.exp(-(((time - 0.3) / 0.1) ** 2)), np.exp(-(((time - 0.7) / 0.1) ** 2))])
+    kind = np.repeat([0, 1], 600)
+    beats = shapes[kind] + rng.standard_normal((1200, 1)) * waves[kind] + 0.1 * rng.standard_normal((1200, 30))
+    donors = Donors(beats, np.arange(1200) % 7, [np.arange(600), np.arange(600, 1200)])
+    generator = VAEGenerator(donors, n_components=2, device=torch.device("cpu"), seed=0)
+    pool = np.tile([0, 1], 3000)
+    uniforms = rng.random((len(pool), generator.n_uniforms))
+    drawn = generator.generate(pool, uniforms)
+    for i in (0, 1):
+        np.testing.assert_allclose(drawn[pool == i].mean(axis=0), shapes[i], atol=0.25)
+        along = (drawn[pool == i] - shapes[i]) @ waves.T / (waves**2).sum(axis=1)
+        assert 0.7 < along[:, i].std() < 1.3
+        assert along[:, 1 - i].std() < 0.3
+    # Nothing but pool and random numbers counts, nor who is drawn beside whom.
+    np.testing.assert_allclose(generator.generate(pool[5:8], uniforms[5:8]), drawn[5:8], atol=1e-5)
+    again = VAEGenerator(donors, n_components=2, device=torch.device("cpu"), seed=0)
+    np.testing.assert_array_equal(again.generate(pool, uniforms), drawn)

@@ -134,7 +134,7 @@ def test_resampled_records_tell_nothing_of_their_own_beats(resampled):
 # --- randomness -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("generator", ["mixture", "ppca"])
+@pytest.mark.parametrize("generator", ["mixture", "ppca", "vae"])
 def test_batches_do_not_show(people, generator):
     ksame = KSameAnonymizer(**QUICK, generator=generator).fit(people.X, people.y, subjects=people.subjects)
     whole = ksame.transform(people.X, subjects=people.subjects)
@@ -206,7 +206,7 @@ def _released(X, y, subjects):
     return KSameAnonymizer(**{**FIRST, "max_epochs": 1}).fit_transform(X, y, subjects=subjects)
 
 
-@pytest.mark.parametrize("generator", ["mixture", "aligned_mixture", "ppca"])
+@pytest.mark.parametrize("generator", ["mixture", "aligned_mixture", "ppca", "vae"])
 def test_float_types(people, generator):
     params = {**FIRST, "generator": generator, "sampling_rate": 100.0, "window": (0.18, 0.3)}
     X = people.X.astype(np.float64)
