@@ -7,6 +7,7 @@ STUDIES = (
     "agile",
     "agile_defaults",
     "audit",
+    "frontier",
     "ksame",
     "ksame_defaults",
     "ksame_rhythm",
