@@ -25,7 +25,8 @@ enrol, and 100 from the second, one minute apart; default parameters but for wha
 the attackers {attackers}, each retrained on the release, from single beats and fused, with 95 % intervals over people
 corrected for picking the worst. Diagnosis (N, S, V, F) by a perceptron and a convolutional network that no anonymizer
 knows, mean of both: "released", trained on originals and asked about the release; "back", trained on the release and
-asked about originals. For k = 5 and 20, and five seeds, see :doc:`ksame`. On originals they read {clean:.3f} of beats right, macro-F1 {clean_f1:.3f}.
+asked about originals. For k = 5 and 20, and five seeds, see :doc:`ksame`. On originals they read {clean:.3f} of beats
+right, macro-F1 {clean_f1:.3f}.
 """
 
 
