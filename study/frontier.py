@@ -15,6 +15,7 @@ N_PEOPLE = 47
 ANONYMIZERS = {
     "k-same, k=10": [KSameAnonymizer(10, random_state=SEED)],
     "k-same, one group": [KSameAnonymizer(N_PEOPLE, random_state=SEED)],
+    'k-same, k=10, generator="vae"': [KSameAnonymizer(10, generator="vae", random_state=SEED)],
     "AGILE": [AgileAnonymizer(random_state=SEED)],
     "k-same, k=10, then AGILE": [KSameAnonymizer(10, random_state=SEED), AgileAnonymizer(random_state=SEED)],
     "warp": [WarpAnonymizer(random_state=SEED)],

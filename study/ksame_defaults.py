@@ -24,7 +24,6 @@ CHANGES = {
     "defaults": {},
     "max_draws=1": {"max_draws": 1},
     "max_weight=1": {"max_weight": 1.0},
-    "whole beats": {"max_weight": 1.0, "concentration": 0.001},
     "concentration=1, max_weight=1": {"concentration": 1.0, "max_weight": 1.0},
     "n_donors=3": {"n_donors": 3},
     "n_donors=5, concentration=1": {"n_donors": 5, "concentration": 1.0},
@@ -37,7 +36,6 @@ CHANGES = {
         "concentration": 1.0,
     },
     "ppca, 12": {"generator": "ppca"},
-    "vae": {"generator": "vae"},
     "ppca, 40": {"generator": "ppca", "n_components": 40},
     'grouping="morphology"': {"grouping": "morphology"},
     'grouping="both"': {"grouping": "both"},
@@ -51,16 +49,12 @@ about originals; a perceptron and a convolutional network, mean of {n_seeds} see
 k-same itself trains. "membership": AUROC over people, where k-same is fitted on {n_members} of the 47 and releases all,
 mean of as many draws of them; .5 is chance.
 
-"whole beats" releases each beat of a key's donors as it is, under another's name: no option to use, but the least that
-any generator can cost diagnosis.
-
 What the table says. A net trained on the release must meet real beats again, and does so the better, the nearer a
-released beat is to one real beat: few donors, uneven weights. Averages of many, aligned or not, the normal law of
-principal components and an autoencoder's beats are too smooth to learn from. That someone was in the cohort is told for
-the same reason: what is kept of the cohort's own shapes is what both look for. No setting has both; the default is for
-the diagnosis, with the cap of 0.9 on a donor's weight for a beat not to be released as it is, and ``n_donors=10`` is
-there for who fears membership more. Which group a person is in does not matter to the nets; like class mixes lower the
-floor.
+released beat is to one real beat: few donors, uneven weights. Averages of many, aligned or not, and the normal law of
+principal components are too smooth to learn from. That someone was in the cohort is told for the same reason: what is
+kept of the cohort's own shapes is what both look for. No setting has both; the default is for the diagnosis, with the
+cap of 0.9 on a donor's weight for a beat not to be released as it is, and ``n_donors=10`` is there for who fears
+membership more. Which group a person is in does not matter to the nets; like class mixes lower the floor.
 """
 
 
