@@ -28,3 +28,8 @@ def by_value(request):
     register_pickle_by_value(request.module)
     yield
     unregister_pickle_by_value(request.module)
+
+
+def pytest_collection_modifyitems(items):
+    """Start the longest test first: a worker left alone with it at the end would keep the others waiting."""
+    items.sort(key=lambda item: "test_demo_mitdb" not in item.nodeid)
