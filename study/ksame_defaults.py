@@ -12,6 +12,7 @@ from sklearn.utils._testing import ignore_warnings
 
 from skagile import KSameAnonymizer, SVDIdentifier, audit_release
 from skagile._scaling import standardize
+from skagile.anonymizers._ksame import _describe_subjects
 from skagile.anonymizers._readers import fit_reader, read
 from skagile.metrics import label_only_floor
 from skagile.networks import CNNEncoder
@@ -81,8 +82,6 @@ def judges(seed):
 def refit(ksame, X, y, subjects):
     """Form groups and pools anew: the networks, which take the time, stay."""
     s, codes = np.searchsorted(ksame.subjects_, subjects), np.searchsorted(ksame.classes_, y)
-    from skagile.anonymizers._ksame import _describe_subjects
-
     ksame._fit_groups(*_describe_subjects(standardize(X), codes, s, len(ksame.classes_), len(ksame.subjects_)))
     ksame._fit_pools(X, codes, s, np.zeros((len(X), 0), dtype=int), np.random.RandomState(0))
     return ksame

@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skagile._ranks import rank_within
 from skagile._scaling import standardize
 from skagile._validation import check_beats, check_labels
 from skagile.anonymizers._aligned_mixture import AlignedMixtureGenerator, rising
@@ -522,7 +523,7 @@ class KSameAnonymizer(BaseAnonymizer):
         beats = check_beats(self, X, reset=False)
         if beats.shape[:-1] != shape:
             raise ValueError(f"X has shape {beats.shape}, times {shape}. Give one time per beat of X.")
-        diagnosis = read(self.nets_[:_N_READERS], beats.values, resolve_device(self.device))
+        diagnosis = self._diagnose(beats.values)
         of_owner = np.full(owner.max() + 1, -1)
         of_owner[owner] = group
         of_owner[owner[beats.row]] = self._group_of(beats, diagnosis, subjects)
@@ -639,8 +640,7 @@ class KSameAnonymizer(BaseAnonymizer):
         beats = check_beats(self, X, reset=False)
         if self.class_mix == "resample" and beats.present is None:
             self._check_settings(beats)
-        device = resolve_device(self.device)
-        diagnosis = read(self.nets_[:_N_READERS], beats.values, device)
+        diagnosis = self._diagnose(beats.values)
         fact_codes = self._facts.encode(beats.values, facts, beats.row, beats.shape[0])
         group = self._group_of(beats, diagnosis, subjects)
         random = np.random.SeedSequence(self._seed)
@@ -648,6 +648,10 @@ class KSameAnonymizer(BaseAnonymizer):
             uniforms = np.random.Generator(np.random.PCG64(random.spawn(1)[0])).random(len(diagnosis))
             diagnosis = (uniforms[:, None] > np.cumsum(self._mix, axis=1)[group, :-1]).sum(axis=1)
         return beats, (group, diagnosis, fact_codes), random
+
+    def _diagnose(self, X):
+        """Return the codes of the diagnoses that the readers predict."""
+        return read(self.nets_[:_N_READERS], X, resolve_device(self.device))
 
     def _group_of(self, beats, diagnosis, subjects):
         if subjects is None:
@@ -747,14 +751,11 @@ class KSameAnonymizer(BaseAnonymizer):
         return released
 
     def _measure_leakage(self, X, s, facts):
-        diagnosis = read(self.nets_[:_N_READERS], X, resolve_device(self.device))
+        diagnosis = self._diagnose(X)
         # Resampled diagnoses tell nothing but the group's mix.
         keys = self.groups_[s] if self.class_mix == "resample" else self._law(self.groups_[s], diagnosis, facts)
-        order = np.argsort(s, kind="stable")
         count = np.bincount(s)
-        rank = np.empty(len(s), dtype=np.intp)
-        rank[order] = np.arange(len(s)) - np.repeat(np.cumsum(count) - count, count)
-        late = rank >= count[s] // 2
+        late = rank_within(s) >= count[s] // 2
         self.expected_leakage_ = {"chance": 1 / len(self.subjects_)}
         if count.min() < 2:
             self.expected_leakage_["single"] = label_only_floor(keys, s, keys, s)

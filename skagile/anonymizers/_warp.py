@@ -18,7 +18,15 @@ from skagile.anonymizers._warp_field import WarpField, warp
 from skagile.anonymizers._warp_net import PairedSampler, WarpNet
 from skagile.anonymizers._warp_noise import N_CHANNELS, beat_noise, spread_noise
 from skagile.networks import CNNEncoder
-from skagile.networks._runtime import RowsDataset, draw_seed, keep_batch, pad_rows, resolve_device, seeded
+from skagile.networks._runtime import (
+    RowsDataset,
+    draw_seed,
+    keep_batch,
+    pad_rows,
+    plan_steps,
+    resolve_device,
+    seeded,
+)
 
 # Two kinds of network say what diagnosis is left: what is read by one alone is no sign of it.
 CLINICAL = (
@@ -26,7 +34,7 @@ CLINICAL = (
     partial(CNNEncoder, channels=(16, 32, 48), kernel_size=11, activation="gelu"),
 )
 CLINICAL_EPOCHS, CLINICAL_LR = 15, 0.004
-LEAST_BATCH, LEAST_STEPS = 32, 16
+LEAST_BATCH = 32
 
 
 class WarpAnonymizer(BaseAnonymizer):
@@ -217,12 +225,9 @@ class WarpAnonymizer(BaseAnonymizer):
 
     def _training(self, n_rows, n_epochs, lr, device):
         """Parameters that the skorch nets have in common."""
-        # With few beats, large batches would leave a handful of steps an epoch, and the nets untrained.
-        batch_size = min(self.batch_size, n_rows, max(LEAST_BATCH, n_rows // LEAST_STEPS))
+        batch_size, n_steps = plan_steps(n_rows, self.batch_size, LEAST_BATCH)
         # One step more than taken: the cycle's end is never overrun.
-        schedule = LRScheduler(
-            OneCycleLR, max_lr=lr, total_steps=n_epochs * (n_rows // batch_size) + 1, step_every="batch"
-        )
+        schedule = LRScheduler(OneCycleLR, max_lr=lr, total_steps=n_epochs * n_steps + 1, step_every="batch")
         return {
             "optimizer": torch.optim.AdamW,
             "lr": lr,

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skagile import metrics
-from skagile.audit._release import rank_within
+from skagile._ranks import rank_within
 
 
 class Settings(NamedTuple):

@@ -8,8 +8,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skagile import metrics
+from skagile._ranks import rank_within
 from skagile.audit._attack import fit, log_proba, with_interval
-from skagile.audit._release import rank_within
 from skagile.metrics._uniqueness import nearest_rows
 
 _N_FOLDS = 5

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from skagile._ranks import rank_within
 from skagile._validation import check_labels
 
 
@@ -204,15 +205,6 @@ def _first_half(subject, row):
     owner[units] = subject
     rank = rank_within(owner)
     return (rank < (np.bincount(owner)[owner] + 1) // 2)[units]
-
-
-def rank_within(groups):
-    """Position of each entry among those of its group, in the order given."""
-    order = np.argsort(groups, kind="stable")
-    count = np.bincount(groups)
-    rank = np.empty(len(groups), dtype=int)
-    rank[order] = np.arange(len(groups)) - np.repeat(np.cumsum(count) - count, count)
-    return rank
 
 
 def draw_beats(index, subject, maximum, seed):

@@ -97,7 +97,7 @@ def in_batches(function, X, *, batch_size, device):
     return np.concatenate(out).astype(X.dtype, copy=False)
 
 
-def plan_steps(n_rows, batch_size):
-    """Return the rows a step, at most `batch_size`, and steps an epoch."""
-    batch_size = min(batch_size, n_rows, max(_LEAST_BATCH, n_rows // _LEAST_STEPS))
+def plan_steps(n_rows, batch_size, least=_LEAST_BATCH):
+    """Return the rows a step, at most `batch_size` and not cut below `least`, and steps an epoch."""
+    batch_size = min(batch_size, n_rows, max(least, n_rows // _LEAST_STEPS))
     return batch_size, max(1, n_rows // batch_size)
