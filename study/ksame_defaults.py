@@ -82,8 +82,9 @@ def judges(seed):
 def refit(ksame, X, y, subjects):
     """Form groups and pools anew: the networks, which take the time, stay."""
     s, codes = np.searchsorted(ksame.subjects_, subjects), np.searchsorted(ksame.classes_, y)
-    ksame._fit_groups(*_describe_subjects(standardize(X), codes, s, len(ksame.classes_), len(ksame.subjects_)))
-    ksame._fit_pools(X, codes, s, np.zeros((len(X), 0), dtype=int), np.random.RandomState(0))
+    described = _describe_subjects(standardize(X), codes, s, len(ksame.classes_), len(ksame.subjects_))
+    features, facts = ksame._fit_groups(*described), np.zeros((len(X), 0), dtype=int)
+    ksame._fit_pools(X, codes, s, facts, features, np.random.RandomState(0))
     return ksame
 
 

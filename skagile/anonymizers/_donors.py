@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skagile._ranks import rank_within
+
 
 class Donors:
     """Stored beats and, for every pool, which of them belong to it, those of one subject next to each other.
@@ -83,3 +85,26 @@ class Donors:
             begins[:, i] = np.where(there[:, i], self.block_first[member], np.iinfo(np.intp).max)
             sizes[:, i] = np.where(there[:, i], self.block_count[member], 0)
         return donors, there
+
+
+def spread_evenly(pool, random_state):
+    """Random numbers in [0, 1), one a row, with which all rows of a pool together draw its donors equally often.
+
+    In each pool they are one of every n-th part of the interval, in random order: each is uniform, and as many rows as
+    there are donors draw each once.
+
+    Parameters
+    ----------
+    pool : ndarray of int of shape (n_rows,)
+        The pool of each row.
+    random_state : numpy.random.Generator
+        Source of the order and of the places within the parts.
+
+    Returns
+    -------
+    uniforms : ndarray of float of shape (n_rows,)
+    """
+    order = random_state.permutation(len(pool))
+    uniforms = np.empty(len(pool))
+    uniforms[order] = (rank_within(pool[order]) + random_state.random(len(pool))) / np.bincount(pool)[pool[order]]
+    return uniforms

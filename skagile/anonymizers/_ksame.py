@@ -13,12 +13,14 @@ from skagile._scaling import standardize
 from skagile._validation import check_beats, check_labels
 from skagile.anonymizers._aligned_mixture import AlignedMixtureGenerator, rising
 from skagile.anonymizers._base import BaseAnonymizer
-from skagile.anonymizers._donors import Donors
+from skagile.anonymizers._borrow import borrow
+from skagile.anonymizers._donors import Donors, spread_evenly
 from skagile.anonymizers._facts import Facts
 from skagile.anonymizers._microaggregation import mdav
 from skagile.anonymizers._mixture import MixtureGenerator
 from skagile.anonymizers._ppca import PPCAGenerator
 from skagile.anonymizers._readers import critic_encoders, fit_reader, read, reader_encoders
+from skagile.anonymizers._remembered import RememberedDiagnoses
 from skagile.anonymizers._rhythm import GroupRhythm, Recordings, check_times
 from skagile.anonymizers._vae import VAEGenerator
 from skagile.metrics import label_only_floor
@@ -59,7 +61,7 @@ class KSameAnonymizer(BaseAnonymizer):
     n_donors : int, default=2
         Subjects whose beats are mixed. More of them hide better who was in the cohort (membership), and cost
         diagnosis.
-    concentration : float, default=0.25
+    concentration : float, default=0.01
         Of the Dirichlet law of the mixture's weights; small ones let one donor dominate, which looks more like a real
         beat.
     max_weight : float, default=0.9
@@ -214,7 +216,7 @@ class KSameAnonymizer(BaseAnonymizer):
         *,
         generator="mixture",
         n_donors=2,
-        concentration=0.25,
+        concentration=0.01,
         max_weight=0.9,
         n_components=12,
         max_draws=8,
@@ -314,9 +316,10 @@ class KSameAnonymizer(BaseAnonymizer):
             )
             for encoder in encoders
         ]
+        self._remembered = RememberedDiagnoses(beats.values, y_codes)
         mix, template = _describe_subjects(Z, y_codes, s_codes, len(self.classes_), len(self.subjects_))
-        self._fit_groups(mix, template)
-        self._fit_pools(beats.values, y_codes, s_codes, fact_codes, random_state)
+        features = self._fit_groups(mix, template)
+        self._fit_pools(beats.values, y_codes, s_codes, fact_codes, features, random_state)
         self._mix = np.array([mix[self.groups_ == group].mean(axis=0) for group in range(self.groups_.max() + 1)])
         # None draws anew at each transform.
         self._seed = None if self.random_state is None else draw_seed(random_state)
@@ -536,44 +539,44 @@ class KSameAnonymizer(BaseAnonymizer):
         features = self._features(mix, template)
         self.groups_ = mdav(features, self.k)
         self._centres = np.array([features[self.groups_ == g].mean(axis=0) for g in range(self.groups_.max() + 1)])
+        return features
 
     def _features(self, mix, template):
         parts = {"class_mix": [0], "morphology": [1], "both": [0, 1]}[self.grouping]
         return np.hstack([(mix, template)[i] / self._spread[i] for i in parts])
 
-    def _fit_pools(self, X, y, s, facts, random_state):
+    def _fit_pools(self, X, y, s, facts, features, random_state):
         group = self.groups_[s]
-        code = self._code(group, y, facts)
-        self._keys, first, of_key = np.unique(code, return_index=True, return_inverse=True)
+        self._keys, first, of_key = np.unique(self._code(group, y, facts), return_index=True, return_inverse=True)
+        pools = [np.flatnonzero(of_key == i) for i in range(len(self._keys))]
+        n_subjects = [len(np.unique(s[pool])) for pool in pools]
+        is_small = np.array(n_subjects) < self.k
         same_facts = self._code(np.zeros_like(group), y, facts)
-        pools, small, self._suppressed = [], [], np.zeros(len(self._keys), dtype=bool)
-        for i in range(len(self._keys)):
-            pool = np.flatnonzero(of_key == i)
-            n_subjects = len(np.unique(s[pool]))
-            if n_subjects < self.k:
-                entry = {
-                    "group": int(group[first[i]]),
-                    "diagnosis": self.classes_[[y[first[i]]]].tolist()[0],
-                    **self._facts.describe(facts[first[i]]),
-                    "n_subjects": n_subjects,
-                    "n_beats": len(pool),
-                }
-                if self.on_small_key == "raise":
-                    raise ValueError(
-                        f"{n_subjects} subjects have the key {entry}, less than k={self.k}. Use a smaller k, fewer "
-                        'facts or coarser diagnoses, or on_small_key="borrow" or "suppress".'
-                    )
-                self._suppressed[i] = self.on_small_key == "suppress"
-                pool = self._borrow(np.flatnonzero(same_facts == same_facts[first[i]]), y == y[first[i]], s)
-                if len(np.unique(s[pool])) < 2:
-                    # A mixture of one subject would be that subject.
-                    self._suppressed[i] = True
-                if self._suppressed[i]:
-                    entry["done"] = "suppressed"
-                else:
-                    entry.update(done="borrowed", borrowed_subjects=len(np.unique(s[pool])))
-                small.append(entry)
-            pools.append(pool)
+        small, self._suppressed = [], np.zeros(len(pools), dtype=bool)
+        for i in np.flatnonzero(is_small):
+            entry = {
+                "group": int(group[first[i]]),
+                "diagnosis": self.classes_[[y[first[i]]]].tolist()[0],
+                **self._facts.describe(facts[first[i]]),
+                "n_subjects": n_subjects[i],
+                "n_beats": np.count_nonzero(of_key == i),
+            }
+            if self.on_small_key == "raise":
+                raise ValueError(
+                    f"{n_subjects[i]} subjects have the key {entry}, less than k={self.k}. Use a smaller k, fewer "
+                    'facts or coarser diagnoses, or on_small_key="borrow" or "suppress".'
+                )
+            like = same_facts == same_facts[first[i]]
+            own, of_diagnosis = np.flatnonzero(like & is_small[of_key]), np.flatnonzero(y == y[first[i]])
+            pools[i] = borrow(own, np.flatnonzero(like), of_diagnosis, s, features, self.k)
+            n_donors = len(np.unique(s[pools[i]]))
+            # A mixture of one subject would be that subject.
+            self._suppressed[i] = self.on_small_key == "suppress" or n_donors < 2
+            if self._suppressed[i]:
+                entry["done"] = "suppressed"
+            else:
+                entry.update(done="borrowed", borrowed_subjects=n_donors)
+            small.append(entry)
         # A key that nobody had in fit is served by all beats of its diagnosis.
         for i in range(len(self.classes_)):
             pools.append(np.flatnonzero(y == i))
@@ -592,10 +595,6 @@ class KSameAnonymizer(BaseAnonymizer):
             "small_keys": small,
             "small_key_share": n_small / len(X),
         }
-
-    def _borrow(self, like, of_class, s):
-        """Donors of the same diagnosis and facts from all groups, or, where these are less than k, of the diagnosis."""
-        return like if len(np.unique(s[like])) >= self.k else np.flatnonzero(of_class)
 
     def _make_generator(self, donors, y, random_state):
         if self.generator == "ppca":
@@ -650,8 +649,12 @@ class KSameAnonymizer(BaseAnonymizer):
         return beats, (group, diagnosis, fact_codes), random
 
     def _diagnose(self, X):
-        """Return the codes of the diagnoses that the readers predict."""
-        return read(self.nets_[:_N_READERS], X, resolve_device(self.device))
+        """Return codes of diagnoses: of a fitted beat that which it was fitted with, of others what the readers say."""
+        codes = self._remembered.find(X)
+        new = codes < 0
+        if new.any():
+            codes[new] = read(self.nets_[:_N_READERS], X[new], resolve_device(self.device))
+        return codes
 
     def _group_of(self, beats, diagnosis, subjects):
         if subjects is None:
@@ -721,18 +724,21 @@ class KSameAnonymizer(BaseAnonymizer):
         device = resolve_device(self.device)
         pool, suppressed = self._pool_of(group, diagnosis, facts)
         n_rows, n_uniforms = len(pool), self._generator.n_uniforms
+        first, *seeds = random.spawn(self.max_draws + 2)[1:]
+        spread = spread_evenly(pool, np.random.default_rng(first))
         released = np.empty((n_rows, self.n_features_in_), dtype=dtype)
         # Critics are of other kinds than the readers that predict, and one of these: the quickest, and so first.
         critics = [self.nets_[0], *self.nets_[_N_READERS:]]
-        seeds = random.spawn(self.max_draws + 1)[1:]
         for start in range(0, n_rows, self.transform_batch_size):
             rows = np.arange(start, min(start + self.transform_batch_size, n_rows))
             for i in range(self.max_draws):
                 # Each round has a stream of its own, in which row i has the same place whatever the batches are.
                 stream = np.random.PCG64(seeds[i])
                 stream.advance(int(rows[0]) * n_uniforms)
-                uniforms = np.random.Generator(stream).random((rows[-1] - rows[0] + 1, n_uniforms))
-                released[rows] = self._generator.generate(pool[rows], uniforms[rows - rows[0]])
+                uniforms = np.random.Generator(stream).random((rows[-1] - rows[0] + 1, n_uniforms))[rows - rows[0]]
+                if not i:
+                    uniforms[:, 0] = spread[rows]
+                released[rows] = self._generator.generate(pool[rows], uniforms)
                 if i + 1 == self.max_draws and counts is None:
                     break  # released whatever the critics say
                 doubted = []

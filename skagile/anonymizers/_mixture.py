@@ -27,6 +27,8 @@ class MixtureGenerator:
     def __init__(self, donors, *, n_donors, concentration, max_weight, random_state):
         self.donors = donors
         weights = random_state.dirichlet(np.full(n_donors, concentration), size=_N_WEIGHTS)
+        # The donor who is drawn first, from all of the pool, gets the largest.
+        weights = -np.sort(-weights, axis=1)
         self.weights = cap_weights(weights, max_weight).astype(np.float32)
         self.max_weight = max_weight
         self.n_uniforms = n_donors + 1

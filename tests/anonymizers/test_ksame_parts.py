@@ -9,14 +9,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chisquare
+from scipy.stats import chisquare, kstest
 from sklearn.decomposition import PCA
 
 from skagile.anonymizers._aligned_mixture import AlignedMixtureGenerator, rising, warp
-from skagile.anonymizers._donors import Donors
+from skagile.anonymizers._borrow import borrow
+from skagile.anonymizers._donors import Donors, spread_evenly
 from skagile.anonymizers._microaggregation import mdav
 from skagile.anonymizers._mixture import MixtureGenerator, cap_weights
 from skagile.anonymizers._ppca import PPCAGenerator
+from skagile.anonymizers._remembered import RememberedDiagnoses
 from skagile.anonymizers._vae import VAEGenerator
 
 # --- groups ---------------------------------------------------------------------------------------------------------
@@ -215,10 +217,12 @@ def _mixture(subjects, beats=None, pools=None, n_donors=2, **params):
 
 @pytest.mark.parametrize(("n_donors", "concentration"), [(2, 0.25), (3, 0.25), (3, 2.0)])
 def test_weights_have_the_moments_of_dirichlet(n_donors, concentration):
-    """Closed form: mean 1/n, variance (1/n)(1 - 1/n)/(n a + 1), covariance -1/n^2/(n a + 1)."""
+    """Closed form: mean 1/n, variance (1/n)(1 - 1/n)/(n a + 1), covariance -1/n^2/(n a + 1); largest first."""
     generator = _mixture([0, 1, 2], n_donors=n_donors, concentration=concentration, max_weight=1.0)
     uniforms = np.random.default_rng(1).random((40_000, generator.n_uniforms))
     _, weights = generator.choose(np.zeros(len(uniforms), dtype=int), uniforms)
+    assert (np.diff(weights, axis=1) <= 0).all()
+    weights = np.random.default_rng(2).permuted(weights, axis=1)
     n, scale = n_donors, 1 / (n_donors * concentration + 1)
     expected = scale * (np.eye(n) / n - 1 / n**2)
     np.testing.assert_allclose(weights.mean(axis=0), 1 / n, atol=0.01)
@@ -397,3 +401,68 @@ def test_vae_draws_beats_like_those_of_its_pool():
     np.testing.assert_allclose(generator.generate(pool[5:8], uniforms[5:8]), drawn[5:8], atol=1e-5)
     again = VAEGenerator(donors, n_components=2, device=torch.device("cpu"), seed=0)
     np.testing.assert_array_equal(again.generate(pool, uniforms), drawn)
+
+
+# --- draws that are spread, borrowed donors, remembered diagnoses ----------------------------------------------------
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 3), st.integers(0, 10**6))
+def test_rows_of_a_pool_draw_its_donors_equally_often(pool, times, seed):
+    pool = np.repeat(pool, times)
+    uniforms = spread_evenly(pool, np.random.default_rng(seed))
+    assert uniforms.min() >= 0
+    assert uniforms.max() < 1
+    for of in np.unique(pool):
+        n_donors = np.count_nonzero(pool == of) // times
+        assert np.bincount((uniforms[pool == of] * n_donors).astype(int)).tolist() == [times] * n_donors
+
+
+def test_spread_numbers_are_uniform_in_every_row():
+    """Whichever row one looks at: its number is uniform over seeds, and does not go with its place."""
+    pool = np.array([0, 1, 1, 0, 1, 1, 1])
+    drawn = np.array([spread_evenly(pool, np.random.default_rng(seed)) for seed in range(3000)])
+    for row in drawn.T:
+        assert kstest(row, "uniform").pvalue > 1e-4
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(1, 6))
+def test_borrowed_donors_are_the_nearest(seed, k, n_groups):
+    """Against a plain search over people, who each have any number of beats of two sorts of facts."""
+    rng = np.random.default_rng(seed)
+    subject, fact = rng.integers(0, 10, 40), rng.integers(0, 2, 40)
+    features, is_small = rng.standard_normal((10, 2)), rng.integers(0, n_groups, 10) == 0
+    like, everything = np.flatnonzero(fact == 0), np.arange(40)
+    own = like[is_small[subject[like]]]
+    if not len(own):
+        return
+    pool = borrow(own, like, everything, subject, features, k)
+    people, theirs = set(subject[like]), set(subject[own])
+    if len(people) < k:
+        assert pool.tolist() == everything.tolist()
+        return
+    centre = np.mean([features[person] for person in theirs], axis=0)
+    near = sorted(people - theirs, key=lambda person: np.linalg.norm(features[person] - centre))
+    chosen = theirs | set(near[: max(k - len(theirs), 0)])
+    assert pool.tolist() == [i for i in like if subject[i] in chosen]
+    assert len(set(subject[pool])) >= k
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.sampled_from([np.float32, np.float64]))
+def test_diagnoses_are_remembered(seed, dtype):
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((60, 7)).astype(dtype), rng.integers(0, 4, 60)
+    remembered = RememberedDiagnoses(X, y)
+    order = rng.permutation(60)
+    np.testing.assert_array_equal(remembered.find(X[order]), y[order])
+    np.testing.assert_array_equal(remembered.find(X.astype(np.float32)), y)
+    other = [X[:, ::-1], X + dtype(1e-5), -X, X[:, [1, 0, 2, 3, 4, 5, 6]], rng.standard_normal((5000, 7))]
+    assert all((remembered.find(beats) == -1).all() for beats in other)
+
+
+def test_a_beat_of_two_diagnoses_is_not_remembered():
+    X = np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    remembered = RememberedDiagnoses(X, np.array([0, 1, 2, 1, 0]))
+    assert remembered.find(X).tolist() == [-1, 1, -1, 1, 0]

@@ -152,11 +152,6 @@ def test_rows_have_random_numbers_of_their_own(people):
     ksame = KSameAnonymizer(**FIRST).fit(people.X, people.y, subjects=people.subjects)
     released = ksame.transform(np.repeat(people.X[:1], 360, axis=0), subjects=np.repeat(people.subjects[:1], 360))
     assert len(np.unique(released, axis=0)) > 0.9 * 360
-    # An earlier row draws the same whatever follows.
-    np.testing.assert_array_equal(
-        ksame.transform(people.X[:50], subjects=people.subjects[:50]),
-        ksame.transform(people.X, subjects=people.subjects)[:50],
-    )
 
 
 def test_seeds(people):
