@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from skagile import DeepECGIdentifier, KSameAnonymizer, audit_release, measure_beats
 from skagile._demo import SAMPLING_RATE
@@ -34,6 +34,11 @@ the release. "above" counts attacks, of all seeds, whose own uncorrected interva
 
 On ECG-ID everybody has as many beats of a key, so that the floor is that of whoever comes first, who may not have come
 again: one in ten is what guessing within a group gives.
+
+"membership" is the audit's, from beats. "membership by nets" tells members by nothing but how often a network trained
+on the originals, or on the release, is right about a person's later originals. As long as a network that was trained on
+a release is as good for those in it as one that was trained on originals, membership can be told by that alone: no
+release can keep both figures.
 
 Diagnosis is judged by a perceptron and a convolutional network that k-same does not know ("back": trained on the
 release, asked about originals), difference to the same judges on originals, in points.
@@ -162,7 +167,20 @@ def members_and_others(beats, seed):
         probes = chosen & ~enrolled
         out[f"{name}, diagnosis of originals"] = np.mean(predict(beats.X[probes]) == beats.y[probes])
         out[f"{name}, diagnosis of the release"] = np.mean(predict(released[probes]) == beats.y[probes])
+    for what, X in (("originals", beats.X), ("the release", released)):
+        predictors = [fit(X[part], beats.y[part]) for fit in judges(seed).values()]
+        out[f"membership by nets trained on {what}"] = told_by_use(predictors, beats, ~enrolled, members)
     return out
+
+
+def told_by_use(predictors, beats, asked, members):
+    """AUROC of membership by how often the originals of a person are diagnosed right, mean over networks."""
+    found = []
+    for predict in predictors:
+        right = pd.Series(predict(beats.X[asked]) == beats.y[asked]).groupby(beats.subjects[asked]).mean()
+        is_member = pd.Series(members[asked]).groupby(beats.subjects[asked]).first()
+        found.append(roc_auc_score(is_member, right))
+    return float(np.mean(found))
 
 
 def across_dates(seed):

@@ -24,7 +24,11 @@ N_MEMBERS = 24
 CHANGES = {
     "defaults": {},
     "max_draws=1": {"max_draws": 1},
-    "max_weight=1": {"max_weight": 1.0},
+    "max_weight=1 (whole beats)": {"max_weight": 1.0},
+    "max_weight=0.95": {"max_weight": 0.95},
+    "max_weight=0.8": {"max_weight": 0.8},
+    "max_weight=0.7": {"max_weight": 0.7},
+    "concentration=0.25": {"concentration": 0.25},
     "concentration=1, max_weight=1": {"concentration": 1.0, "max_weight": 1.0},
     "n_donors=3": {"n_donors": 3},
     "n_donors=5, concentration=1": {"n_donors": 5, "concentration": 1.0},
@@ -38,6 +42,7 @@ CHANGES = {
     },
     "ppca, 12": {"generator": "ppca"},
     "ppca, 40": {"generator": "ppca", "n_components": 40},
+    "vae, 12": {"generator": "vae"},
     'grouping="morphology"': {"grouping": "morphology"},
     'grouping="both"': {"grouping": "both"},
 }
