@@ -62,9 +62,9 @@ class KSameAnonymizer(BaseAnonymizer):
         Subjects whose beats are mixed. More of them hide better who was in the cohort (membership), and cost
         diagnosis.
     concentration : float, default=0.01
-        Of the Dirichlet law of the mixture's weights; small ones let one donor dominate, which looks more like a real
-        beat.
-    max_weight : float, default=0.9
+        Of the Dirichlet law of the mixture's weights. Small ones give nearly all of the weight to one donor, which looks
+        more like a real beat: a network trained on the release then reads originals well.
+    max_weight : float, default=0.95
         Largest weight of one donor, so that no donor's beat is released as it is.
     n_components : int, default=12
         Components of "ppca", latent variables of "vae".
@@ -76,10 +76,11 @@ class KSameAnonymizer(BaseAnonymizer):
         What makes subjects alike: their shares of the diagnoses, their median beats, or both. Members of like class
         mix are what lowers ``expected_leakage_``.
     on_small_key : {"borrow", "suppress", "raise"}, default="borrow"
-        What to do with a key that less than `k` subjects have: take donors of the same diagnosis and facts from all
-        groups, or, where these are less than `k` subjects, all who have the diagnosis, be they less than `k` (see
-        ``summary_``; kept facts may then be lost); release NaN in place of its beats; or refuse to fit. A diagnosis
-        that one subject alone has is always suppressed.
+        What to do with a key that less than `k` subjects have. "borrow": small keys of the same diagnosis and facts,
+        of all groups, share one pool, to which the subjects whose features are nearest to theirs are added until there
+        are `k`; where all who have that diagnosis and those facts are less than `k`, the pool is all who have the
+        diagnosis, be they less than `k` (see ``summary_``; kept facts may then be lost). "suppress": release NaN in
+        place of its beats. "raise": refuse to fit. A diagnosis that one subject alone has is always suppressed.
     class_mix : {"keep", "resample"}, default="keep"
         "resample", for records of beats (3-D) only: the diagnosis of every beat of a record is drawn from the mix of
         its group, so that members of a group share that, too. Counts and order of a record's diagnoses are then the
@@ -103,8 +104,9 @@ class KSameAnonymizer(BaseAnonymizer):
     device : str, default="auto"
         ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
     random_state : int, RandomState instance or None, default=None
-        Seed. With None every call of ``transform`` draws anew; with an int or an instance row i of any call gets the
-        same random numbers: release a cohort in one call. The global seeds are neither used nor changed.
+        Seed. With None every call of ``transform`` draws anew. With an int or an instance equal calls have equal
+        results, and calls with other beats use the same random numbers: release a cohort in one call. The global seeds
+        are neither used nor changed.
 
     Attributes
     ----------
@@ -140,11 +142,13 @@ class KSameAnonymizer(BaseAnonymizer):
     source included; no donor is chosen by nearness to the source; nothing else of the beat is released: gain and
     offset are the donors'. Groups come from maximum distance to average vector (MDAV) [3]_.
 
-    The diagnosis in the key is predicted, never given: the two perceptrons of ``nets_`` read it. Two convolutional
-    networks and the first perceptron must agree with it on the drawn beat (``max_draws``).
+    ``transform`` is given no diagnosis. Of a beat that was fitted it is the one it was fitted with, so that a released
+    beat has the diagnosis that `y` says beside it; of any other the two perceptrons of ``nets_`` read it. Two
+    convolutional networks and the first perceptron must agree with it on the drawn beat (``max_draws``).
 
-    The first donor is any beat of the key, each with the same chance; each further one any of the subjects not drawn
-    yet. In records (3-D) the number of beats and, with ``class_mix="keep"``, the order of their diagnoses stay as they
+    The first donor, who gets the largest weight, is any beat of the key, each with the same chance; each further one
+    any of the subjects not drawn yet. In one call every donor of a key comes first equally often, so that what was rare
+    in the cohort is as frequent in its release; the order in which they come is random. In records (3-D) the number of beats and, with ``class_mix="keep"``, the order of their diagnoses stay as they
     are.
 
     With `subjects` given to ``transform``, all beats of a subject are in one group: the fitted one, or for a new
@@ -217,7 +221,7 @@ class KSameAnonymizer(BaseAnonymizer):
         generator="mixture",
         n_donors=2,
         concentration=0.01,
-        max_weight=0.9,
+        max_weight=0.95,
         n_components=12,
         max_draws=8,
         grouping="class_mix",

@@ -14,7 +14,7 @@ from skagile.networks import CNNEncoder, SiameseNetwork, SupervisedContrastiveLo
 
 # Verifiers come in turns: what deceives one kernel need not deceive the next.
 VERIFIER_KERNELS = (7, 11)
-VERIFIER_LR = 0.002
+VERIFIER_LR = 0.004
 
 
 def make_verifier(turn):
@@ -113,6 +113,8 @@ class WarpNet(NeuralNet):
         self.verifier_optimizer_.zero_grad()
         self._pair_loss(X, warped, subjects).backward()
         self.verifier_optimizer_.step()
+        # skorch steps every optimizer after a batch: where there are no gradients, that is nothing.
+        self.verifier_optimizer_.zero_grad()
 
 
 class PairedSampler(Sampler):

@@ -209,6 +209,24 @@ def test_verifier_starts_again_as_often_as_asked(monkeypatch, every, expected):
     assert any(torch.equal(taught.encoder.layers[0].weight, p) for p in warper.net_.verifier_optimizer_.state)
 
 
+def test_verifier_learns_to_tell_people_apart():
+    """Nearest neighbours by its embedding: of people whom the warp hardly bends, it must name far more than a new one."""
+    X, y, subjects = _cohort(8, 30)
+    params = {"max_epochs": 12, "reinitialize_every": 12, "privacy_weight": 1e-9, "mu": 0.0, "gain": 0.0}
+    net = WarpAnonymizer(**{**SMALL, **params}).fit(X, y, subjects=subjects).net_
+    beats = torch.as_tensor(_z(X), dtype=torch.float32)[:, None]
+
+    def named(verifier):
+        with torch.no_grad():
+            embedding = torch.nn.functional.normalize(verifier.train().embed(beats))  # both by the batch's statistics
+        likeness = (embedding @ embedding.T).fill_diagonal_(-2)
+        other_diagnosis = torch.as_tensor(y[:, None] != y)
+        nearest = likeness.masked_fill(~other_diagnosis, -2).argmax(dim=1).numpy()
+        return np.mean(subjects[nearest] == subjects)
+
+    assert named(net.verifier_[0]) > named(_warp_net.make_verifier(0)) + 0.2
+
+
 def test_retrained_attacker_knows_fewer_persons_and_diagnosis_is_kept():
     X, y, subjects = _cohort()
     half = np.arange(len(X)) % 40 < 20
