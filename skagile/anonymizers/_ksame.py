@@ -62,8 +62,8 @@ class KSameAnonymizer(BaseAnonymizer):
         Subjects whose beats are mixed. More of them hide better who was in the cohort (membership), and cost
         diagnosis.
     concentration : float, default=0.01
-        Of the Dirichlet law of the mixture's weights. Small ones give nearly all of the weight to one donor, which looks
-        more like a real beat: a network trained on the release then reads originals well.
+        Of the Dirichlet law of the mixture's weights. Small ones give nearly all of the weight to one donor, which
+        looks more like a real beat: a network trained on the release then reads originals well.
     max_weight : float, default=0.95
         Largest weight of one donor, so that no donor's beat is released as it is.
     n_components : int, default=12
@@ -148,8 +148,8 @@ class KSameAnonymizer(BaseAnonymizer):
 
     The first donor, who gets the largest weight, is any beat of the key, each with the same chance; each further one
     any of the subjects not drawn yet. In one call every donor of a key comes first equally often, so that what was rare
-    in the cohort is as frequent in its release; the order in which they come is random. In records (3-D) the number of beats and, with ``class_mix="keep"``, the order of their diagnoses stay as they
-    are.
+    in the cohort is as frequent in its release; the order in which they come is random. In records (3-D) the number of
+    beats and, with ``class_mix="keep"``, the order of their diagnoses stay as they are.
 
     With `subjects` given to ``transform``, all beats of a subject are in one group: the fitted one, or for a new
     subject the nearest in the features that the groups were made of. Without, each row is taken for a new subject of

@@ -238,17 +238,17 @@ def test_retrained_attacker_knows_fewer_persons_and_diagnosis_is_kept():
         return retrained.score(released[~half], subjects[~half]), clean.score(released[~half], y[~half])
 
     known, kept = {}, {}
-    for weight in (0.0, 0.5):
+    for weight in (0.0, 0.2):
         warper = WarpAnonymizer(mu=0.1, gain=0.4, privacy_weight=weight, max_epochs=8, random_state=0, device="cpu")
         released = warper.fit(X, y, subjects=subjects).transform(X)
         known[weight], kept[weight] = scores(_z(released))
     assert scores(_z(X)) == (1.0, 1.0)
     # Without a price on identity the diagnosis is all that is trained for.
     assert kept[0.0] == 1.0
-    assert known[0.5] < 0.6
-    assert known[0.5] < known[0.0] - 0.2
+    assert known[0.2] < 0.6
+    assert known[0.2] < known[0.0] - 0.2
     # Chance is 0.5; a price on identity is paid in diagnosis.
-    assert kept[0.5] > 0.8
+    assert kept[0.2] > 0.8
 
 
 # --- what the answer must not hang on -------------------------------------------------------------------------------
