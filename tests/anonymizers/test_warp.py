@@ -210,7 +210,7 @@ def test_verifier_starts_again_as_often_as_asked(monkeypatch, every, expected):
 
 
 def test_verifier_learns_to_tell_people_apart():
-    """Nearest neighbours by its embedding: of people whom the warp hardly bends, it must name far more than a new one."""
+    """Nearest neighbours by its embedding: it names people far better than a new one."""
     X, y, subjects = _cohort(8, 30)
     params = {"max_epochs": 12, "reinitialize_every": 12, "privacy_weight": 1e-9, "mu": 0.0, "gain": 0.0}
     net = WarpAnonymizer(**{**SMALL, **params}).fit(X, y, subjects=subjects).net_
