@@ -32,6 +32,7 @@ F) by a perceptron and a convolutional network that no anonymizer knows, mean of
 and asked about the release; "back", trained on the release and asked about originals. For k = 5 and 20, and five seeds,
 see :doc:`ksame`; for what each generator gives away of membership, :doc:`ksame_defaults`.
 """
+_COMMAND = "tox run -e study -- frontier"
 _MEASURES = ("accuracy", "macro-F1")
 _COLUMNS = (
     "single, worst",
@@ -83,7 +84,7 @@ def run(seeds=SEEDS):
         rows.append({"release": name, **{column: _cell(found[column].tolist()) for column in found}})
         text = TEXT.format(attackers=", ".join(QUICK), seeds=", ".join(map(str, seeds)))
         tables = [("Privacy against use", pd.DataFrame(rows, columns=["release", *_COLUMNS]).fillna(""))]
-        page = write_page("frontier", "Every anonymizer on the same beats", text, tables, "tox run -e study -- frontier")
+        page = write_page("frontier", "Every anonymizer on the same beats", text, tables, _COMMAND)
     return page
 
 
