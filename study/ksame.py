@@ -168,7 +168,7 @@ def members_and_others(beats, seed):
         out[f"{name}, diagnosis of originals"] = np.mean(predict(beats.X[probes]) == beats.y[probes])
         out[f"{name}, diagnosis of the release"] = np.mean(predict(released[probes]) == beats.y[probes])
     for what, X in (("originals", beats.X), ("the release", released)):
-        predictors = [fit(X[part], beats.y[part]) for fit in judges(seed).values()]
+        predictors = [fit(X[part & kept], beats.y[part & kept]) for fit in judges(seed).values()]
         out[f"membership by nets trained on {what}"] = told_by_use(predictors, beats, ~enrolled, members)
     return out
 

@@ -263,6 +263,24 @@ def test_facts_make_keys_and_borrow_first_from_their_like():
     assert ksame.summary_["n_keys"] == 10
 
 
+def test_small_keys_are_served_together():
+    """Groups 012 and 34567; of site a are two of each: one pool of these four, and nobody else."""
+    rng = np.random.default_rng(0)
+    s = np.repeat(np.arange(8), 20)
+    y = np.where(rng.random(160) < np.where(s < 3, 0.05, 0.6), 1, 0)
+    y[::20], y[1::20] = 0, 1
+    site = np.array(list("aabaabbb"))[s]
+    ksame = KSameAnonymizer(**{**QUICK, "k": 3, "max_draws": 1}, keep=["site"])
+    ksame.fit(tagged(s, y), np.array(["N", "V"])[y], subjects=s, facts={"site": site})
+    near, far = ksame.groups_[0], ksame.groups_[7]
+    assert ksame.groups_.tolist() == [near] * 3 + [far] * 5
+    for group in (near, far):
+        part, _ = shares(_of_key(ksame, group, 0, facts=[0], n=1000))
+        assert set(np.flatnonzero(part.max(axis=0) > 1e-6)) == {0, 1, 3, 4}
+    keys = ksame.assign(tagged(s, y), subjects=s, facts={"site": site})
+    assert len(np.unique(keys[(site == "a") & (y == 0)])) == 1
+
+
 def test_key_that_nobody_had_takes_its_diagnosis():
     """Six people never have V; a beat of theirs that is read as V gets it from the six others."""
     s = np.repeat(np.arange(12), 20)
