@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from skorch.callbacks import GradientNormClipping, LRScheduler
-from torch.optim.lr_scheduler import OneCycleLR
+from skorch.callbacks import GradientNormClipping
 
 from skagile._scaling import standardize
 from skagile.anonymizers._afgsm import afgsm
@@ -17,7 +16,7 @@ from skagile.anonymizers._surrogates import STORED, surrogate_encoders, weight_o
 from skagile.anonymizers._views import band_projection, draw_views
 from skagile.metrics import max_abs_error, prdn, snr
 from skagile.networks import DualHead
-from skagile.networks._runtime import RowsDataset, draw_seed, keep_batch, pad_rows, resolve_device, seeded
+from skagile.networks._runtime import RowsDataset, draw_seed, keep_batch, one_cycle, pad_rows, resolve_device, seeded
 from skagile.segmentation import BeatImager
 
 # The upper edge of the band that `smooth` keeps to, the usual one of a diagnostic display filter.
@@ -304,11 +303,7 @@ class AgileAnonymizer(BaseAnonymizer):
                 iterator_train__drop_last=True,
                 iterator_train__shuffle=True,
                 iterator_train__collate_fn=keep_batch,
-                callbacks=[
-                    # One step more than taken: the cycle's end is never overrun.
-                    LRScheduler(OneCycleLR, max_lr=self.lr, total_steps=steps + 1, step_every="batch"),
-                    GradientNormClipping(5.0),
-                ],
+                callbacks=[one_cycle(self.lr, steps), GradientNormClipping(5.0)],
                 callbacks__print_log=None,
             )
             return net.fit(data, None)

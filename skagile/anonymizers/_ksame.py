@@ -19,7 +19,7 @@ from skagile.anonymizers._facts import Facts
 from skagile.anonymizers._microaggregation import mdav
 from skagile.anonymizers._mixture import MixtureGenerator
 from skagile.anonymizers._ppca import PPCAGenerator
-from skagile.anonymizers._readers import critic_encoders, fit_reader, read, reader_encoders
+from skagile.anonymizers._readers import N_READERS, critic_encoders, fit_reader, read, reader_encoders
 from skagile.anonymizers._remembered import RememberedDiagnoses
 from skagile.anonymizers._rhythm import GroupRhythm, Recordings, check_times
 from skagile.anonymizers._vae import VAEGenerator
@@ -31,8 +31,6 @@ from skagile.segmentation import measure_beats
 _SUMMARY_BEATS = 512
 # What an aligned mixture lays upon one another, beside the R peak.
 _LANDMARKS = ["p_peak", "qrs_onset", "qrs_offset", "t_peak", "t_end"]
-# The first nets predict the diagnosis.
-_N_READERS = 2
 
 
 class KSameAnonymizer(BaseAnonymizer):
@@ -657,7 +655,7 @@ class KSameAnonymizer(BaseAnonymizer):
         codes = self._remembered.find(X)
         new = codes < 0
         if new.any():
-            codes[new] = read(self.nets_[:_N_READERS], X[new], resolve_device(self.device))
+            codes[new] = read(self.nets_[:N_READERS], X[new], resolve_device(self.device))
         return codes
 
     def _group_of(self, beats, diagnosis, subjects):
@@ -732,7 +730,7 @@ class KSameAnonymizer(BaseAnonymizer):
         spread = spread_evenly(pool, np.random.default_rng(first))
         released = np.empty((n_rows, self.n_features_in_), dtype=dtype)
         # Critics are of other kinds than the readers that predict, and one of these: the quickest, and so first.
-        critics = [self.nets_[0], *self.nets_[_N_READERS:]]
+        critics = [self.nets_[0], *self.nets_[N_READERS:]]
         for start in range(0, n_rows, self.transform_batch_size):
             rows = np.arange(start, min(start + self.transform_batch_size, n_rows))
             for i in range(self.max_draws):

@@ -3,22 +3,21 @@
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import LRScheduler
 from torch import nn
-from torch.optim.lr_scheduler import OneCycleLR
 
 from skagile._scaling import standardize
 from skagile.networks import CNNEncoder, MLPEncoder
-from skagile.networks._runtime import RowsDataset, keep_batch, pad_rows, plan_steps, seeded
+from skagile.networks._runtime import RowsDataset, keep_batch, one_cycle, pad_rows, plan_steps, seeded
 
 _DROPOUT = 0.2
 _WEIGHT_DECAY = 0.01  # a cohort has few beats of rare classes, which are else learned by heart
 _BATCH = 4096  # beats read at once
+N_READERS = 2  # nets that predict the diagnosis
 
 
 def reader_encoders(n_samples):
     """Constructors of the trunks that predict the diagnosis: quick ones, as every released beat passes through."""
-    return [lambda: MLPEncoder(n_samples=n_samples)] * 2
+    return [lambda: MLPEncoder(n_samples=n_samples)] * N_READERS
 
 
 def critic_encoders():
@@ -69,7 +68,7 @@ def fit_reader(encoder, X, y, n_classes, *, max_epochs, lr, batch_size, device, 
             iterator_train__drop_last=True,
             iterator_train__shuffle=True,
             iterator_train__collate_fn=keep_batch,
-            callbacks=[LRScheduler(OneCycleLR, max_lr=lr, total_steps=max_epochs * n_steps + 1, step_every="batch")],
+            callbacks=[one_cycle(lr, max_epochs * n_steps)],
             callbacks__print_log=None,
         )
         net.fit(RowsDataset(X, y), None)

@@ -4,11 +4,9 @@ import numpy as np
 import torch
 from scipy.special import ndtri
 from skorch import NeuralNet
-from skorch.callbacks import LRScheduler
-from torch.optim.lr_scheduler import OneCycleLR
 
 from skagile.networks import ConditionalVAE, EvidenceLoss
-from skagile.networks._runtime import RowsDataset, keep_batch, pad_rows, plan_steps, seeded
+from skagile.networks._runtime import RowsDataset, keep_batch, one_cycle, pad_rows, plan_steps, seeded
 
 _MAX_EPOCHS = 60
 _BATCH = 128
@@ -54,9 +52,7 @@ class VAEGenerator:
                 iterator_train__shuffle=True,
                 iterator_train__collate_fn=keep_batch,
                 iterator_train__drop_last=True,
-                callbacks=[
-                    LRScheduler(OneCycleLR, max_lr=_LR, total_steps=_MAX_EPOCHS * n_steps + 1, step_every="batch")
-                ],
+                callbacks=[one_cycle(_LR, _MAX_EPOCHS * n_steps)],
                 callbacks__print_log=None,
             ).fit(data, None)
         vae = self.net.module_.eval().requires_grad_(False)

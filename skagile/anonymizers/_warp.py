@@ -8,9 +8,8 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch import NeuralNet
-from skorch.callbacks import GradientNormClipping, LRScheduler
+from skorch.callbacks import GradientNormClipping
 from torch import nn
-from torch.optim.lr_scheduler import OneCycleLR
 
 from skagile._scaling import standardize
 from skagile.anonymizers._base import BaseAnonymizer
@@ -22,6 +21,7 @@ from skagile.networks._runtime import (
     RowsDataset,
     draw_seed,
     keep_batch,
+    one_cycle,
     pad_rows,
     plan_steps,
     resolve_device,
@@ -226,8 +226,7 @@ class WarpAnonymizer(BaseAnonymizer):
     def _training(self, n_rows, n_epochs, lr, device):
         """Parameters that the skorch nets have in common."""
         batch_size, n_steps = plan_steps(n_rows, self.batch_size, LEAST_BATCH)
-        # One step more than taken: the cycle's end is never overrun.
-        schedule = LRScheduler(OneCycleLR, max_lr=lr, total_steps=n_epochs * n_steps + 1, step_every="batch")
+        schedule = one_cycle(lr, n_epochs * n_steps)
         return {
             "optimizer": torch.optim.AdamW,
             "lr": lr,

@@ -5,6 +5,8 @@ from threading import RLock
 
 import numpy as np
 import torch
+from skorch.callbacks import LRScheduler
+from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import Dataset
 
 _ROW_MULTIPLE = 32
@@ -40,6 +42,12 @@ def seeded(seed):
 def draw_seed(random_state):
     """Draw a torch seed from a numpy random state."""
     return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+def one_cycle(lr, n_steps):
+    """Make the skorch callback that takes the learning rate up to `lr` and down again in so many steps."""
+    # One step more than taken: the cycle's end is never overrun.
+    return LRScheduler(OneCycleLR, max_lr=lr, total_steps=n_steps + 1, step_every="batch")
 
 
 class RowsDataset(Dataset):
