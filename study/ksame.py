@@ -36,9 +36,8 @@ On ECG-ID everybody has as many beats of a key, so that the floor is that of who
 again: one in ten is what guessing within a group gives.
 
 "membership" is the audit's, from beats. "membership by nets" tells members by nothing but how often a network trained
-on the originals, or on the release, is right about a person's later originals. As long as a network that was trained on
-a release is as good for those in it as one that was trained on originals, membership can be told by that alone: no
-release can keep both figures.
+on the originals, or on the release, is right about a person's later originals: what a release of the use of the
+originals gives away in any case.
 
 Diagnosis is judged by a perceptron and a convolutional network that k-same does not know ("back": trained on the
 release, asked about originals), difference to the same judges on originals, in points.
