@@ -16,7 +16,7 @@ ANONYMIZERS = {
     "k-same, k=10": [KSameAnonymizer(10)],
     "k-same, one group": [KSameAnonymizer(N_PEOPLE)],
     "k-same, k=10, n_donors=10, concentration=1": [KSameAnonymizer(10, n_donors=10, concentration=1.0)],
-    'k-same, k=10, generator="ppca"': [KSameAnonymizer(10, generator="ppca")],
+    'k-same, k=10, generator="ppca", n_components=40': [KSameAnonymizer(10, generator="ppca", n_components=40)],
     'k-same, k=10, generator="vae"': [KSameAnonymizer(10, generator="vae")],
     "AGILE": [AgileAnonymizer()],
     "k-same, k=10, then AGILE": [KSameAnonymizer(10), AgileAnonymizer()],

@@ -29,6 +29,7 @@ from skagile.segmentation import measure_beats
 
 # Beats of `fit` that are released to see how many convince the critics.
 _SUMMARY_BEATS = 512
+_N_COMPONENTS = {"ppca": 40, "vae": 12}
 # What an aligned mixture lays upon one another, beside the R peak.
 _LANDMARKS = ["p_peak", "qrs_onset", "qrs_offset", "t_peak", "t_end"]
 
@@ -57,15 +58,15 @@ class KSameAnonymizer(BaseAnonymizer):
         same with P, QRS and T laid upon one another before. "ppca": probabilistic principal components of the key's
         beats. "vae": a variational autoencoder of all fitted beats that is told the key.
     n_donors : int, default=2
-        Subjects whose beats are mixed. More of them hide better who was in the cohort (membership), and cost
-        diagnosis.
+        Subjects whose beats are mixed. More of them, of like weights, hide better who was in the cohort (membership),
+        and cost diagnosis; "ppca" hides it better and costs less.
     concentration : float, default=0.01
         Of the Dirichlet law of the mixture's weights. Small ones give nearly all of the weight to one donor, which
         looks more like a real beat: a network trained on the release then reads originals well.
     max_weight : float, default=0.95
         Largest weight of one donor, so that no donor's beat is released as it is.
-    n_components : int, default=12
-        Components of "ppca", latent variables of "vae".
+    n_components : int, default=None
+        Components of "ppca", latent variables of "vae". None: 40 and 12.
     max_draws : int, default=8
         How often a beat is drawn until networks trained on originals all read it as the key's diagnosis, and the
         measured facts of `keep` are the key's; the last draw is released. Only key and output are looked at, so the
@@ -195,7 +196,7 @@ class KSameAnonymizer(BaseAnonymizer):
         "n_donors": [Interval(Integral, 2, None, closed="left")],
         "concentration": [Interval(Real, 0, None, closed="neither")],
         "max_weight": [Interval(Real, 0, 1, closed="right")],
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "max_draws": [Interval(Integral, 1, None, closed="left")],
         "grouping": [StrOptions({"class_mix", "morphology", "both"})],
         "on_small_key": [StrOptions({"borrow", "suppress", "raise"})],
@@ -220,7 +221,7 @@ class KSameAnonymizer(BaseAnonymizer):
         n_donors=2,
         concentration=0.01,
         max_weight=0.95,
-        n_components=12,
+        n_components=None,
         max_draws=8,
         grouping="class_mix",
         on_small_key="borrow",
@@ -600,10 +601,11 @@ class KSameAnonymizer(BaseAnonymizer):
 
     def _make_generator(self, donors, y, random_state):
         if self.generator == "ppca":
-            return PPCAGenerator(donors, n_components=self.n_components)
+            return PPCAGenerator(donors, n_components=self.n_components or _N_COMPONENTS["ppca"])
         if self.generator == "vae":
             seed, device = draw_seed(random_state), resolve_device(self.device)
-            return VAEGenerator(donors, n_components=self.n_components, device=device, seed=seed)
+            n_components = self.n_components or _N_COMPONENTS["vae"]
+            return VAEGenerator(donors, n_components=n_components, device=device, seed=seed)
         params = {
             "n_donors": self.n_donors,
             "concentration": self.concentration,

@@ -154,6 +154,17 @@ def test_rows_have_random_numbers_of_their_own(people):
     assert len(np.unique(released, axis=0)) > 0.9 * 360
 
 
+@pytest.mark.parametrize(("generator", "n_components"), [("ppca", 40), ("vae", 12)])
+def test_components_by_default(people, generator, n_components):
+    given = {"subjects": people.subjects}
+    releases = [
+        KSameAnonymizer(**FIRST, generator=generator, n_components=n).fit_transform(people.X, people.y, **given)
+        for n in (None, n_components, n_components - 1)
+    ]
+    np.testing.assert_array_equal(releases[0], releases[1])
+    assert not np.array_equal(releases[0], releases[2])
+
+
 def test_seeds(people):
     X, y, given = people.X, people.y, {"subjects": people.subjects}
     releases = []
