@@ -116,12 +116,13 @@ class WarpAnonymizer(BaseAnonymizer):
 
     **What this does not guarantee.** There is no bound on what an attacker learns, and retraining finds most of it
     again: between two quarters of MIT-BIH's first half, which the defaults were chosen on (50 beats of each of 47
-    persons and quarter, one seed), a CNN retrained on the release names .91 of single beats (.96 of the originals) and
-    SVD with LDA .52 (.88), at a diagnosis accuracy of .94 trained on originals and .95 trained on the release (.95).
-    With ``mu=0.12, gain=0.6, privacy_weight=1`` it is .84 and .35, at .89 and .88. An attacker with another network,
-    more beats or more time may do better. The QT interval, the QRS duration and amplitudes are changed by up to what
-    `mu` and `gain` allow: do not measure them on such a release. Diagnoses that `y` does not tell apart may be bent
-    into each other. A fitted anonymizer is itself personal data: its noise seed and networks help to undo the warp, and
+    persons and quarter, one seed), a CNN retrained on the release names .89 of single beats (.96 of the originals) and
+    SVD with LDA .45 (.88), at a diagnosis accuracy of .93 trained on originals and .95 trained on the release (.95).
+    With ``mu=0.12, gain=0.6, privacy_weight=1`` it is .84 and .26, at .80 and .88; with ``mu=0.25, gain=0.9,
+    privacy_weight=3`` .57 and .12, at .72 and .65. An attacker with another network, more beats or more time may do
+    better. The QT interval, the QRS duration and amplitudes are changed by up to what `mu` and `gain` allow: do not
+    measure them on such a release. Diagnoses that `y` does not tell apart may be bent into each other. A fitted
+    anonymizer is itself personal data: its noise seed and networks help to undo the warp, and
     ``subjects_`` holds names.
 
     References
