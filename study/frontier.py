@@ -7,7 +7,7 @@ from sklearn.base import clone
 from skagile import AgileAnonymizer, KSameAnonymizer, WarpAnonymizer
 from study._table import write_page
 from study.agile import memory
-from study.ksame import QUICK, attack, diagnose, load_beats
+from study.ksame import QUICK, attack, cell, diagnose, load_beats
 from study.ksame_defaults import judges
 
 SEEDS = range(2)
@@ -81,15 +81,8 @@ def run(seeds=SEEDS):
     rows = []
     for name in ("originals", *ANONYMIZERS):
         found = pd.DataFrame([one_row(name, seed) for seed in seeds])
-        rows.append({"release": name, **{column: _cell(found[column].tolist()) for column in found}})
+        rows.append({"release": name, **{column: cell(column, found[column].tolist()) for column in found}})
         text = TEXT.format(attackers=", ".join(QUICK), seeds=", ".join(map(str, seeds)))
         tables = [("Privacy against use", pd.DataFrame(rows, columns=["release", *_COLUMNS]).fillna(""))]
         page = write_page("frontier", "Every anonymizer on the same beats", text, tables, _COMMAND)
     return page
-
-
-def _cell(values):
-    if isinstance(values[0], tuple):
-        mean, low, high = (np.array(part) for part in zip(*values, strict=True))
-        return f"{mean.mean():.3f} ({low.min():.3f} to {high.max():.3f})"
-    return f"{np.mean(values):.3f}"

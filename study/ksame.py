@@ -317,12 +317,13 @@ def _mean(frame):
     by = next((name for name in ("k", "release") if name in frame), None)
     out = []
     for _, rows in frame.groupby(by, sort=False) if by else [(None, frame)]:
-        out.append({name: _cell(name, rows[name].tolist()) for name in frame.columns})
+        out.append({name: cell(name, rows[name].tolist()) for name in frame.columns})
     table = pd.DataFrame(out)
     return table if by else table.T.reset_index().set_axis(["", "mean over seeds"], axis=1)
 
 
-def _cell(name, values):
+def cell(name, values):
+    """Return one cell of a table: what the seeds' values of a column come to."""
     values = [value for value in values if value is not None]
     if not values:
         return ""

@@ -555,7 +555,7 @@ class KSameAnonymizer(BaseAnonymizer):
         n_subjects = [len(np.unique(s[pool])) for pool in pools]
         is_small = np.array(n_subjects) < self.k
         same_facts = self._code(np.zeros_like(group), y, facts)
-        small, self._suppressed = [], np.zeros(len(pools), dtype=bool)
+        small, shared, self._suppressed = [], {}, np.zeros(len(pools), dtype=bool)
         for i in np.flatnonzero(is_small):
             entry = {
                 "group": int(group[first[i]]),
@@ -569,9 +569,12 @@ class KSameAnonymizer(BaseAnonymizer):
                     f"{n_subjects[i]} subjects have the key {entry}, less than k={self.k}. Use a smaller k, fewer "
                     'facts or coarser diagnoses, or on_small_key="borrow" or "suppress".'
                 )
-            like = same_facts == same_facts[first[i]]
-            own, of_diagnosis = np.flatnonzero(like & is_small[of_key]), np.flatnonzero(y == y[first[i]])
-            pools[i] = borrow(own, np.flatnonzero(like), of_diagnosis, s, features, self.k)
+            of_like = same_facts[first[i]]
+            if of_like not in shared:  # one pool for small keys of all groups
+                like = same_facts == of_like
+                own, of_diagnosis = np.flatnonzero(like & is_small[of_key]), np.flatnonzero(y == y[first[i]])
+                shared[of_like] = borrow(own, np.flatnonzero(like), of_diagnosis, s, features, self.k)
+            pools[i] = shared[of_like]
             n_donors = len(np.unique(s[pools[i]]))
             # A mixture of one subject would be that subject.
             self._suppressed[i] = self.on_small_key == "suppress" or n_donors < 2
