@@ -3,7 +3,7 @@
 Public names are imported on first use, so that ``skagile.BeatSegmenter`` does not load torch.
 """
 
-from importlib import import_module
+from skagile._names import lazy_names
 
 __version__ = "0.1.0.dev0"
 
@@ -19,24 +19,35 @@ _HOME_OF = {
     "KSameAnonymizer": "anonymizers",
     "LabelCountingIdentifier": "attackers",
     "LowOrderIdentifier": "attackers",
-    "PrivacyUtilityCurve": "audit",
+    "PrivacyUtilityCurve": "model_selection",
     "RRIdentifier": "attackers",
-    "ReidentificationScorer": "metrics",
+    "ReidentificationScorer": "model_selection",
     "RowOrderIdentifier": "attackers",
     "SVDIdentifier": "attackers",
     "SiameseIdentifier": "attackers",
     "TransECGIdentifier": "attackers",
-    "UtilityScorer": "metrics",
+    "UtilityScorer": "model_selection",
     "WarpAnonymizer": "anonymizers",
     "audit_release": "audit",
     "detect_r_peaks": "segmentation",
-    "lowest_reidentification": "metrics",
+    "lowest_reidentification": "model_selection",
     "measure_beats": "segmentation",
-    "read_release_pair": "records",
+    "read_release_pair": "release",
     "rr_windows": "segmentation",
     "signal_quality": "segmentation",
 }
-_SUBPACKAGES = ("anonymizers", "attackers", "audit", "datasets", "metrics", "networks", "records", "segmentation")
+_SUBPACKAGES = (
+    "anonymizers",
+    "attackers",
+    "audit",
+    "datasets",
+    "metrics",
+    "model_selection",
+    "networks",
+    "records",
+    "release",
+    "segmentation",
+)
 
 __all__ = [
     *_HOME_OF,
@@ -44,17 +55,4 @@ __all__ = [
     "__version__",
 ]
 
-
-def __getattr__(name):
-    if name in _HOME_OF:
-        value = getattr(import_module(f"skagile.{_HOME_OF[name]}"), name)
-    elif name in _SUBPACKAGES:
-        value = import_module(f"skagile.{name}")
-    else:
-        raise AttributeError(f"module 'skagile' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted(set(globals()) | set(__all__))
+__getattr__, __dir__ = lazy_names(__name__, _HOME_OF, _SUBPACKAGES)

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from skagile import AgileAnonymizer, DeepECGIdentifier, SVDIdentifier
-from skagile._demo import SAMPLING_RATE
 from skagile.attackers import SiameseIdentifier, TransECGIdentifier
 from skagile.datasets import load_ecgid_beats, load_mitdb_beats
 from skagile.metrics import (
@@ -18,6 +17,7 @@ from skagile.metrics import (
     equal_error_rate_interval,
     verification_scores,
 )
+from study._settings import SAMPLING_RATE
 from study._table import write_page
 from study.agile_defaults import perceptron
 

@@ -7,10 +7,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skagile import AgileAnonymizer, DeepECGIdentifier, SVDIdentifier
-from skagile._demo import SAMPLING_RATE
-from skagile._scaling import standardize
+from skagile._arrays import standardize
 from skagile.datasets import load_mitdb_beats
 from skagile.metrics import equal_error_rate, verification_scores
+from study._settings import SAMPLING_RATE
 from study._table import write_page
 
 EPSILONS = (0.5, 0.55, 0.6, 0.65, 0.7)

@@ -8,8 +8,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from skagile import AgileAnonymizer, SVDIdentifier, audit_release
-from skagile._demo import SAMPLING_RATE
 from skagile.datasets import fetch_ecgid, fetch_mitdb, load_ecgid_beats, load_mitdb_beats
+from study._settings import SAMPLING_RATE
 from study._table import CACHE, write_page
 
 SEED = 0

@@ -5,9 +5,9 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from skagile import DeepECGIdentifier, KSameAnonymizer, audit_release, measure_beats
-from skagile._demo import SAMPLING_RATE
 from skagile.datasets import load_ecgid_beats, load_mitdb_beats
 from skagile.metrics import label_only_floor, pearson_correlation, prdn
+from study._settings import SAMPLING_RATE
 from study._table import CACHE, write_page
 from study.agile import memory
 from study.ksame_defaults import judges, refit, score

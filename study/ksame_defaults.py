@@ -11,9 +11,9 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils._testing import ignore_warnings
 
 from skagile import KSameAnonymizer, SVDIdentifier, audit_release
-from skagile._scaling import standardize
-from skagile.anonymizers._ksame import _describe_subjects
-from skagile.anonymizers._readers import fit_reader, read
+from skagile._arrays import standardize
+from skagile.anonymizers._ksame._anonymizer import _describe_subjects
+from skagile.anonymizers._ksame._readers import fit_reader, read
 from skagile.metrics import label_only_floor
 from skagile.networks import CNNEncoder
 from study._table import write_page

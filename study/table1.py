@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from skagile import AgileAnonymizer
-from skagile._demo import SAMPLING_RATE
 from skagile.attackers import SiameseIdentifier, SVDIdentifier
 from skagile.datasets import load_ecgid_beats, load_ludb_beats, load_mitdb_beats, load_ptbdb_beats
 from skagile.metrics import bootstrap_interval
+from study._settings import SAMPLING_RATE
 from study._table import write_page
 from study.agile import anonymize, fit
 

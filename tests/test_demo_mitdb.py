@@ -2,7 +2,7 @@
 
 import pytest
 
-from skagile._demo import run_demo
+from skagile.cli._demo_job import run_demo
 
 
 # One test and not four: parallel workers would each run the demo for their share.

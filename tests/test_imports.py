@@ -1,9 +1,12 @@
 """What an import loads: names on first use, nothing heavy before it, and the packages' one-way street."""
 
+import ast
 import importlib
 import pkgutil
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +111,124 @@ def test_top_names_are_their_rooms():
         assert name in module.__all__
         assert getattr(skagile, name) is getattr(module, name)
     assert set(_rooms()) >= set(skagile._SUBPACKAGES)
+
+
+# ---------------------------------------------------------------------------------------------- the plan of the house
+
+FLOORS = [
+    {"networks", "metrics", "segmentation"},
+    {"records"},
+    {"datasets", "anonymizers", "attackers"},
+    {"audit"},
+    {"model_selection", "release"},
+    {"cli"},
+]
+ROOT = Path(skagile.__file__).parent
+# Parameters of a detector and of rules are searched from the inside; no public way says so much.
+STUDIES_INSIDE = {
+    "agile_defaults.py": {"skagile.anonymizers._views"},
+    "ksame_defaults.py": {"skagile.anonymizers._ksame._anonymizer", "skagile.anonymizers._ksame._readers"},
+    "measurements.py": {"skagile.segmentation._measure"},
+    "rpeak_constants.py": {"skagile.segmentation._pan_tompkins"},
+}
+
+
+def _floor(room):
+    """Floor of a room, 0 for the files at the root; a room that has no floor yet is a fault."""
+    if room == "":
+        return 0
+    return next(number for number, rooms in enumerate(FLOORS, 1) if room in rooms)
+
+
+def _module_name(file):
+    parts = file.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _room(module):
+    """Room of a module by its full name; "" for the package itself and its files with an underscore."""
+    parts = module.split(".")
+    return "" if len(parts) < 2 or parts[1].startswith("_") else parts[1]
+
+
+def _imports(tree, module=""):
+    """Modules of skagile that a syntax tree imports, wherever in it: lazy imports count as others do."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "skagile")
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise AssertionError(f"{module}: a relative import (line {node.lineno})")
+        elif isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "skagile":
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                if _is_module(inner):
+                    yield inner
+                elif node.module == "skagile" and alias.name in skagile._HOME_OF:
+                    yield f"skagile.{skagile._HOME_OF[alias.name]}"
+                else:
+                    yield node.module
+
+
+def _is_module(name):
+    place = ROOT.parent.joinpath(*name.split("."))
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
+def _faults(module, imported):
+    """What is wrong with one import."""
+    here, there = _room(module), _room(imported)
+    if here == there:
+        return
+    if _floor(there) >= _floor(here):
+        yield f"{module} (floor {_floor(here)}) imports {imported} (floor {_floor(there)})"
+    if there and any(part.startswith("_") for part in imported.split(".")[2:]):
+        yield f"{module} imports {imported}, which is private to the room {there}"
+    if here == "audit" and there == "anonymizers":
+        yield f"{module} imports {imported}: the audit judges data, whoever made it"
+
+
+def _graph():
+    return {
+        _module_name(file): set(_imports(ast.parse(file.read_text(encoding="utf-8")), _module_name(file)))
+        for file in ROOT.rglob("*.py")
+    }
+
+
+def test_imports_point_down_and_keep_out_of_other_rooms():
+    faults = [fault for module, names in _graph().items() for name in names for fault in _faults(module, name)]
+    assert not faults, "\n".join(sorted(faults))
+
+
+def test_no_module_imports_itself_in_a_circle():
+    graph = {module: names - {module} for module, names in _graph().items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("skagile.networks._cnn", "from skagile.attackers import SVDIdentifier"),
+        ("skagile.audit._protocol", "def f():\n    from skagile import KSameAnonymizer"),
+        ("skagile.datasets._base", "from skagile.records._wfdb import read_record"),
+        ("skagile.release._pair", "def f():\n    import skagile.datasets._beats"),
+        ("skagile.metrics._worst", "from skagile.segmentation import measure_beats"),
+        ("skagile._arrays", "from skagile import metrics"),
+    ],
+)
+def test_a_wrong_import_is_found(module, line):
+    assert [fault for name in _imports(ast.parse(line)) for fault in _faults(module, name)]
+
+
+def test_a_right_import_is_none():
+    line = "from skagile.metrics import prdn\nfrom skagile import metrics\nfrom skagile._arrays import standardize"
+    assert not [fault for name in _imports(ast.parse(line)) for fault in _faults("skagile.audit._protocol", name)]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT.parent / "study").glob("*.py")), ids=lambda file: file.name)
+def test_studies_use_public_ways(file):
+    inside = {
+        name
+        for name in _imports(ast.parse(file.read_text(encoding="utf-8")))
+        if _room(name) and any(part.startswith("_") for part in name.split("."))
+    }
+    assert inside == STUDIES_INSIDE.get(file.name, set())

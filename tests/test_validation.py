@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 
-from skagile._scaling import standardize
+from skagile._arrays import standardize
 from skagile._validation import check_beats, check_labels
 
 

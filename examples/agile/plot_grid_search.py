@@ -51,7 +51,7 @@ pipeline = make_pipeline(
 # attackers learn from the first date, ``enrolment``, and are asked about the second.
 
 from skagile.attackers import SVDIdentifier
-from skagile.metrics import ReidentificationScorer, UtilityScorer
+from skagile.model_selection import ReidentificationScorer, UtilityScorer
 
 attacker = SVDIdentifier(n_components=30)
 enrolment = (beats.X[first], beats.subjects[first])
@@ -65,11 +65,11 @@ scoring = {
 # The rule of choice
 # ------------------
 # ``refit`` may be a function from the results to the index of the winner.
-# :func:`~skagile.metrics.lowest_reidentification` takes, of the settings that are useful enough, the one whose worst
+# :func:`~skagile.lowest_reidentification` takes, of the settings that are useful enough, the one whose worst
 # attacker names the fewest. Useful enough is here: at most five points below a model trained and tested on originals.
 # Without ``reference`` it is: at most five points below the best setting searched.
 
-from skagile.metrics import lowest_reidentification
+from skagile.model_selection import lowest_reidentification
 
 clean_model = SVC(C=10.0).fit(beats.X[first], beats.y[first])
 clean_utility = clean_model.score(beats.X[later], beats.y[later])
@@ -82,7 +82,7 @@ choose = lowest_reidentification(0.05, reidentification=["static", "adaptive"], 
 # The search
 # ----------
 # Who a beat is of is metadata. With metadata routing on, it is given once and reaches whoever asks for it: skagile's
-# anonymizers and :class:`~skagile.metrics.ReidentificationScorer` ask by themselves. The search cuts it to each split,
+# anonymizers and :class:`~skagile.ReidentificationScorer` ask by themselves. The search cuts it to each split,
 # as it does ``y``.
 
 import sklearn

@@ -4,7 +4,7 @@ Privacy against utility
 =======================
 
 Every anonymizer has a knob. Turned one way it keeps the diagnosis and the person, turned the other way it loses both.
-:class:`~skagile.audit.PrivacyUtilityCurve` tries the settings, audits each release, and shows which of them are worth
+:class:`~skagile.PrivacyUtilityCurve` tries the settings, audits each release, and shows which of them are worth
 having.
 """
 

@@ -1,26 +1,19 @@
-"""Attackers: classifiers over subjects, which try to say whose heart a beat comes from."""
+"""Attackers: classifiers that name the person a beat is from, the table of them, and what removes noise first."""
 
-from skagile.attackers._deep_ecg import DeepECGIdentifier
-from skagile.attackers._denoiser import BeatDenoiser
-from skagile.attackers._fiducial import FiducialIdentifier
-from skagile.attackers._label_counting import LabelCountingIdentifier
-from skagile.attackers._low_order import LowOrderIdentifier
-from skagile.attackers._row_order import RowOrderIdentifier, row_positions
-from skagile.attackers._rr import RRIdentifier
-from skagile.attackers._siamese import SiameseIdentifier
-from skagile.attackers._svd import SVDIdentifier
-from skagile.attackers._transecg import TransECGIdentifier
+from skagile._names import lazy_names
 
-__all__ = [
-    "BeatDenoiser",
-    "DeepECGIdentifier",
-    "FiducialIdentifier",
-    "LabelCountingIdentifier",
-    "LowOrderIdentifier",
-    "RRIdentifier",
-    "RowOrderIdentifier",
-    "SVDIdentifier",
-    "SiameseIdentifier",
-    "TransECGIdentifier",
-    "row_positions",
-]
+# isort: split
+# For the rooms above.
+from skagile.attackers._registry import ATTACKERS as ATTACKERS
+from skagile.attackers._registry import FRONT_ENDS as FRONT_ENDS
+from skagile.attackers._registry import HOME_OF
+from skagile.attackers._registry import KNOWLEDGE as KNOWLEDGE
+from skagile.attackers._registry import Attacker as Attacker
+from skagile.attackers._registry import check_attackers as check_attackers
+from skagile.attackers._registry import check_choice as check_choice
+from skagile.attackers._registry import default_estimator as default_estimator
+from skagile.attackers._registry import known_estimator as known_estimator
+
+__all__ = [*HOME_OF]
+
+__getattr__, __dir__ = lazy_names(__name__, HOME_OF)

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
 
-from skagile._scaling import standardize
+from skagile._arrays import standardize
 from skagile._validation import check_beats, check_labels
 
 

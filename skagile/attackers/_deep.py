@@ -10,9 +10,17 @@ from sklearn.utils._param_validation import Interval
 from skorch.callbacks import EarlyStopping
 from skorch.helper import predefined_split
 
+from skagile._training import (
+    RowsDataset,
+    draw_seed,
+    in_batches,
+    keep_batch,
+    plan_steps,
+    resolve_device,
+    seeded,
+    train_net,
+)
 from skagile.attackers._base import BaseIdentifier
-from skagile.attackers._training import plan_steps, train_net
-from skagile.networks._runtime import RowsDataset, draw_seed, in_batches, keep_batch, resolve_device, seeded
 
 _LEAST_PATIENCE = 100  # steps: with few beats an epoch is a handful, in which no net gets anywhere
 _FALLING = 1 / 3  # share of the epochs that the learning rate falls in, after an early stop

@@ -11,10 +11,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skagile._training import RowsDataset, draw_seed, in_batches, keep_batch, resolve_device, seeded, train_net
 from skagile._validation import check_beats
-from skagile.attackers._training import train_net
 from skagile.networks import ResidualDenoiser
-from skagile.networks._runtime import RowsDataset, draw_seed, in_batches, keep_batch, resolve_device, seeded
 
 
 class BeatDenoiser(TransformerMixin, BaseEstimator):

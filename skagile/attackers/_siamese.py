@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skagile._training import RowsDataset
 from skagile.attackers._base import log_softmax
 from skagile.attackers._deep import BaseDeepIdentifier
 from skagile.networks import CNNEncoder, PairLoss, SiameseNetwork
-from skagile.networks._runtime import RowsDataset
 
 
 class SiameseIdentifier(BaseDeepIdentifier):

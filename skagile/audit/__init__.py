@@ -1,7 +1,13 @@
 """Audit of a release: who can still be recognised in it, and what can still be diagnosed."""
 
-from skagile.audit._curve import PrivacyUtilityCurve
 from skagile.audit._protocol import audit_release
-from skagile.audit._report import AuditReport
+from skagile.audit.report import AuditReport
 
-__all__ = ["AuditReport", "PrivacyUtilityCurve", "audit_release"]
+# isort: split
+# For the rooms above.
+from skagile.audit._release import check_rows as check_rows
+from skagile.audit._release import check_sources as check_sources
+from skagile.audit._release import split_beats as split_beats
+from skagile.audit.report import percent as percent
+
+__all__ = ["AuditReport", "audit_release"]

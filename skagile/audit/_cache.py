@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from skagile._files import replacing
-from skagile.audit._attack import Found
+from skagile.audit.threats._identity import Found
 from skagile.metrics import VerificationScores
 
 _TUPLES = {"Found": Found, "VerificationScores": VerificationScores, "tuple": None}

@@ -1,24 +1,30 @@
 """Who attacks what: from original and released beats to an audit report."""
 
-import json
 import os
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from numbers import Integral, Real
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
-from scipy.stats import rankdata
 from sklearn.utils._param_validation import Interval as Range
 from sklearn.utils._param_validation import validate_params
-from tqdm import tqdm
 
-from skagile import metrics
 from skagile._files import sha256_of
-from skagile.audit import _attack, _describe, _infer, _provenance, _registry
-from skagile.audit._cache import Cache
+from skagile._seeds import draw_seed, with_seed
+from skagile.attackers import ATTACKERS, check_attackers, check_choice, default_estimator
+from skagile.audit import _provenance
+from skagile.audit._headline import find_headline, gather
+from skagile.audit._inputs import (
+    check_fusion,
+    check_knowledge,
+    check_members,
+    check_tasks,
+    interval_parts,
+    order_parts,
+    recordings_of,
+)
+from skagile.audit._plan import Job, attack_jobs, denoise_jobs, only
 from skagile.audit._release import (
     Part,
     Release,
@@ -28,12 +34,20 @@ from skagile.audit._release import (
     draw_beats,
     split_beats,
 )
-from skagile.audit._report import AuditReport
-from skagile.segmentation import rr_windows
+from skagile.audit._runner import Runner
+from skagile.audit._settings import Settings
+from skagile.audit.report._pictures import attention, pictures
+from skagile.audit.report._report import AuditReport
+from skagile.audit.threats._floors import measure_floors
+from skagile.audit.threats._gdpr import gdpr_risks
+from skagile.audit.threats._membership import infer_membership
+from skagile.audit.threats._traits import check_attributes, infer_attribute
+from skagile.audit.use import SOURCES
+from skagile.audit.use._diagnosis import check_labels_both_sides, diagnose
+from skagile.audit.use._fidelity import fidelity
 
 _FIDELITY_BEATS = 2000  # drawn at random: the distance after warping takes a while
 _REAUDIT_AFTER = timedelta(days=365)
-_N_RR = 10  # intervals to a window
 
 
 @validate_params(
@@ -259,13 +273,13 @@ def audit_release(
         enough = 1 if diagnostic_estimator is None else 2
         labels, label = check_rows(y, n_rows, name="y", minimum=enough, kind="classes")
         label = label[row]
-    training = _registry.check_choice(diagnostic_training, _describe.SOURCES, name="diagnostic_training")
-    seed = _registry.draw_seed(random_state)
-    settings = _attack.Settings(
+    training = check_choice(diagnostic_training, SOURCES, name="diagnostic_training")
+    seed = draw_seed(random_state)
+    settings = Settings(
         seed,
         float(confidence),
         int(n_resamples),
-        _check_fusion(fusion),
+        check_fusion(fusion),
         tuple(int(size) for size in galleries),
         None if sampling_rate is None else float(sampling_rate),
         tuple(window),
@@ -276,12 +290,11 @@ def audit_release(
         "times": None if times is None or released_times is None else times,
         "release_order": release_order,
     }
-    attackers, not_run = _registry.check_attackers(attackers, given)
+    attackers, not_run = check_attackers(attackers, given)
     attackers = {
-        name: attacker._replace(estimator=_registry.seeded(attacker.estimator, seed))
-        for name, attacker in attackers.items()
+        name: attacker._replace(estimator=with_seed(attacker.estimator, seed)) for name, attacker in attackers.items()
     }
-    knowledge, lacking = _check_knowledge(knowledge, auxiliary, external, len(subject_names))
+    knowledge, lacking = check_knowledge(knowledge, auxiliary, external, len(subject_names))
     not_run += lacking
     enrols, probes = split_beats(subject, row, sessions, n_rows)
     release = Release(
@@ -295,61 +308,57 @@ def audit_release(
     )
     if external is not None:
         external = check_external(external, shape[-1])
-    traits, unknown = _infer.check_attributes(
-        attributes if attribute_estimator is not None else None, subject, row, n_rows
-    )
+    traits, unknown = check_attributes(attributes if attribute_estimator is not None else None, subject, row, n_rows)
     not_run += unknown
-    member_of = None if members is None else _check_members(members, subject, row, n_rows)
+    member_of = None if members is None else check_members(members, subject, row, n_rows)
 
     parts = {"beats": {source: release.part(source) for source in beats}}
     kinds = {attacker.known.kind for attacker in attackers.values()}
     if "intervals" in kinds:
-        recording = _recordings(records, sessions, n_rows)[row]
-        parts["intervals"] = _interval_parts(times, released_times, recording, release, enrols)
+        recording = recordings_of(records, sessions, n_rows)[row]
+        parts["intervals"] = interval_parts(times, released_times, recording, release, enrols)
     for kind in kinds & {"order", "order_within"}:
-        parts[kind] = _order_parts(release_order, release, n_rows, within=kind == "order_within")
-    run = _Runner(cache, n_jobs, progress, settings)
-    cleaned = _denoise_jobs(release, settings, knowledge, attackers)
+        parts[kind] = order_parts(release_order, release, n_rows, within=kind == "order_within")
+    run = Runner(cache, n_jobs, progress, settings)
+    cleaned = denoise_jobs(release, settings, knowledge, attackers)
     if "adaptive+denoise" in knowledge and settings.sampling_rate is None:
         not_run.append(["front end band_pass", "no sampling_rate was given"])
 
-    jobs = _attack_jobs(attackers, parts, knowledge, list(cleaned), external, settings)
+    jobs = attack_jobs(attackers, parts, knowledge, list(cleaned), external, settings)
     n_attacks = len(jobs)
     diagnostician = None
     if diagnostic_estimator is not None and (y is not None or tasks):
-        diagnostician = _registry.seeded(
-            _registry.default_estimator(diagnostic_estimator, "diagnostic_estimator"), seed
-        )
+        diagnostician = with_seed(default_estimator(diagnostic_estimator, "diagnostic_estimator"), seed)
     questions = {} if y is None else {None: (label, labels, np.ones(len(row), dtype=bool))}
-    questions.update(_check_tasks(tasks, row, n_rows))
+    questions.update(check_tasks(tasks, row, n_rows))
     if diagnostician is not None:
         for task, (code, names, known) in questions.items():
             what = "diagnosis" if task is None else f"task {task}"
-            _describe.check_labels_both_sides(code, known, release, "y" if task is None else f"tasks[{task!r}]")
+            check_labels_both_sides(code, known, release, "y" if task is None else f"tasks[{task!r}]")
             for source in training:
                 jobs.append(
-                    _Job(
-                        _describe.diagnose,
+                    Job(
+                        diagnose,
                         f"{what} trained on {source}",
-                        (diagnostician, _only(parts["beats"], _describe.SOURCES), source, code, names, known),
+                        (diagnostician, only(parts["beats"], SOURCES), source, code, names, known),
                         task,
                     )
                 )
     if traits:
-        estimator = _registry.seeded(_registry.default_estimator(attribute_estimator, "attribute_estimator"), seed)
+        estimator = with_seed(default_estimator(attribute_estimator, "attribute_estimator"), seed)
         for name, trait in traits.items():
-            for source, asked in (("original", _describe.SOURCES), ("released", ("released",))):
-                arguments = (name, trait, estimator, _only(parts["beats"], _describe.SOURCES), source, asked)
-                jobs.append(_Job(_infer.infer_attribute, f"{name} trained on {source}", arguments))
+            for source, asked in (("original", SOURCES), ("released", ("released",))):
+                arguments = (name, trait, estimator, only(parts["beats"], SOURCES), source, asked)
+                jobs.append(Job(infer_attribute, f"{name} trained on {source}", arguments))
     if member_of is not None:
-        jobs.append(_Job(_infer.infer_membership, "membership", (member_of, release)))
+        jobs.append(Job(infer_membership, "membership", (member_of, release)))
 
     run.total = len(cleaned) + len(jobs)
     for front_end, result in zip(cleaned, run(cleaned.values()), strict=True):
         parts["beats"][front_end] = Part(result, subject, release.enrolment, release.probe, label)
     results = run(job.bind(parts) for job in jobs)
 
-    found = _gather(jobs[:n_attacks], results[:n_attacks], parts, settings)
+    found = gather(jobs[:n_attacks], results[:n_attacks], parts, settings)
     order = {(known, name): i for i, (known, name) in enumerate((k, a) for k in knowledge for a in attackers)}
     found = [entry for _, entry in sorted(found, key=lambda pair: order[pair[1].row["knowledge"], pair[0]])]
     attacks = [entry.row for entry in found]
@@ -358,24 +367,24 @@ def audit_release(
     def of(function):
         return [(job, entry) for job, entries in others if job.function is function for entry in entries]
 
-    diagnosed = of(_describe.diagnose)
-    attribute_results = [entry for _, entry in of(_infer.infer_attribute)]
-    membership = next((entry for job, entry in others if job.function is _infer.infer_membership), None)
-    floors = _describe.floors(release)
-    headline, gallery = _headline(found, floors, settings)
+    diagnosed = of(diagnose)
+    attribute_results = [entry for _, entry in of(infer_attribute)]
+    membership = next((entry for job, entry in others if job.function is infer_membership), None)
+    floors = measure_floors(release)
+    headline, gallery = find_headline(found, floors, settings)
     return AuditReport(
         attacks=attacks,
         headline=headline,
         gallery=gallery,
         attribute_results=attribute_results,
-        gdpr=_infer.gdpr_risks(release, attacks, attribute_results, settings),
+        gdpr=gdpr_risks(release, attacks, attribute_results, settings),
         membership=membership,
         utility_results=[entry for job, entry in diagnosed if job.task is None],
         task_results=[{"task": job.task, **entry} for job, entry in diagnosed if job.task is not None],
-        fidelity_results=_describe.fidelity(beats, settings, _FIDELITY_BEATS),
-        attention=_describe.attention(found, release, settings),
+        fidelity_results=fidelity(beats, settings, _FIDELITY_BEATS),
+        attention=attention(found, release, settings),
         floors=floors,
-        pictures=_describe.pictures(release),
+        pictures=pictures(release),
         protocol={
             "layout": list(shape),
             "n_beats": len(row),
@@ -393,7 +402,7 @@ def audit_release(
             "classes": {} if y is None else dict(zip(map(str, labels), np.bincount(label).tolist(), strict=True)),
             "knowledge": list(knowledge),
             "attackers": {name: _provenance.describe(attacker.estimator) for name, attacker in attackers.items()},
-            "attackers_left_out": sorted(set(_registry.ATTACKERS) - set(attackers)),
+            "attackers_left_out": sorted(set(ATTACKERS) - set(attackers)),
             "not_run": not_run,
             "diagnostic_estimator": None if diagnostician is None else _provenance.describe(diagnostician),
             "fusion": list(settings.fusion),
@@ -420,317 +429,3 @@ def audit_release(
             },
         },
     )
-
-
-# ---------------------------------------------------------------------------------------------------- what comes in
-
-
-def _check_fusion(fusion):
-    for size in fusion:
-        if size != "all" and (not isinstance(size, Integral) or isinstance(size, bool) or size < 1):
-            raise ValueError(f"fusion holds {size!r}; expected numbers of beats, at least 1, or 'all'.")
-    return tuple(size if size == "all" else int(size) for size in fusion)
-
-
-def _check_knowledge(knowledge, auxiliary, external, n_subjects):
-    """Knowledge to test, and that which cannot be, with the reason."""
-    lacks = {}
-    if external is None:
-        lacks["cross_database"] = "no people of another database were given (external)"
-    if auxiliary is None:
-        lacks["auxiliary"] = "the attacker's own anonymized recordings were not given (auxiliary)"
-    if n_subjects < 4:
-        lacks["open_set"] = f"it needs 4 people, two to train on and two to recognise; there are {n_subjects}"
-    if isinstance(knowledge, str) and knowledge == "all":
-        return tuple(known for known in _registry.KNOWLEDGE if known not in lacks), [
-            [f"knowledge {known}", why] for known, why in lacks.items()
-        ]
-    knowledge = _registry.check_choice(knowledge, _registry.KNOWLEDGE, name="knowledge")
-    for known in knowledge:
-        if known in lacks:
-            raise ValueError(f"knowledge holds {known!r}, which cannot be tested: {lacks[known]}.")
-    return knowledge, []
-
-
-def _check_members(members, subject, row, n_rows):
-    """Whether each person is a member."""
-    members = np.asarray(members)
-    if len(members) != n_rows or members.dtype.kind not in "biu":
-        raise ValueError(
-            f"members has shape {members.shape} and dtype {members.dtype}; expected one bool for each of {n_rows} rows."
-        )
-    count = np.bincount(subject, members.astype(bool)[row]) / np.bincount(subject)
-    if ((count > 0) & (count < 1)).any():
-        raise ValueError("members differs between rows of one person; a person is a member or is not.")
-    fewest = min((count == 1).sum(), (count == 0).sum())
-    if fewest < 5:
-        raise ValueError(
-            f"members holds {fewest} people of the rarer kind; at least 5 members and 5 others are needed."
-        )
-    return count == 1
-
-
-def _check_tasks(tasks, row, n_rows):
-    """Label code of each beat, the labels, and which beats have one, by task."""
-    found = {}
-    for task, values in ({} if tasks is None else tasks).items():
-        if len(values) != n_rows:
-            raise ValueError(
-                f"tasks[{task!r}] has length {len(values)}, original has {n_rows} rows; give one label per row."
-            )
-        series = np.asarray(["" if value is None or value != value else str(value) for value in np.asarray(values)])
-        known = (series != "")[row]
-        names, code = np.unique(series[row], return_inverse=True)
-        found[str(task)] = code, names, known
-    return found
-
-
-def _recordings(records, sessions, n_rows):
-    """Code of the recording of each row."""
-    for name, values in (("records", records), ("sessions", sessions)):
-        if values is not None:
-            return check_rows(values, n_rows, name=name, kind=name, minimum=1)[1]
-    return np.zeros(n_rows, dtype=int)
-
-
-def _interval_parts(times, released_times, recording, release, enrols):
-    """RR intervals of both sides in windows that lie in the enrolled part, or in the probed part, of a recording."""
-    parts = {}
-    owners, record = np.unique(np.stack([release.subject, enrols, recording]), axis=1, return_inverse=True)
-    for source, values, name in (("original", times, "times"), ("released", released_times, "released_times")):
-        values = np.asarray(values, dtype=np.float64).reshape(-1)
-        if len(values) == len(release.row):
-            at = values
-        else:
-            raise ValueError(
-                f"{name} holds {len(values)} times for {len(release.row)} beats; give one, in seconds, for each beat."
-            )
-        windows = rr_windows(at, record, n_intervals=_N_RR)
-        subject, enrolled = owners[0][windows.record], owners[1][windows.record].astype(bool)
-        enrolment = np.flatnonzero(enrolled)
-        probe = np.flatnonzero(~enrolled & np.isin(subject, subject[enrolment]))
-        parts[source] = Part(windows.X, subject, enrolment, probe)
-    return parts
-
-
-def _order_parts(order, release, n_rows, *, within):
-    """Positions of the beats in the released file, or in the part of it that enrols or is probed, scaled to 0..1."""
-    order = np.asarray(order, dtype=np.float64)
-    if order.shape != (n_rows,) or not np.isfinite(order).all():
-        raise ValueError(
-            f"release_order has shape {order.shape}; expected the position of each of {n_rows} rows in the file."
-        )
-    part = release.part("released")
-    position = order[release.row]
-    for index in (part.enrolment, part.probe) if within else (slice(None),):
-        position[index] = (rankdata(position[index]) - 1) / max(len(position[index]) - 1, 1)
-    return {"released": part._replace(X=position[:, None])}
-
-
-# ---------------------------------------------------------------------------------------------------------------- jobs
-
-
-class _Job(NamedTuple):
-    """A fit with the questions it answers. Strings among the arguments name no array; parts are bound late."""
-
-    function: Callable
-    what: str
-    arguments: tuple
-    task: str | None = None
-    name: str | None = None
-    kind: str | None = None  # whose parts are put in the place of _PARTS
-
-    def bind(self, parts):
-        """Put the parts that this job needs in their place."""
-        if self.kind is None:
-            return self
-        wanted = [self.arguments[_SOURCE]]
-        if self.function is _attack.attack:
-            wanted += [question.source for question in self.arguments[_SOURCE + 1]]
-        arguments = list(self.arguments)
-        arguments[_PARTS] = _only(parts[self.kind], dict.fromkeys(wanted))
-        return self._replace(arguments=tuple(arguments))
-
-
-_PARTS, _SOURCE = 2, 3  # places among the arguments of the functions that attack
-
-
-def _only(parts, sources):
-    return {source: parts[source] for source in sources}
-
-
-def _denoise_jobs(release, settings, knowledge, attackers):
-    """Jobs that clean the release, by front end."""
-    if "adaptive+denoise" not in knowledge or not any(attacker.known.cleans for attacker in attackers.values()):
-        return {}
-    front_ends = [name for name in _registry.FRONT_ENDS if name == "learned" or settings.sampling_rate is not None]
-    return {
-        name: _Job(
-            _attack.denoise,
-            f"denoiser {name}",
-            (name, release.beats["original"], release.beats["released"], release.enrolment),
-        )
-        for name in front_ends
-    }
-
-
-def _attack_jobs(attackers, parts, knowledge, front_ends, external, settings):
-    """Every fit of an attacker, with what it is asked."""
-    jobs = []
-    for name, attacker in attackers.items():
-        kind = attacker.known.kind
-        there = parts[kind]
-        questions = {"original": [], "released": [], "auxiliary": []}
-        if "original" in there and "clean" in knowledge:
-            questions["original"].append(_attack.Question("original", "clean"))
-        if "original" in there and "static" in knowledge:
-            questions["original"].append(_attack.Question("released", "static"))
-        if "adaptive" in knowledge:
-            questions["released"].append(_attack.Question("released", "adaptive"))
-        if kind == "beats" and "auxiliary" in knowledge:
-            questions["auxiliary"].append(_attack.Question("released", "auxiliary"))
-        if attacker.known.cleans:
-            for front_end in front_ends:
-                cleaned = _attack.Question(front_end, "adaptive+denoise", f" + {front_end}")
-                questions["original"].append(cleaned._replace(suffix=f" (originals) + {front_end}"))
-                questions[front_end] = [cleaned]
-        for source, asked in questions.items():
-            if asked:
-                what = f"{name} trained on {source}"
-                jobs.append(_Job(_attack.attack, what, (name, attacker, None, source, asked), None, name, kind))
-        if kind != "beats" or not attacker.known.embeds or not hasattr(attacker.estimator, "transform"):
-            continue
-        if "open_set" in knowledge:
-            for number, fold in enumerate(_folds(there["released"], settings.seed)):
-                what = f"{name} on strangers {number + 1}"
-                arguments = (name, attacker, None, "released", fold)
-                jobs.append(_Job(_attack.attack_strangers, what, arguments, None, name, kind))
-        if "cross_database" in knowledge:
-            arguments = (name, attacker, None, "released", external)
-            jobs.append(_Job(_attack.attack_from_outside, f"{name} from another database", arguments, None, name, kind))
-    return jobs
-
-
-def _folds(part, seed):
-    """Two masks over subjects that share them out."""
-    people = np.random.RandomState(seed).permutation(part.subject.max() + 1)
-    first = np.zeros(len(people), dtype=bool)
-    first[people[: len(people) // 2]] = True
-    return first, ~first
-
-
-class _Runner:
-    """Runs jobs in parallel, from the cache where they were run before, and reports each as it ends."""
-
-    def __init__(self, cache, n_jobs, progress, settings):
-        self.cache = None if cache is None else Cache(cache)
-        self.n_jobs, self.progress, self.settings = n_jobs, progress, settings
-        self.start, self.done, self.total = datetime.now(timezone.utc), 0, 0
-        self._digests = {}
-
-    def __call__(self, jobs):
-        jobs, results = list(jobs), []
-        shown = self.progress is True
-        with tqdm(
-            total=self.total, initial=self.done, desc="audit", unit="fit", disable=None if shown else True
-        ) as bar:
-            tasks = (delayed(_do)(job, self.settings, self.cache, self._key(job)) for job in jobs)
-            parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
-            for job, result in zip(jobs, parallel(tasks), strict=True):
-                results.append(result)
-                self.done += 1
-                bar.set_postfix_str(job.what)
-                bar.update()
-                if callable(self.progress):
-                    self.progress(self.done, self.total, job.what)
-        return results
-
-    def _key(self, job):
-        """Text that says everything the result depends on."""
-        if self.cache is None:
-            return None
-        content = [job.function.__name__, job.what, self._content(job.arguments), self._content(self.settings)]
-        return json.dumps([*content, _provenance.versions()])
-
-    def _content(self, value):
-        if isinstance(value, np.ndarray):
-            # The same few arrays stand in every job.
-            if id(value) not in self._digests:
-                self._digests[id(value)] = value, _provenance.digest(value)
-            return self._digests[id(value)][1]
-        if isinstance(value, dict):
-            return [[str(key), self._content(entry)] for key, entry in value.items()]
-        if isinstance(value, tuple | list):
-            return [self._content(entry) for entry in value]
-        if hasattr(value, "get_params"):
-            params = sorted(value.get_params(deep=True).items(), key=lambda item: item[0])
-            return [f"{type(value).__module__}.{type(value).__qualname__}", *[[k, repr(v)] for k, v in params]]
-        return repr(value)
-
-
-def _do(job, settings, cache, key):
-    if cache is None:
-        return job.function(job.what, *job.arguments, settings)
-    return cache.fetch(key, job.function, job.what, *job.arguments, settings)
-
-
-def _gather(jobs, results, parts, settings):
-    """Pairs of attacker's name and what was found; the two halves of an open-set attack are put together."""
-    found, strangers = [], {}
-    for job, result in zip(jobs, results, strict=True):
-        if job.function is _attack.attack_strangers:
-            strangers.setdefault(job.name, []).append((job.arguments[_SOURCE + 1], result))
-        else:
-            found += [(job.name, entry) for entry in result]
-    for name, halves in strangers.items():
-        part = parts["beats"]["released"]
-        scores = np.empty((len(part.probe), halves[0][1].scores.shape[1]))
-        for fold, half in halves:
-            scores[fold[part.probed]] = half.scores
-        templates = halves[0][1].templates
-        whole = metrics.VerificationScores(scores, part.probed[:, None] == templates, templates)
-        found.append((name, _attack.measure(name, "open_set", scores, templates, part.probed, whole, settings)))
-    return found
-
-
-def _headline(found, floors, settings):
-    """Worst of all attacks on the release, its interval corrected for having been picked, and its gallery curve."""
-    found = [entry for entry in found if entry.row["knowledge"] != "clean"]
-    if not found:
-        return None, None
-    floor = {
-        "single": _describe.highest(floors, ("chance", "majority", "label_only")),
-        "fused": _describe.highest(floors, ("chance", "label_only_fused")),
-    }
-    headline = {}
-    for measure, answers, owners in (("single", "correct", "probed"), ("fused", "named", "victims")):
-        correct, people = _stack([(getattr(entry, answers), getattr(entry, owners)) for entry in found])
-        worst = metrics.worst_interval(correct, people, **settings.resampling)
-        row = found[worst.worst].row
-        headline[measure] = {
-            "attacker": row["attacker"],
-            "knowledge": row["knowledge"],
-            "value": float(worst.value),
-            "low": float(worst.low),
-            "high": float(worst.high),
-            "floor": floor[measure],
-            "n_attacks": len(found),
-            "corrected": True,
-        }
-        if measure == "single":
-            gallery = found[worst.worst].gallery
-    return headline, gallery
-
-
-def _stack(answers):
-    """Table of answers, one column per attack, NaN where it was not asked; attacks on the same probes share rows."""
-    blocks = []
-    for _, owner in answers:
-        if not any(np.array_equal(owner, block) for block in blocks):
-            blocks.append(owner)
-    start = np.cumsum([0, *map(len, blocks)])
-    table = np.full((start[-1], len(answers)), np.nan)
-    for column, (correct, owner) in enumerate(answers):
-        number = next(i for i, block in enumerate(blocks) if np.array_equal(owner, block))
-        table[start[number] : start[number + 1], column] = correct
-    return table, np.concatenate(blocks)

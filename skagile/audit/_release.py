@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from skagile._ranks import rank_within
+from skagile._arrays import rank_within
 from skagile._validation import check_labels
 
 

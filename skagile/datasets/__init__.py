@@ -1,20 +1,28 @@
 """Records and beats: PhysioNet databases, folders of WFDB records, and synthetic cohorts."""
 
-from ._base import get_data_home
-from ._batches import iter_record_batches
-from ._beats import beats_from_records
-from ._code15 import fetch_code15
-from ._cohort import make_cohort
-from ._directory import fetch_directory
-from ._ecgid import fetch_ecgid, load_ecgid_beats
-from ._lazy import LazySignals
-from ._ludb import fetch_ludb, load_ludb_beats
-from ._mimic_iv_ecg import fetch_mimic_iv_ecg
-from ._mitdb import fetch_mitdb, load_mitdb_beats
-from ._ptbdb import fetch_ptbdb, load_ptbdb_beats
+from skagile.datasets._base import get_data_home
+from skagile.datasets._batches import iter_record_batches
+from skagile.datasets._beats import beats_from_records
+from skagile.datasets._code15 import fetch_code15
+from skagile.datasets._cohort import make_cohort
+from skagile.datasets._directory import fetch_directory
+from skagile.datasets._ecgid import fetch_ecgid, load_ecgid_beats
+from skagile.datasets._ludb import fetch_ludb, load_ludb_beats
+from skagile.datasets._mimic_iv_ecg import fetch_mimic_iv_ecg
+from skagile.datasets._mitdb import fetch_mitdb, load_mitdb_beats
+from skagile.datasets._ptbdb import fetch_ptbdb, load_ptbdb_beats
+
+# isort: split
+# For the rooms above.
+from skagile.datasets._beats import AAMI_CLASSES as AAMI_CLASSES
+from skagile.datasets._beats import FINE_CLASSES as FINE_CLASSES
+from skagile.datasets._beats import RecordCutter as RecordCutter
+from skagile.datasets._beats import check_pair as check_pair
+from skagile.datasets._beats import draw as draw
+from skagile.datasets._beats import pick_leads as pick_leads
+from skagile.datasets._beats import record_sessions as record_sessions
 
 __all__ = [
-    "LazySignals",
     "beats_from_records",
     "fetch_code15",
     "fetch_directory",

@@ -12,7 +12,7 @@ from scipy.signal import butter, resample_poly, sosfiltfilt
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from ._lazy import UnreadableRecordError
+from skagile.records import UnreadableRecordError
 
 AAMI_CLASSES = {
     **dict.fromkeys("NLRej", "N"),

@@ -11,11 +11,18 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from ._base import check_relative
-from ._hdf5 import h5py_module, open_part
-from ._labels import CodedLabels
-from ._lazy import LazySignals, UnreadableRecordError
-from ._tables import SELECTION_CONSTRAINTS, check_found, find_folder, iter_table, lead_positions, text_of, wanted_ids
+from skagile.datasets._hdf5 import h5py_module, open_part
+from skagile.datasets._labels import CodedLabels
+from skagile.datasets._tables import (
+    SELECTION_CONSTRAINTS,
+    check_found,
+    find_folder,
+    iter_table,
+    lead_positions,
+    text_of,
+    wanted_ids,
+)
+from skagile.records import LazySignals, UnreadableRecordError, check_relative
 
 _LEADS = ("DI", "DII", "DIII", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6")
 _RATE, _N_TIMES = 400.0, 4096

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from skagile._files import sha256_of
-
-from ._base import Database, check_relative, list_records, signal_files
+from skagile.datasets._base import Database, list_records
+from skagile.records import check_relative, signal_files
 
 PHYSIONET_URL = "https://physionet.org/files/"
 _CHUNK = 1 << 16

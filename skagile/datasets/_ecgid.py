@@ -7,11 +7,12 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from ._base import (
-    Database,
+from skagile.datasets._base import Database
+from skagile.datasets._beats import FETCH_CONSTRAINTS, beats_from_records
+from skagile.datasets._locate import locate
+from skagile.records import (
     Entry,
     comment_fields,
-    locate,
     parse_age,
     parse_date,
     parse_sex,
@@ -19,7 +20,6 @@ from ._base import (
     read_record,
     records_bunch,
 )
-from ._beats import FETCH_CONSTRAINTS, beats_from_records
 
 ECGID = Database("ecgiddb", "1.0.0", annotators=("atr",))
 

@@ -8,8 +8,10 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from ._base import Database, Entry, locate, parse_age, parse_sex, read_annotation, read_record, records_bunch
-from ._beats import FETCH_CONSTRAINTS, LEADS_CONSTRAINT, beats_from_records, pick_leads
+from skagile.datasets._base import Database
+from skagile.datasets._beats import FETCH_CONSTRAINTS, LEADS_CONSTRAINT, beats_from_records, pick_leads
+from skagile.datasets._locate import locate
+from skagile.records import Entry, parse_age, parse_sex, read_annotation, read_record, records_bunch
 
 _LEADS = ("i", "ii", "iii", "avr", "avl", "avf", "v1", "v2", "v3", "v4", "v5", "v6")
 LUDB = Database("ludb", "1.0.1", annotators=_LEADS, extra_files=("ludb.csv",), records_in="data")

@@ -10,10 +10,8 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
-from ._base import check_relative, read_record
-from ._labels import CodedLabels
-from ._lazy import LazySignals, UnreadableRecordError
-from ._tables import (
+from skagile.datasets._labels import CodedLabels
+from skagile.datasets._tables import (
     SELECTION_CONSTRAINTS,
     check_found,
     find_folder,
@@ -24,6 +22,7 @@ from ._tables import (
     text_of,
     wanted_ids,
 )
+from skagile.records import LazySignals, UnreadableRecordError, check_relative, read_record
 
 _LEADS = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
 _RATE, _N_TIMES = 500.0, 5000

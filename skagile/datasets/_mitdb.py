@@ -7,8 +7,10 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
-from ._base import Database, Entry, locate, parse_age, parse_sex, read_annotation, read_record, records_bunch
-from ._beats import FETCH_CONSTRAINTS, beats_from_records, pick_leads
+from skagile.datasets._base import Database
+from skagile.datasets._beats import FETCH_CONSTRAINTS, beats_from_records, pick_leads
+from skagile.datasets._locate import locate
+from skagile.records import Entry, parse_age, parse_sex, read_annotation, read_record, records_bunch
 
 MITDB = Database("mitdb", "1.0.0", annotators=("atr",))
 

@@ -7,18 +7,10 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
-from ._base import (
-    Database,
-    Entry,
-    comment_fields,
-    locate,
-    parse_age,
-    parse_date,
-    parse_sex,
-    read_record,
-    records_bunch,
-)
-from ._beats import FETCH_CONSTRAINTS, LEADS_CONSTRAINT, beats_from_records, pick_leads
+from skagile.datasets._base import Database
+from skagile.datasets._beats import FETCH_CONSTRAINTS, LEADS_CONSTRAINT, beats_from_records, pick_leads
+from skagile.datasets._locate import locate
+from skagile.records import Entry, comment_fields, parse_age, parse_date, parse_sex, read_record, records_bunch
 
 PTBDB = Database("ptbdb", "1.0.0")
 

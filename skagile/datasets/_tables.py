@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._base import search_places
+from skagile.datasets._locate import search_places
 
 SELECTION_CONSTRAINTS = {
     "data_home": [None, str, os.PathLike],

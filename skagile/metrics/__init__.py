@@ -14,6 +14,7 @@ from skagile.metrics._fidelity import (
     r_peak_shift,
     snr,
 )
+from skagile.metrics._floors import label_only_floor, majority_floor
 from skagile.metrics._gallery import gallery_curve
 from skagile.metrics._identification import information_bound, permutation_p_value, rank1_null, rank_k_accuracy
 from skagile.metrics._privacy import (
@@ -22,21 +23,20 @@ from skagile.metrics._privacy import (
     equal_error_rate,
     equal_error_rate_interval,
     fuse_scores,
-    label_only_floor,
-    majority_floor,
     rank1_accuracy,
     verification_scores,
 )
-from skagile.metrics._scorers import ReidentificationScorer, UtilityScorer, lowest_reidentification
 from skagile.metrics._uniqueness import singling_out
 from skagile.metrics._utility import diagnostic_utility
 from skagile.metrics._verification import d_sys, d_sys_null, tar_at_far
 from skagile.metrics._worst import worst_interval
 
+# isort: split
+# For the rooms above.
+from skagile.metrics._uniqueness import nearest_rows as nearest_rows
+
 __all__ = [
     "Interval",
-    "ReidentificationScorer",
-    "UtilityScorer",
     "VerificationScores",
     "attribute_auroc",
     "attribute_null",
@@ -54,7 +54,6 @@ __all__ = [
     "identity_divergence",
     "information_bound",
     "label_only_floor",
-    "lowest_reidentification",
     "majority_floor",
     "max_abs_error",
     "measurement_errors",

@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import Interval as _Range
 from sklearn.utils._param_validation import validate_params
 from sklearn.utils.validation import check_consistent_length
 
-from skagile._scaling import standardize
+from skagile._arrays import standardize
 from skagile.metrics._bootstrap import _RESAMPLING, bootstrap_interval, encode_subjects
 
 __all__ = ["singling_out"]

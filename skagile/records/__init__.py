@@ -1,6 +1,21 @@
-"""Recordings from files: an original and its release, read side by side for the audit."""
+"""Recordings from files: WFDB records and folders of them, read safely, and signals that stay in their files."""
 
-from ._pair import read_release_pair
-from ._problems import ReleaseProblems
+from skagile.records._lazy import LazySignals
+from skagile.records._wfdb import Recording, read_annotation, read_record
 
-__all__ = ["ReleaseProblems", "read_release_pair"]
+# isort: split
+# For the rooms above.
+from skagile.records._entry import Entry as Entry
+from skagile.records._entry import records_bunch as records_bunch
+from skagile.records._folder import read_entry as read_entry
+from skagile.records._folder import record_names as record_names
+from skagile.records._folder import subject_rule as subject_rule
+from skagile.records._headers import comment_fields as comment_fields
+from skagile.records._headers import parse_age as parse_age
+from skagile.records._headers import parse_date as parse_date
+from skagile.records._headers import parse_sex as parse_sex
+from skagile.records._lazy import UnreadableRecordError as UnreadableRecordError
+from skagile.records._wfdb import check_relative as check_relative
+from skagile.records._wfdb import signal_files as signal_files
+
+__all__ = ["LazySignals", "Recording", "read_annotation", "read_record"]

@@ -1,12 +1,12 @@
 """Records to beats, and back: R-peak detection, segmentation, measurement and imaging of electrocardiograms."""
 
-from ._beatwise import BeatwiseClassifier
-from ._imaging import BeatImager, read_beats, render_beats
-from ._measure import measure_beats
-from ._pan_tompkins import detect_r_peaks
-from ._quality import signal_quality
-from ._rr import rr_windows
-from ._segmenter import BeatSegmenter
+from skagile.segmentation._beatwise import BeatwiseClassifier
+from skagile.segmentation._imaging import BeatImager, read_beats, render_beats
+from skagile.segmentation._measure import measure_beats
+from skagile.segmentation._pan_tompkins import detect_r_peaks
+from skagile.segmentation._quality import signal_quality
+from skagile.segmentation._rr import rr_windows
+from skagile.segmentation._segmenter import BeatSegmenter
 
 __all__ = [
     "BeatImager",

@@ -8,7 +8,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routi
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
-from .._validation import check_beats, check_labels
+from skagile._validation import check_beats, check_labels
 
 
 def _inner(classifier):

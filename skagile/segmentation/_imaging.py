@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from .._scaling import standardize
-from .._validation import check_beats
+from skagile._arrays import standardize
+from skagile._validation import check_beats
 
 # Reading weighs a column's rows by the power of their gray: a faint background over 200 rows would otherwise pull
 # the trace to the middle.

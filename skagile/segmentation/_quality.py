@@ -4,7 +4,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.utils import Bunch
 
-from ._pan_tompkins import _BLOCK, _as_records, _moving, _odd, _samples, _Scaler, _working_factor, check_sampling_rate
+from skagile.segmentation._pan_tompkins import (
+    _BLOCK,
+    _as_records,
+    _moving,
+    _odd,
+    _samples,
+    _Scaler,
+    _working_factor,
+    check_sampling_rate,
+)
 
 _FLAT = 0.5  # s without any change
 _RAIL = 0.025  # s at the record's own maximum or minimum; the round top of a wave is shorter at 12 bits

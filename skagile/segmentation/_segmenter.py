@@ -12,8 +12,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from ._pan_tompkins import check_sampling_rate, find_r_peaks
-from ._quality import signal_quality
+from skagile.segmentation._inputs import as_records, check_beats, check_r_peaks
+from skagile.segmentation._pan_tompkins import check_sampling_rate, find_r_peaks
+from skagile.segmentation._quality import signal_quality
 
 
 def _is_two_dimensional(segmenter):
@@ -250,7 +251,7 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         self._validate_params()
         n_before, n_samples = self._window_samples()
         records, sampling_rate = self._choose_lead(records)
-        records = _as_records(records)
+        records = as_records(records)
         lengths = [len(record) for record in records]
         for row, length in enumerate(lengths):
             self._check_length(length, n_samples, sampling_rate, f"record {row}")
@@ -258,7 +259,7 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         if r_peaks is None:
             r_peaks, bad = self._find(records, sampling_rate)
         else:
-            r_peaks = _check_r_peaks(r_peaks, lengths)
+            r_peaks = check_r_peaks(r_peaks, lengths)
         records, r_peaks = self._resample(records, r_peaks, sampling_rate)
         record, r_peak = self._complete(r_peaks, [len(x) for x in records])
         start = r_peak - n_before
@@ -315,9 +316,9 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         n_before, n_samples = self._window_samples()
         if not isinstance(fade, Real) or not 0 <= fade < np.inf:
             raise ValueError(f"fade must be a finite number of seconds, 0 or more, got {fade!r}.")
-        records = _as_records(records)
+        records = as_records(records)
         lengths = np.array([len(x) for x in records])
-        beats, r_peak, record = _check_beats(beats, r_peak, record, lengths, n_before, n_samples)
+        beats, r_peak, record = check_beats(beats, r_peak, record, lengths, n_before, n_samples)
         # The records lie end to end, and so do the beats: two bincounts add up weights and weighted changes.
         ends = np.cumsum(lengths)
         flat = np.concatenate(list(records)).astype(np.float64)
@@ -514,94 +515,3 @@ def _fading_weights(n_samples, n_fade):
     weight[:n_fade] = ramp
     weight[n_samples - n_fade :] = ramp[::-1]
     return weight
-
-
-def _as_records(records):
-    """Return float records as a 2-D array or a list of 1-D arrays."""
-    if not isinstance(records, (list, tuple)):
-        records = np.asarray(records)
-        if records.ndim != 2:
-            raise ValueError(
-                f"records has shape {records.shape}; expected (n_records, n_times) or a list of 1-D arrays, one lead "
-                "of each record. Wrap a single record in a list."
-            )
-    if len(records) == 0:
-        raise ValueError("records is empty; give at least one record.")
-    if isinstance(records, np.ndarray):
-        return _as_floats(records, "records")
-    records = [np.asarray(record) for record in records]
-    for row, record in enumerate(records):
-        if record.ndim != 1:
-            raise ValueError(
-                f"record {row} has shape {record.shape}; each record of a list must be 1-D, one lead of it."
-            )
-    return [_as_floats(record, f"record {row}") for row, record in enumerate(records)]
-
-
-def _as_floats(values, name):
-    """Return `values` as float32 or float64, finite."""
-    if values.dtype.kind not in "fiu":
-        raise ValueError(f"{name} must hold real numbers, got dtype {values.dtype}.")
-    if values.dtype not in (np.float32, np.float64):
-        values = values.astype(np.float64)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        raise ValueError(
-            f"{name} contains NaN or infinity ({bad.sum()} of {values.size} values, the first at index "
-            f"{tuple(map(int, np.argwhere(bad)[0]))}). Interpolate the gaps, or cut them out."
-        )
-    return values
-
-
-def _check_r_peaks(r_peaks, lengths):
-    if not isinstance(r_peaks, (list, tuple)) or len(r_peaks) != len(lengths):
-        found = f"{len(r_peaks)} entries" if isinstance(r_peaks, (list, tuple)) else type(r_peaks).__name__
-        raise ValueError(f"r_peaks must be a list with one array per record ({len(lengths)}), got {found}.")
-    return [
-        _check_indices(peaks, length, f"r_peaks[{row}]", "samples of the record")
-        for row, (peaks, length) in enumerate(zip(r_peaks, lengths, strict=True))
-    ]
-
-
-def _check_indices(values, limit, name, of):
-    """Return `values` as 1-D integers within 0..limit-1."""
-    values = np.asarray(values)
-    if values.ndim != 1:
-        raise ValueError(f"{name} must be 1-D, got shape {values.shape}.")
-    if values.size == 0:
-        return np.empty(0, dtype=np.intp)
-    if values.dtype.kind not in "iu":
-        raise ValueError(f"{name} must hold integers, got dtype {values.dtype}. Give indices, not seconds.")
-    if values.min() < 0 or values.max() >= limit:
-        raise ValueError(f"{name} runs from {values.min()} to {values.max()}; the {of} run from 0 to {limit - 1}.")
-    return values.astype(np.intp)
-
-
-def _check_beats(beats, r_peak, record, lengths, n_before, n_samples):
-    """Validate what is to be restored; return float64 beats and integer indices."""
-    beats = np.asarray(beats)
-    if beats.ndim != 2 or beats.shape[1] != n_samples:
-        raise ValueError(
-            f"beats has shape {beats.shape}; expected (n_beats_total, {n_samples}), as segment gives with this window "
-            "and sampling_rate."
-        )
-    missing = np.isnan(beats).all(axis=1) if beats.dtype.kind == "f" else np.zeros(len(beats), dtype=bool)
-    beats = _as_floats(np.where(missing[:, None], 0, beats) if missing.any() else beats, "beats").astype(np.float64)
-    record = _check_indices(record, len(lengths), "record", "records")
-    r_peak = _check_indices(r_peak, lengths.max(), "r_peak", "samples of the longest record")
-    if not len(beats) == len(record) == len(r_peak):
-        raise ValueError(
-            f"beats, r_peak and record must have one entry per beat, got {len(beats)}, {len(r_peak)} and {len(record)}."
-        )
-    if missing.any():
-        beats, r_peak, record = beats[~missing], r_peak[~missing], record[~missing]
-    start = r_peak - n_before
-    outside = (start < 0) | (start + n_samples > lengths[record])
-    if outside.any():
-        first = np.flatnonzero(outside)[0]
-        raise ValueError(
-            f"{outside.sum()} beat(s) reach out of their record, the first is beat {first}: its window runs from "
-            f"sample {start[first]} to {start[first] + n_samples - 1} of record {record[first]}, which has "
-            f"{lengths[record[first]]}."
-        )
-    return beats, r_peak, record

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from torch import nn
 
-from skagile.anonymizers._afgsm import afgsm, ascent_direction
-from skagile.anonymizers._surrogates import BiometricOnly
+from skagile.anonymizers._agile._afgsm import afgsm, ascent_direction
+from skagile.anonymizers._agile._surrogates import BiometricOnly
 from skagile.anonymizers._views import band_projection, view_matrix
 from skagile.networks import DualHead
 

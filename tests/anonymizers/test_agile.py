@@ -18,7 +18,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 
 from skagile import AgileAnonymizer
-from skagile.anonymizers._surrogates import BiometricOnly, neighbour_surrogate, weight_of
+from skagile.anonymizers._agile._surrogates import BiometricOnly, neighbour_surrogate, weight_of
 from skagile.networks import CNNEncoder, CTHEncoder, DualHead, LinearEncoder, SoftNearestNeighbour, TemplateMatcher
 
 
@@ -268,7 +268,7 @@ def test_stored_surrogates_weigh_more(fitted):
 
 def test_neighbours_are_spread_over_the_subjects(monkeypatch):
     """One subject with most of the beats must not crowd out the others."""
-    monkeypatch.setattr("skagile.anonymizers._surrogates.MAX_REFERENCES", 40)
+    monkeypatch.setattr("skagile.anonymizers._agile._surrogates.MAX_REFERENCES", 40)
     s = np.r_[np.zeros(500, int), np.repeat([1, 2, 3], [5, 20, 20])]
     X = np.random.default_rng(0).standard_normal((len(s), 6))
     net = neighbour_surrogate(X, s, 4, np.random.RandomState(0)).biometric

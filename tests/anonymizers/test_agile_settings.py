@@ -78,7 +78,7 @@ def test_activation_of_the_image_cth(quick, beats, activation):
 
 
 def test_summary_of_many_beats_is_of_some_spread_over_them(quick, beats, monkeypatch):
-    monkeypatch.setattr("skagile.anonymizers._agile.SUMMARY_BEATS", 10)
+    monkeypatch.setattr("skagile.anonymizers._agile._anonymizer.SUMMARY_BEATS", 10)
     agile = quick(max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects)
     shown = [0, 9, 19, 29, 39, 49, 59, 69, 79, 89]
     assert agile.summary_ == pytest.approx(agile.summarize(beats.X[shown]), rel=1e-6)
@@ -133,7 +133,7 @@ def test_networks_never_see_more_than_a_batch(varied, beats, normalize_gradients
 
 def test_images_come_in_smaller_batches(quick, beats, monkeypatch):
     """Whatever `transform_batch_size` says, 64 images are held; here 32, and as many drawn."""
-    monkeypatch.setattr("skagile.anonymizers._agile.IMAGE_BATCH", 32)
+    monkeypatch.setattr("skagile.anonymizers._agile._anonymizer.IMAGE_BATCH", 32)
     agile = quick(
         n_surrogates=1, representation="image", max_epochs=1, n_steps=1, transform_batch_size=512, batch_size=20
     ).fit(beats.X[:20], beats.y[:20], subjects=beats.subjects[:20])
@@ -143,7 +143,7 @@ def test_images_come_in_smaller_batches(quick, beats, monkeypatch):
         drawn.append(params)
         return BeatImager(**params)
 
-    monkeypatch.setattr("skagile.anonymizers._agile.BeatImager", watched)
+    monkeypatch.setattr("skagile.anonymizers._agile._anonymizer.BeatImager", watched)
     largest, _ = _largest_batches(agile, lambda: agile.transform_images(beats.X))
     assert largest == 32
     assert drawn == [{"batch_size": 32}]

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from skagile.anonymizers._dual_net import DualNet
+from skagile._training import RowsDataset, keep_batch
+from skagile.anonymizers._agile._dual_net import DualNet
 from skagile.networks import CNNEncoder, DualHead
-from skagile.networks._runtime import RowsDataset, keep_batch
 
 EPSILON, LAMBDA, IDENTITY, REVERSAL, CONTRASTIVE = 0.3, 0.7, 0.4, 0.25, 0.6
 

@@ -12,9 +12,9 @@ from scipy.special import logsumexp, ndtr
 from torch import nn
 
 from skagile import AgileAnonymizer
-from skagile.anonymizers._afgsm import afgsm, ascent_direction
-from skagile.anonymizers._dual_net import DualNet
-from skagile.anonymizers._rendered import RenderedEncoder
+from skagile.anonymizers._agile._afgsm import afgsm, ascent_direction
+from skagile.anonymizers._agile._dual_net import DualNet
+from skagile.anonymizers._agile._rendered import RenderedEncoder
 from skagile.networks import CTHEncoder, DualHead
 
 ACTIVATIONS = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skagile.anonymizers._facts import MEASURED, Facts
+from skagile.anonymizers._ksame._facts import MEASURED, Facts
 from skagile.segmentation import measure_beats
 
 RATE, WINDOW = 250.0, (0.35, 0.65)

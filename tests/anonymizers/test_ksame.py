@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from sklearn.utils import Bunch
 
 from skagile import KSameAnonymizer
-from skagile.anonymizers._readers import read
+from skagile.anonymizers._ksame._readers import read
 
 QUICK = {"k": 3, "max_epochs": 4, "lr": 0.01, "batch_size": 32, "random_state": 0, "device": "cpu"}
 # Beats whose first samples say whose they are, and the next ones of which diagnosis: what was mixed can be read off.

@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skagile import KSameAnonymizer
-from skagile._scaling import standardize
+from skagile._arrays import standardize
 from skagile.attackers import SVDIdentifier
 from skagile.datasets import load_mitdb_beats
 from skagile.metrics import bootstrap_interval, label_only_floor

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 from sklearn.decomposition import PCA
 
-from skagile.anonymizers._aligned_mixture import AlignedMixtureGenerator, rising, warp
-from skagile.anonymizers._borrow import borrow
-from skagile.anonymizers._donors import Donors, spread_evenly
-from skagile.anonymizers._microaggregation import mdav
-from skagile.anonymizers._mixture import MixtureGenerator, cap_weights
-from skagile.anonymizers._ppca import PPCAGenerator
-from skagile.anonymizers._remembered import RememberedDiagnoses
-from skagile.anonymizers._vae import VAEGenerator
+from skagile.anonymizers._generators._aligned_mixture import AlignedMixtureGenerator, rising, warp
+from skagile.anonymizers._generators._mixture import MixtureGenerator, cap_weights
+from skagile.anonymizers._generators._ppca import PPCAGenerator
+from skagile.anonymizers._generators._vae import VAEGenerator
+from skagile.anonymizers._ksame._borrow import borrow
+from skagile.anonymizers._ksame._donors import Donors, spread_evenly
+from skagile.anonymizers._ksame._microaggregation import mdav
+from skagile.anonymizers._ksame._remembered import RememberedDiagnoses
 
 # --- groups ---------------------------------------------------------------------------------------------------------
 

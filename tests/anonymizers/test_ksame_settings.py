@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skagile import AgileAnonymizer, KSameAnonymizer
-from skagile._scaling import standardize
-from skagile.anonymizers._readers import critic_encoders, fit_reader, read, reader_encoders
+from skagile._arrays import standardize
+from skagile.anonymizers._ksame._readers import critic_encoders, fit_reader, read, reader_encoders
 
 QUICK = {"k": 3, "max_epochs": 4, "lr": 0.01, "batch_size": 32, "max_draws": 3, "random_state": 0, "device": "cpu"}
 FIRST = {**QUICK, "max_draws": 1}

@@ -12,11 +12,11 @@ from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from skagile import WarpAnonymizer
-from skagile.anonymizers import _warp_net
-from skagile.anonymizers._warp_field import WarpField, warp
-from skagile.anonymizers._warp_net import PairedSampler
-from skagile.anonymizers._warp_noise import beat_noise
-from skagile.networks._runtime import RowsDataset
+from skagile._training import RowsDataset
+from skagile.anonymizers._warp import _net as warp_net
+from skagile.anonymizers._warp._field import WarpField, warp
+from skagile.anonymizers._warp._net import PairedSampler
+from skagile.anonymizers._warp._noise import beat_noise
 
 SMALL = {"max_epochs": 2, "random_state": 0, "device": "cpu"}
 
@@ -200,8 +200,8 @@ def test_pairs_of_a_subject_stand_together():
 
 @pytest.mark.parametrize(("every", "expected"), [(1, 5), (2, 3), (5, 1), (9, 1)])
 def test_verifier_starts_again_as_often_as_asked(monkeypatch, every, expected):
-    turns, make = [], _warp_net.make_verifier
-    monkeypatch.setattr(_warp_net, "make_verifier", lambda turn: turns.append(turn) or make(turn))
+    turns, make = [], warp_net.make_verifier
+    monkeypatch.setattr(warp_net, "make_verifier", lambda turn: turns.append(turn) or make(turn))
     warper, _ = _fitted(max_epochs=5, reinitialize_every=every)
     # The first of all is the one skorch asks for before training.
     assert turns[1:] == list(range(expected))
@@ -224,7 +224,7 @@ def test_verifier_learns_to_tell_people_apart():
         nearest = likeness.masked_fill(~other_diagnosis, -2).argmax(dim=1).numpy()
         return np.mean(subjects[nearest] == subjects)
 
-    assert named(net.verifier_[0]) > named(_warp_net.make_verifier(0)) + 0.2
+    assert named(net.verifier_[0]) > named(warp_net.make_verifier(0)) + 0.2
 
 
 def test_retrained_attacker_knows_fewer_persons_and_diagnosis_is_kept():

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skagile.audit import AuditReport, _schema
+from skagile.audit import AuditReport
+from skagile.audit.report import _schema
 
 
 @pytest.fixture(scope="module")

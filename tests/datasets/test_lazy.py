@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 
 from skagile.datasets import (
-    LazySignals,
     beats_from_records,
     fetch_code15,
     fetch_mimic_iv_ecg,
     iter_record_batches,
     make_cohort,
 )
-from skagile.datasets import _lazy as lazy_module
+from skagile.records import LazySignals, UnreadableRecordError
 
 MIMIC_LEADS = ["I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6"]
 REPORTS = [f"report_{i}" for i in range(18)]
@@ -211,7 +210,7 @@ def test_a_broken_record_is_refused_and_its_neighbours_are_read(mimic, write_rec
             leads=["I", "MLII", *MIMIC_LEADS[2:]] if harm == "leads" else MIMIC_LEADS,
         )
     records = fetch_mimic_iv_ecg(root)
-    with pytest.raises(lazy_module.UnreadableRecordError, match="40689238"):
+    with pytest.raises(UnreadableRecordError, match="40689238"):
         records.signals[1]
     assert records.signals[2].shape == (12, 5000)
     # In batch work it is listed, and left out.
@@ -480,7 +479,7 @@ def test_corrupt_chunk_is_one_unreadable_record(code15):
     raw[info.byte_offset : info.byte_offset + info.size] = b"\xff" * info.size
     path.write_bytes(raw)
     records = fetch_code15(root)
-    with pytest.raises(lazy_module.UnreadableRecordError, match="the tracing of exam 14 cannot be read"):
+    with pytest.raises(UnreadableRecordError, match="the tracing of exam 14 cannot be read"):
         records.signals[2]
     assert records.signals[3].shape == (12, 4000)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skagile.datasets import fetch_directory, fetch_ecgid, fetch_ludb, fetch_mitdb, fetch_ptbdb, get_data_home
-from skagile.datasets._base import comment_fields, parse_age, parse_date, parse_sex
+from skagile.records import comment_fields, parse_age, parse_date, parse_sex
 
 FIELDS = {
     "signals",
@@ -140,11 +140,11 @@ def test_a_header_that_climbs_out_is_refused(tiny_mitdb, file):
 
 def test_climbing_is_refused_before_the_file_is_opened(tiny_mitdb, monkeypatch):
     """The same header reads well once the check is gone: it is the check that refuses it."""
-    from skagile.datasets import _base
+    from skagile.records import _wfdb
 
     header_of(tiny_mitdb, "100 1 360 100\nsub/x.dat 16 200 16 0 0 0 0 II\n")
     opened = []
-    monkeypatch.setattr(_base.wfdb, "rdrecord", lambda *args, **kwargs: opened.append(args))
+    monkeypatch.setattr(_wfdb.wfdb, "rdrecord", lambda *args, **kwargs: opened.append(args))
     with pytest.raises(ValueError, match="another folder"):
         fetch_mitdb(tiny_mitdb, records=["100"], download_if_missing=False)
     assert opened == []

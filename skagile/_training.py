@@ -1,0 +1,189 @@
+"""How networks are fed, seeded, placed and trained: shared by every estimator that holds one."""
+
+from contextlib import contextmanager
+from threading import RLock
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import LRScheduler
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR
+from torch.utils.data import Dataset
+
+_ROW_MULTIPLE = 32
+_LEAST_BATCH = 16
+# With few beats a large batch would leave a handful of steps an epoch, and the net untrained.
+_LEAST_STEPS = 16
+# Torch has one generator for all threads: fits of different threads take turns, or each would draw the other's numbers.
+_GENERATOR = RLock()
+
+_WARM_UP = 2  # epochs
+
+
+def resolve_device(device):
+    """Return the torch device that `device` names; ``"auto"`` takes CUDA where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f'device={device!r} is not a torch device. Use "auto", "cpu" or "cuda".') from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f'device={device!r} was asked for, but torch sees no CUDA device. Use device="auto" or "cpu".')
+    return found
+
+
+@contextmanager
+def seeded(seed):
+    """Run a block under its own torch seed, one thread at a time, and leave the caller's random state as it was."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with _GENERATOR, torch.random.fork_rng(devices=devices):
+        torch.manual_seed(int(seed))
+        yield
+
+
+def draw_seed(random_state):
+    """Draw a torch seed from a numpy random state."""
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+def one_cycle(lr, n_steps):
+    """Make the skorch callback that takes the learning rate up to `lr` and down again in so many steps."""
+    # One step more than taken: the cycle's end is never overrun.
+    return LRScheduler(OneCycleLR, max_lr=lr, total_steps=n_steps + 1, step_every="batch")
+
+
+class RowsDataset(Dataset):
+    """Rows of arrays, fetched a whole batch at a time: a per-sample loop would cost more than the network.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_samples)
+        Beats, presented as float32 of shape (batch, 1, n_samples).
+    y : ndarray of int of shape (n_rows,) or dict of them
+        Targets.
+    """
+
+    def __init__(self, X, y):
+        self.X = torch.from_numpy(np.ascontiguousarray(X, dtype=np.float32))[:, None]
+        self.y = (
+            {key: torch.as_tensor(value) for key, value in y.items()} if isinstance(y, dict) else torch.as_tensor(y)
+        )
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitems__(self, indices):
+        index = torch.as_tensor(indices)
+        if isinstance(self.y, dict):
+            return self.X[index], {key: value[index] for key, value in self.y.items()}
+        return self.X[index], self.y[index]
+
+    def __getitem__(self, index):
+        X, y = self.__getitems__([index])
+        return X[0], {key: value[0] for key, value in y.items()} if isinstance(y, dict) else y[0]
+
+
+def keep_batch(batch):
+    """Collate function for `RowsDataset`, whose batches are complete already."""
+    return batch
+
+
+def pad_rows(X):
+    """Repeat rows of `X` up to a multiple of 32, as float32 of shape (n_padded, 1, n_samples).
+
+    Matrix kernels round differently for odd numbers of rows, and a result must not depend on its neighbours.
+    """
+    padded = np.resize(X, (-(-len(X) // _ROW_MULTIPLE) * _ROW_MULTIPLE, X.shape[1]))
+    return torch.from_numpy(padded.astype(np.float32))[:, None]
+
+
+def in_batches(function, X, *, batch_size, device):
+    """Apply `function` to beats batch by batch, without gradients; the results have the beats' dtype."""
+    out = []
+    with torch.no_grad():
+        for start in range(0, len(X), batch_size):
+            batch = X[start : start + batch_size]
+            out.append(function(pad_rows(batch).to(device))[: len(batch)].cpu().numpy())
+    return np.concatenate(out).astype(X.dtype, copy=False)
+
+
+def plan_steps(n_rows, batch_size, least=_LEAST_BATCH):
+    """Return the rows a step, at most `batch_size` and not cut below `least`, and steps an epoch."""
+    batch_size = min(batch_size, n_rows, max(least, n_rows // _LEAST_STEPS))
+    return batch_size, max(1, n_rows // batch_size)
+
+
+def train_net(
+    module,
+    dataset,
+    *,
+    criterion,
+    n_epochs,
+    lr,
+    batch_size,
+    device,
+    collate,
+    schedule="one_cycle",
+    train_split=None,
+    callbacks=(),
+):
+    """Train a module on a dataset of finished batches.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Trained in place.
+    dataset : RowsDataset
+        Beats and targets.
+    criterion : torch.nn.Module
+        Loss of output and target.
+    n_epochs : int
+        Passes.
+    lr : float
+        Largest learning rate.
+    batch_size : int
+        Largest number of rows a step.
+    device : torch.device
+        Where.
+    collate : callable
+        Makes a training batch of a finished one.
+    schedule : {"one_cycle", "constant", "falling"}, default="one_cycle"
+        Course of the learning rate: up and down; up and then constant; down to zero.
+    train_split : callable, default=None
+        As of skorch.
+    callbacks : sequence of tuple
+        More callbacks.
+
+    Returns
+    -------
+    net : skorch.NeuralNet
+    """
+    batch_size, n_steps = plan_steps(len(dataset), batch_size)
+    policy, options = {
+        "one_cycle": (OneCycleLR, {"max_lr": lr, "total_steps": n_epochs * n_steps + 1}),
+        "constant": (LinearLR, {"start_factor": 0.05, "total_iters": _WARM_UP * n_steps}),
+        "falling": (CosineAnnealingLR, {"T_max": n_epochs * n_steps}),
+    }[schedule]
+    net = NeuralNet(
+        module,
+        criterion=criterion,
+        optimizer=torch.optim.AdamW,
+        lr=lr,
+        optimizer__weight_decay=1e-4,
+        max_epochs=n_epochs,
+        batch_size=batch_size,
+        train_split=train_split,
+        verbose=0,
+        device=device.type if device.index is None else str(device),
+        # A last batch of one row would break batch normalisation, and a short one is noisy.
+        iterator_train__drop_last=True,
+        iterator_train__shuffle=True,
+        iterator_train__collate_fn=collate,
+        iterator_valid__collate_fn=keep_batch,
+        callbacks=[("schedule", LRScheduler(policy, step_every="batch", **options)), *callbacks],
+        callbacks__print_log=None,
+    )
+    net.fit(dataset, None)
+    net.module_.eval()
+    return net

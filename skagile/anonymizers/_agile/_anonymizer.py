@@ -1,0 +1,408 @@
+"""AGILE: adversarial noise that raises identity loss while it holds diagnostic loss."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from skorch.callbacks import GradientNormClipping
+
+from skagile._arrays import standardize
+from skagile._training import RowsDataset, draw_seed, keep_batch, one_cycle, pad_rows, resolve_device, seeded
+from skagile.anonymizers._agile._afgsm import afgsm
+from skagile.anonymizers._agile._dual_net import DualNet
+from skagile.anonymizers._agile._surrogates import STORED, surrogate_encoders, weight_of
+from skagile.anonymizers._base import BaseAnonymizer
+from skagile.anonymizers._views import band_projection, draw_views
+from skagile.metrics import max_abs_error, prdn, snr
+from skagile.networks import DualHead
+from skagile.segmentation import BeatImager
+
+# The upper edge of the band that `smooth` keeps to, the usual one of a diagnostic display filter.
+HIGHEST_FREQUENCY = 40.0
+# Beats of `fit` that are released to measure the budget in millivolts.
+SUMMARY_BEATS = 256
+# Images of 200 x 200 take a thousand times a beat's memory.
+IMAGE_BATCH = 64
+
+
+class AgileAnonymizer(BaseAnonymizer):
+    """Perturb beats so that identity is lost and diagnosis kept, after Bhattacharyya et al.
+
+    Surrogate networks with a clinical and a biometric head are fitted; ``transform`` then moves every beat, inside a
+    ball of radius `epsilon`, along the sign of the gradient of (identity loss - `lambda_` * diagnosis loss). Because
+    the judge of a release is an independent network, several surrogates of different kinds share the attack.
+
+    Parameters
+    ----------
+    epsilon : float, default=0.65
+        Largest change of a sample, in standard deviations of its beat. ``epsilon_mv_`` gives it in millivolts.
+    lambda_ : float, default=3.0
+        Weight of the diagnosis against the identity in the perturbation, and, with ``training="paper"``, of the
+        identity in the loss. With normalised gradients more than 1 is needed, since the two losses have the same say
+        and some surrogates know no diagnosis.
+    alpha : float, default=0.0
+        Perturbation mix factor: the release is ``alpha * x + (1 - alpha) * x_adversarial``. 1 returns the beats as they
+        are.
+    n_steps : int, default=10
+        Steps of the perturbation. 1 is the paper's; T take steps of ``1.5 * epsilon / T`` inside the ball.
+    normalize_gradients : bool, default=True
+        Make the gradients of the two losses, and those of the surrogates, unit vectors per beat before they are
+        weighed (see Notes). They differ in scale by orders of magnitude otherwise. False is the paper's.
+    n_surrogates : int, default=6
+        Number of surrogates, taken in the order: convolution-transformer hybrid (CTH), two CNNs, a linear network, a
+        soft nearest neighbour, a comparison with each subject's mean beat (against verification); then the same again
+        from other seeds.
+    training : {"alternating", "paper", "plain"}, default="alternating"
+        How the CTH is trained. "paper" is Algorithm 1 as printed; "alternating" minimises both losses on clean beats,
+        and on perturbed ones too but for the trunk, which gets their identity gradient reversed; "plain" minimises
+        both losses. The other surrogates are always trained plainly: they stand for attackers.
+    reversal : float, default=0.0
+        Weight of the reversed identity gradient with ``training="alternating"``. With 0 the trunk is spared the
+        perturbed beats' identity loss; more makes it blind to identity, and by that a worse guide to where it is.
+    contrastive_weight : float, default=0.0
+        Weight of a supervised contrastive loss [4]_ that pulls features of one diagnosis together, in the training of
+        the CTH. The paper has "contrastive" in neither equation nor algorithm, so 0 is the paper's.
+    momentum : float, default=0.0
+        Share of the former steps' directions that is carried on [3]_.
+    diversity : float, default=0.5
+        Factor on random shifts (2 % of a beat), stretches (2 %) and smoothings (a Gaussian 3 dB down at 40 Hz, for
+        beats of 0.7 s) of the beat that the perturbation is sought under, another at each step but the first. They
+        make it hold for other networks, and for beats cut a little differently or filtered. Much of it costs strength
+        where they are not. 0 takes the beats as they are.
+    smooth : bool, default=False
+        Keep the perturbation below 40 Hz, where an ECG's own content is: no fuzz that a low-pass filter could take
+        away, or that shows. Needs `sampling_rate`. The perturbation reaches `epsilon` in few samples of a beat only,
+        so that it needs about a third more `epsilon` for the same effect.
+    sampling_rate : float, default=None
+        Of the beats, in Hz; only `smooth` needs it.
+    representation : {"signal", "image"}, default="signal"
+        What the surrogates see: the waveform, or the paper's grayscale image of 200 x 200 pixels, with a CTH and CNNs
+        in two dimensions (the linear network and the nearest neighbour still see the waveform). Images are rendered
+        softly, so that the gradient reaches the waveform: both return signals, and `transform_images` their images.
+        Images cost about twenty times the time.
+    activation : {"gelu", "sigmoid", "relu"}, default="gelu"
+        Activation of the CTH's convolution blocks; the paper prints a sigmoid.
+    max_epochs : int, default=15
+        Passes over the beats, for each surrogate.
+    lr : float, default=0.004
+        Largest learning rate of the one cycle.
+    batch_size : int, default=128
+        Beats per training step.
+    transform_batch_size : int, default=512
+        Beats perturbed at once. It bounds the memory of ``transform`` and does not change the result.
+    device : str, default="auto"
+        ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, order of beats and stored neighbours. The global torch seed is neither used nor
+        changed.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Diagnoses.
+    subjects_ : ndarray of shape (n_subjects,)
+        Subjects.
+    nets_ : list of skorch.NeuralNet
+        The trained surrogates.
+    net_ : skorch.NeuralNet
+        The first of them, the CTH.
+    surrogates_ : list of torch.nn.Module
+        All surrogates as modules, nearest neighbour and mean beats among them.
+    epsilon_mv_ : float
+        `epsilon` times the median standard deviation of the fitted beats, in the unit of `X`.
+    summary_ : dict of str to float
+        What `summarize` says of up to 256 of the fitted beats.
+    n_features_in_ : int
+        Samples per beat.
+
+    See Also
+    --------
+    skagile.audit_release : Measures what a release still gives away.
+
+    Notes
+    -----
+    Deviations from the paper [1]_:
+
+    - Equation 2 subtracts the gradients of two losses as they are (``normalize_gradients=False``). By default each
+      surrogate's two gradients are taken at its feature, made unit vectors, subtracted, and taken back to the beat in
+      one pass; what arrives is made a unit vector again before surrogates are added up. So neither loss, and no
+      surrogate, drowns the others, at half the backward passes. The identity loss is the margin, logsumexp of the
+      other logits minus the own one, whose gradient points as the cross-entropy's does and is not rounded to zero
+      where a network is sure.
+    - Steps are iterated inside the ball, with `momentum` and `diversity` where asked for. ``n_steps=1`` is the paper's.
+    - Several surrogates of different kinds instead of the one that is attacked; nearest neighbour and mean beats
+      have twice the weight of another, as they are the last to fall, the one in naming people, the other in
+      verifying them. They know no diagnosis.
+    - Scaled dot-product attention with values and several heads, and GELU (``activation="sigmoid"`` is the paper's).
+      Tokens are made position by position, with a learned embedding of the place; the feature is their mean.
+    - Perturbed training beats are sought in one step, with the net in evaluation mode. AdamW, one cycle of the
+      learning rate and clipped gradients are ours. Surrogates have weights only with ``normalize_gradients=True``.
+    - Training: the loss of Algorithm 1 is read as ``L_med - lambda * L_bio`` with the minus sign as the gradient
+      reversal (applied twice it would cancel), and ``training="paper"`` takes its raw one-step perturbation; read
+      literally, it teaches the biometric head to be bad. "alternating" does not. Perturbed training beats are z-scored
+      again, as every network sees them.
+    - ``representation="image"``: how a beat is drawn is ours, and the perturbation is sought in the waveform behind
+      the image, so `epsilon` stays in standard deviations of the beat.
+    - At ``transform`` the surrogates' own predictions take the place of labels, because true labels would leak.
+
+    **What this does not guarantee.** AGILE's noise misleads attackers trained on *original* beats. An attacker
+    retrained on released beats of the same people identifies them almost as well as before: on MIT-BIH more than nine
+    beats in ten (see the audit's "adaptive" rows). There is no privacy bound. A fitted anonymizer is itself personal
+    data: with five or more surrogates it stores up to 2,500 of the fitted beats, and it always stores the names in
+    ``subjects_``. Do not publish such a release as if it were safe against anyone who can link part of it to persons.
+
+    References
+    ----------
+    .. [1] Bhattacharyya, Firouzi, Rahmani, Mousavi, Chakrabarty. "AGILE: adversarial gradient iterative learning for
+       ECG anonymization".
+    .. [2] Goodfellow, Shlens, Szegedy. "Explaining and harnessing adversarial examples", ICLR 2015.
+    .. [3] Dong et al. "Boosting adversarial attacks with momentum", CVPR 2018; Xie et al. "Improving transferability
+       of adversarial examples with input diversity", CVPR 2019.
+    .. [4] Khosla et al. "Supervised contrastive learning", NeurIPS 2020.
+
+    Examples
+    --------
+    >>> from skagile import AgileAnonymizer
+    >>> from skagile.datasets import beats_from_records, make_cohort
+    >>> beats = beats_from_records(make_cohort(4, 1, duration=20.0, random_state=0))
+    >>> agile = AgileAnonymizer(n_surrogates=2, n_steps=3, max_epochs=3, random_state=0)
+    >>> released = agile.fit(beats.X, beats.y, subjects=beats.subjects).transform(beats.X)
+    >>> released.shape == beats.X.shape
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "epsilon": [Interval(Real, 0, None, closed="left")],
+        "lambda_": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, 1, closed="both")],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "normalize_gradients": ["boolean"],
+        "n_surrogates": [Interval(Integral, 1, None, closed="left")],
+        "training": [StrOptions({"alternating", "paper", "plain"})],
+        "reversal": [Interval(Real, 0, None, closed="left")],
+        "contrastive_weight": [Interval(Real, 0, None, closed="left")],
+        "momentum": [Interval(Real, 0, None, closed="left")],
+        "diversity": [Interval(Real, 0, None, closed="left")],
+        "smooth": ["boolean"],
+        "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "representation": [StrOptions({"signal", "image"})],
+        "activation": [StrOptions({"gelu", "sigmoid", "relu"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "transform_batch_size": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        epsilon=0.65,
+        lambda_=3.0,
+        *,
+        alpha=0.0,
+        n_steps=10,
+        normalize_gradients=True,
+        n_surrogates=6,
+        training="alternating",
+        reversal=0.0,
+        contrastive_weight=0.0,
+        momentum=0.0,
+        diversity=0.5,
+        smooth=False,
+        sampling_rate=None,
+        representation="signal",
+        activation="gelu",
+        max_epochs=15,
+        lr=0.004,
+        batch_size=128,
+        transform_batch_size=512,
+        device="auto",
+        random_state=None,
+    ):
+        self.epsilon = epsilon
+        self.lambda_ = lambda_
+        self.alpha = alpha
+        self.n_steps = n_steps
+        self.normalize_gradients = normalize_gradients
+        self.n_surrogates = n_surrogates
+        self.training = training
+        self.reversal = reversal
+        self.contrastive_weight = contrastive_weight
+        self.momentum = momentum
+        self.diversity = diversity
+        self.smooth = smooth
+        self.sampling_rate = sampling_rate
+        self.representation = representation
+        self.activation = activation
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.transform_batch_size = transform_batch_size
+        self.device = device
+        self.random_state = random_state
+
+    def _fit_beats(self, X, y, s):
+        self._check_smooth()
+        random_state = check_random_state(self.random_state)
+        device = resolve_device(self.device)
+        self.epsilon_mv_ = float(self.epsilon * np.median(X.std(axis=1)))
+        Z = standardize(X)
+        data = RowsDataset(Z, {"y": y, "subject": s})
+        kinds = [*surrogate_encoders(X.shape[1], self.activation, self.representation), *STORED]
+        self.nets_, self.surrogates_ = [], []
+        for i in range(self.n_surrogates):
+            kind = kinds[i % len(kinds)]
+            if kind in STORED:
+                surrogate = kind(Z, s, len(self.subjects_), random_state).to(device)
+            else:
+                # The CTH comes first of each round.
+                is_cth = i % len(kinds) == 0
+                training = self.training if is_cth else "plain"
+                contrast = self.contrastive_weight if is_cth else 0.0
+                net = self._fit_net(kind, data, training, contrast, draw_seed(random_state), device)
+                self.nets_.append(net)
+                surrogate = net.module_
+            # Only the gradient with respect to the beats is wanted from here on.
+            self.surrogates_.append(surrogate.eval().requires_grad_(False))
+        self.net_ = self.nets_[0]
+        self._views_seed = draw_seed(random_state)
+        shown = X[np.unique(np.linspace(0, len(X) - 1, SUMMARY_BEATS).astype(int))]
+        self.summary_ = _budget(shown, self._transform_beats(shown))
+
+    def _check_smooth(self):
+        if self.smooth and self.sampling_rate is None:
+            raise ValueError(
+                "smooth=True with sampling_rate=None: which of the samples' frequencies lie above "
+                f"{HIGHEST_FREQUENCY:g} Hz is unknown. Give sampling_rate in Hz, or smooth=False."
+            )
+
+    def _fit_net(self, encoder, data, training, contrastive_weight, seed, device):
+        batch_size = min(self.batch_size, len(data))
+        steps = self.max_epochs * (len(data) // batch_size)
+        with seeded(seed):
+            net = DualNet(
+                DualHead(encoder(), len(self.classes_), len(self.subjects_)),
+                training=training,
+                epsilon=self.epsilon,
+                attack_lambda=self.lambda_,
+                identity_weight=self.lambda_,
+                normalize_gradients=self.normalize_gradients and training != "paper",
+                reversal=self.reversal,
+                contrastive_weight=contrastive_weight,
+                optimizer=torch.optim.AdamW,
+                lr=self.lr,
+                max_epochs=self.max_epochs,
+                batch_size=batch_size,
+                train_split=None,
+                verbose=0,
+                device=str(device),
+                # A last batch of one row would break batch normalisation, and a short one is noisy.
+                iterator_train__drop_last=True,
+                iterator_train__shuffle=True,
+                iterator_train__collate_fn=keep_batch,
+                callbacks=[one_cycle(self.lr, steps), GradientNormClipping(5.0)],
+                callbacks__print_log=None,
+            )
+            return net.fit(data, None)
+
+    def _transform_beats(self, X):
+        self._check_smooth()
+        released = np.empty_like(X)
+        device = resolve_device(self.device)
+        attack = {
+            "epsilon": self.epsilon,
+            "lambda_": self.lambda_,
+            "n_steps": self.n_steps,
+            "normalize_gradients": self.normalize_gradients,
+            "weights": [weight_of(net) for net in self.surrogates_] if self.normalize_gradients else None,
+            "momentum": self.momentum,
+            "views": draw_views(X.shape[1], self.n_steps, self.diversity, self._views_seed),
+        }
+        if self.smooth:
+            projection = band_projection(X.shape[1], self.sampling_rate, HIGHEST_FREQUENCY)
+            attack["smoother"] = torch.as_tensor(projection, dtype=torch.float32, device=device)
+        for start in range(0, len(X), self._rows_at_once()):
+            batch = X[start : start + self._rows_at_once()]
+            n_rows = len(batch)
+            centre = batch.mean(axis=1, keepdims=True)
+            spread = batch.std(axis=1, keepdims=True)
+            clean = pad_rows((batch - centre) / spread).to(device)
+            perturbed = afgsm(self.surrogates_, clean, *self._predict_codes(clean), **attack)
+            # The change is added to the beat in its own precision, so that no change gives back the beat itself.
+            change = (perturbed - clean)[:n_rows, 0].cpu().numpy().astype(X.dtype)
+            released[start : start + n_rows] = batch + (1 - self.alpha) * change * spread
+        return released
+
+    def _rows_at_once(self):
+        if self.representation == "image":
+            return min(self.transform_batch_size, IMAGE_BATCH)
+        return self.transform_batch_size
+
+    def transform_images(self, X):
+        """Anonymize beats and draw them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            As in ``transform``.
+
+        Returns
+        -------
+        images : ndarray of float32 of shape (n_rows, 200, 200) or (n_rows, n_beats, 200, 200)
+            Grayscale images of the released beats, as `~skagile.segmentation.BeatImager` draws them, with either
+            `representation`; NaN for missing beats. They hold 160 kB a beat: give many beats in parts.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError
+            As ``transform``.
+        """
+        released = np.asarray(self.transform(X))
+        return BeatImager(batch_size=IMAGE_BATCH).fit(released).transform(released)
+
+    def summarize(self, X, released=None):
+        """Say in clinicians' units how far released beats are from the original ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+            Original beats, in millivolts.
+        released : array-like of the shape of `X`, default=None
+            What ``transform`` made of them. None calls it.
+
+        Returns
+        -------
+        summary : dict of str to float
+            ``"prdn"`` (percent) and ``"snr"`` (dB), both the median over beats; ``"mean_change"`` and
+            ``"max_change"``, the mean and the largest absolute change of a sample, in the unit of `X`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError
+            As ``transform``; ValueError also where `released` is of another shape than `X`.
+        """
+        return _budget(X, self.transform(X) if released is None else released)
+
+    def _predict_codes(self, clean):
+        """Diagnosis and identity of each beat, as the surrogates together see them."""
+        clinical, biometric = 0.0, 0.0
+        with torch.no_grad():
+            for surrogate in self.surrogates_:
+                surrogate_clinical, surrogate_biometric = surrogate(clean)
+                biometric = biometric + surrogate_biometric.softmax(dim=1)
+                if surrogate_clinical is not None:
+                    clinical = clinical + surrogate_clinical.softmax(dim=1)
+        return clinical.argmax(dim=1), biometric.argmax(dim=1)
+
+
+def _budget(original, released):
+    original, released = np.asarray(original, dtype=np.float64), np.asarray(released, dtype=np.float64)
+    return {
+        "prdn": float(np.nanmedian(prdn(original, released))),
+        "snr": float(np.nanmedian(snr(original, released))),
+        "mean_change": float(np.nanmean(np.abs(released - original))),
+        "max_change": float(np.nanmax(max_abs_error(original, released))),
+    }

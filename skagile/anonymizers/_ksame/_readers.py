@@ -1,0 +1,103 @@
+"""Networks that read the diagnosis of beats, for anonymizers that must predict it and be understood by others."""
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from torch import nn
+
+from skagile._arrays import standardize
+from skagile._training import RowsDataset, keep_batch, one_cycle, pad_rows, plan_steps, seeded
+from skagile.networks import CNNEncoder, MLPEncoder
+
+_DROPOUT = 0.2
+_WEIGHT_DECAY = 0.01  # a cohort has few beats of rare classes, which are else learned by heart
+_BATCH = 4096  # beats read at once
+N_READERS = 2  # nets that predict the diagnosis
+
+
+def reader_encoders(n_samples):
+    """Constructors of the trunks that predict the diagnosis: quick ones, as every released beat passes through."""
+    return [lambda: MLPEncoder(n_samples=n_samples)] * N_READERS
+
+
+def critic_encoders():
+    """Constructors of the trunks that a released beat must convince, beside those that predict: of other kinds."""
+    return [lambda: CNNEncoder(kernel_size=7), lambda: CNNEncoder(kernel_size=15, activation="gelu")]
+
+
+def fit_reader(encoder, X, y, n_classes, *, max_epochs, lr, batch_size, device, seed):
+    """Train a network on standardized beats.
+
+    Parameters
+    ----------
+    encoder : callable
+        Makes the trunk.
+    X : ndarray of shape (n_beats, n_samples)
+        Standardized beats.
+    y : ndarray of int of shape (n_beats,)
+        Diagnosis codes.
+    n_classes : int
+        Number of diagnoses.
+    max_epochs, lr, batch_size
+        As of the anonymizers.
+    device : torch.device
+        Where.
+    seed : int
+        Of weights and batches.
+
+    Returns
+    -------
+    net : skorch.NeuralNet
+    """
+    batch_size, n_steps = plan_steps(len(X), batch_size)
+    with seeded(seed):
+        trunk = encoder()
+        module = nn.Sequential(trunk, nn.Dropout(_DROPOUT), nn.Linear(trunk.n_features_out, n_classes))
+        net = NeuralNet(
+            module,
+            criterion=nn.CrossEntropyLoss,
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=_WEIGHT_DECAY,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            train_split=None,
+            verbose=0,
+            device=str(device),
+            # A last batch of one row would break batch normalisation.
+            iterator_train__drop_last=True,
+            iterator_train__shuffle=True,
+            iterator_train__collate_fn=keep_batch,
+            callbacks=[one_cycle(lr, max_epochs * n_steps)],
+            callbacks__print_log=None,
+        )
+        net.fit(RowsDataset(X, y), None)
+    net.module_.eval().requires_grad_(False)
+    return net
+
+
+def read(nets, X, device):
+    """Diagnosis that networks together see in beats.
+
+    Parameters
+    ----------
+    nets : list of skorch.NeuralNet
+        Their probabilities are averaged.
+    X : ndarray of shape (n_beats, n_samples)
+        Beats, in millivolts.
+    device : torch.device
+        Where.
+
+    Returns
+    -------
+    codes : ndarray of int of shape (n_beats,)
+    """
+    codes = np.empty(len(X), dtype=np.intp)
+    with torch.inference_mode():
+        for start in range(0, len(X), _BATCH):
+            batch = pad_rows(standardize(X[start : start + _BATCH])).to(device)
+            scores = nets[0].module_(batch)
+            if len(nets) > 1:
+                scores = sum(net.module_(batch).softmax(dim=1) for net in nets)
+            codes[start : start + _BATCH] = scores.argmax(dim=1).cpu().numpy()[: len(X) - start]
+    return codes

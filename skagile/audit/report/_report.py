@@ -1,0 +1,575 @@
+"""What an audit found, as tables, text, JSON and a page."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from skagile._files import replacing
+from skagile.audit.report import _thresholds, _words
+from skagile.audit.report._schema import check as check_schema
+from skagile.audit.report._schema import read_json
+
+SCHEMA = "skagile/audit-report"
+SCHEMA_VERSION = 2
+
+# Field of the report -> its name in JSON, where the two differ.
+_NAMES_IN_JSON = {
+    "utility_results": "utility",
+    "fidelity_results": "fidelity",
+    "attribute_results": "attributes",
+    "task_results": "tasks",
+}
+_WORST = {"single": "rank1", "fused": "fused_rank1"}
+
+
+@dataclass(frozen=True, eq=False)
+class AuditReport:
+    """What :func:`~skagile.audit.audit_release` found.
+
+    Printing it gives a table for the terminal. It holds numbers and settings, no beat of anybody: the median beats of
+    the page are medians over at least five people.
+
+    Attributes
+    ----------
+    attacks : list of dict
+        One per attacker and knowledge; :meth:`summary` is the same as a table.
+    utility_results : list of dict
+        One per training and test set of the diagnostic classifier; see :meth:`utility`.
+    fidelity_results : dict
+        Percentiles of the change per beat; see :meth:`fidelity`.
+    floors : dict
+        What an attacker gets who does not look at the signal: ``chance``, ``majority``, ``label_only``,
+        ``label_only_fused``; and ``diagnosis_majority``, the accuracy of always giving the commonest diagnosis. None
+        where there was no ``y``.
+    pictures : list of dict
+        Median beats before and after, per class.
+    protocol : dict
+        Sizes and settings.
+    provenance : dict
+        Date, date of the next audit, versions, and hashes of the data and of the anonymizer's model file.
+    headline : dict or None
+        ``single`` and ``fused``: the worst of all attacks on the release, with an interval that is corrected for
+        picking the worst. See :meth:`worst_case`.
+    gallery : dict or None
+        Re-identification against the number of people to choose from, ``measured`` and ``extrapolated``.
+    attribute_results : list of dict
+        Traits read off the beats; see :meth:`attributes`.
+    gdpr : dict or None
+        The three risks of opinion WP216: ``singling_out``, ``linkability``, ``inference``.
+    membership : dict or None
+        Whether it can be told that a person was among those that the anonymizer was fitted on.
+    task_results : list of dict
+        Held-out tasks; see :meth:`tasks`.
+    attention : dict or None
+        Where in the beat a TransECG attacker looks, before and after.
+
+    See Also
+    --------
+    skagile.audit.audit_release : Makes it.
+
+    Notes
+    -----
+    The JSON follows a published schema (draft 2020-12), shipped as ``skagile/audit/schema/audit-report-2.json``.
+
+    **What this does not guarantee.** A report is what these attackers got from this release on this date.
+    :meth:`not_tested` says what they did not try.
+
+    Examples
+    --------
+    >>> from skagile.audit import audit_release
+    >>> from skagile.datasets import beats_from_records, make_cohort
+    >>> beats = beats_from_records(make_cohort(6, 2, duration=20.0, random_state=0), split="session")
+    >>> report = audit_release(beats.X, beats.X, subjects=beats.subjects, sessions=beats.session, attackers=["svd"])
+    >>> report.worst("adaptive")["attacker"]
+    'svd'
+    >>> sorted(report.to_dict())[:3]
+    ['attacks', 'attention', 'attributes']
+    >>> [threshold["passed"] for threshold in report.check(max_reidentification=0.05)]
+    [False]
+    """
+
+    attacks: list[dict[str, Any]]
+    utility_results: list[dict[str, Any]]
+    fidelity_results: dict[str, dict[str, float]]
+    floors: dict[str, float | None]
+    pictures: list[dict[str, Any]] = field(repr=False)
+    protocol: dict[str, Any]
+    provenance: dict[str, Any]
+    headline: dict[str, Any] | None = None
+    gallery: dict[str, Any] | None = None
+    attribute_results: list[dict[str, Any]] = field(default_factory=list)
+    gdpr: dict[str, Any] | None = None
+    membership: dict[str, Any] | None = None
+    task_results: list[dict[str, Any]] = field(default_factory=list)
+    attention: dict[str, Any] | None = field(default=None, repr=False)
+
+    # ------------------------------------------------------------------------------------------------------- tables
+
+    def summary(self) -> pd.DataFrame:
+        """Give the re-identification by each attacker with each knowledge.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``attacker``, ``knowledge``; ``rank1`` (share of single beats whose person is named right), ``eer``
+            (equal error rate of verification) and ``fused_rank1`` (share of people named right from all their beats),
+            each with ``_low`` and ``_high`` ends of the interval; ``n_subjects`` and ``n_probe``, people and beats
+            probed. Where they were measured also ``rank5``, ``tar_far_1e2`` and ``tar_far_1e3`` (true acceptances at a
+            share of false ones), ``d_sys`` beside ``d_sys_null``, ``information_bits`` (lower bound of what a beat
+            tells about its person), and ``null_rank1`` with ``p_value`` from permuted people.
+        """
+        table = pd.DataFrame(_without(self.attacks, "fusion"))
+        return table.astype({key: float for key in table if key not in _NOT_FLOAT})
+
+    def fusion(self) -> pd.DataFrame:
+        """Give the re-identification from several beats of a person together.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``attacker``, ``knowledge``, ``n_beats`` (a number or "all"), ``rank1``, ``rank1_low`` and
+            ``rank1_high``. Empty where it was not measured.
+        """
+        columns = ["attacker", "knowledge", "n_beats", "rank1", "rank1_low", "rank1_high"]
+        rows = [
+            {"attacker": attack["attacker"], "knowledge": attack["knowledge"], **point}
+            for attack in self.attacks
+            for point in attack.get("fusion", ())
+        ]
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
+
+    def attributes(self) -> pd.DataFrame:
+        """Give how well traits of people, such as sex or age, are read off the beats.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``name``, ``kind``, ``trained_on``, ``tested_on``; ``auroc`` on people unseen in training with its
+            interval; ``control``, the 95th percentile of the same attack with the trait shuffled over people; and
+            ``n_subjects``. Empty where no trait was given.
+        """
+        columns = ["name", "kind", "trained_on", "tested_on", "auroc", "auroc_low", "auroc_high", "control"]
+        table = pd.DataFrame(self.attribute_results, columns=[*columns, "n_subjects"])
+        return table.astype(dict.fromkeys(columns[4:], float))
+
+    def utility(self) -> pd.DataFrame:
+        """Give what a diagnostic classifier reads off the beats.
+
+        Returns
+        -------
+        DataFrame
+            One row per training set and test set: ``accuracy`` and ``macro_f1`` with intervals, ``agreement`` (share
+            of beats that the classifier reads alike before and after), and per class a column ``sensitivity_<class>``
+            and, where measured, ``predictivity_<class>``, its positive predictive value. Empty where no diagnosis was
+            given.
+        """
+        return _by_class(self.utility_results)
+
+    def tasks(self) -> pd.DataFrame:
+        """Give what a classifier reads off the beats for tasks that the anonymizer was not made for.
+
+        Returns
+        -------
+        DataFrame
+            As :meth:`utility`, with a first column ``task``. Empty where no task was given.
+        """
+        return _by_class(self.task_results)
+
+    def fidelity(self) -> pd.DataFrame:
+        """Give how far the released beats are from the originals.
+
+        Returns
+        -------
+        DataFrame
+            One row per measure, such as ``prdn``, ``snr`` and ``max_abs_error``; columns ``median``, ``p05``, ``p95``
+            over beats, and ``unit``.
+        """
+        table = pd.DataFrame(self.fidelity_results, index=["median", "p05", "p95"]).T
+        table["unit"] = [
+            result.get("unit", _words.UNITS.get(name, "")) for name, result in self.fidelity_results.items()
+        ]
+        return table.astype(dict.fromkeys(("median", "p05", "p95"), float))
+
+    def attacks_with(self, knowledge: str | None, measure: str) -> list[dict[str, Any]]:
+        """Give the attacks that have a measure.
+
+        Parameters
+        ----------
+        knowledge : str or None
+            One of those tested. None: every attack on the release.
+        measure : str
+            Such as "rank1".
+
+        Returns
+        -------
+        list of dict
+        """
+        return [
+            attack
+            for attack in self.attacks
+            if (attack["knowledge"] != "clean" if knowledge is None else attack["knowledge"] == knowledge)
+            and attack.get(measure) is not None
+        ]
+
+    def worst(self, knowledge: str | None = None, *, measure: str = "rank1") -> dict[str, Any]:
+        """Give the attack that recognised most.
+
+        Parameters
+        ----------
+        knowledge : str, default=None
+            One of those tested. None: the worst attack on the release, whatever the knowledge.
+        measure : {"rank1", "fused_rank1"}, default="rank1"
+            From single beats, or from all beats of a person.
+
+        Returns
+        -------
+        dict
+            The row of :meth:`summary`.
+
+        Raises
+        ------
+        ValueError
+            Where no such attack was run.
+        """
+        wanted = self.attacks_with(knowledge, measure)
+        if not wanted:
+            what = "the release" if knowledge is None else f"knowledge {knowledge!r}"
+            raise ValueError(f"No attack on {what} was run; knowledge tested: {', '.join(self.protocol['knowledge'])}.")
+        return max(wanted, key=lambda attack: attack[measure])
+
+    def worst_case(self) -> dict[str, dict[str, Any] | None]:
+        """Give the figures to judge the release by.
+
+        Returns
+        -------
+        dict
+            ``single`` and ``fused``, the worst attack on the release from single beats and from all beats of a person:
+            ``attacker``, ``knowledge``, ``value``, ``low``, ``high``, ``floor``, ``n_attacks``, and ``corrected``,
+            whether the interval makes up for picking the worst. Where no correction was made the upper end is the
+            highest of all attacks. None where the release was not attacked.
+        """
+        return {kind: (self.headline or {}).get(kind) or self._uncorrected(kind) for kind in _WORST}
+
+    def _uncorrected(self, kind):
+        measure = _WORST[kind]
+        attacks = self.attacks_with(None, measure)
+        if not attacks:
+            return None
+        worst = max(attacks, key=lambda attack: attack[measure])
+        ends = [attack[f"{measure}_high"] for attack in attacks]
+        return {
+            "attacker": worst["attacker"],
+            "knowledge": worst["knowledge"],
+            "value": worst[measure],
+            "low": worst[f"{measure}_low"],
+            "high": None if None in ends else max(ends),
+            "floor": self._floor(fused=kind == "fused"),
+            "n_attacks": len(attacks),
+            "corrected": False,
+        }
+
+    def check(
+        self,
+        max_reidentification: float | None = None,
+        max_fused: float | None = None,
+        min_eer: float | None = None,
+        max_attribute_auroc: float | None = None,
+    ) -> list[dict[str, Any]]:
+        """Hold the release against limits that a contract names.
+
+        A maximum is held only if the *upper* end of the interval is at or below it, a minimum only if the lower end is
+        at or above: too few people to tell is not held. Neither is what was not measured.
+
+        Parameters
+        ----------
+        max_reidentification : float, default=None
+            Highest share of single beats whose person may be named right by the worst attack on the release. None: no
+            limit, as for the others.
+        max_fused : float, default=None
+            Highest share of people who may be named right from all their beats.
+        min_eer : float, default=None
+            Lowest equal error rate of verification.
+        max_attribute_auroc : float, default=None
+            Highest area under the ROC curve at which any trait may be read off the release.
+
+        Returns
+        -------
+        list of dict
+            For each limit ``name``, ``limit``, ``value``, ``low``, ``high`` (None where not measured), ``passed``, and
+            ``what``, the attack that was the worst.
+
+        Raises
+        ------
+        ValueError
+            For a limit outside 0 to 1.
+        """
+        return _thresholds.check(
+            self,
+            {
+                "max_reidentification": max_reidentification,
+                "max_fused": max_fused,
+                "min_eer": min_eer,
+                "max_attribute_auroc": max_attribute_auroc,
+            },
+        )
+
+    @property
+    def reaudit_date(self) -> str:
+        """Day by which to measure again, one year on if the report names none."""
+        if (given := self.provenance.get("reaudit_date")) is not None:
+            return given[:10]
+        done = date.fromisoformat(self.provenance["date"][:10])
+        try:
+            return done.replace(year=done.year + 1).isoformat()
+        except ValueError:  # 29 February
+            return done.replace(year=done.year + 1, day=28).isoformat()
+
+    # -------------------------------------------------------------------------------------------------------- words
+
+    def verdict(self) -> dict[str, Any]:
+        """Say in plain words what was measured.
+
+        Returns
+        -------
+        dict
+            ``level`` (``"recognisable"``, ``"at-floor"``, ``"inconclusive"`` or ``"not-attacked"``), ``headline`` and
+            ``sentences``.
+        """
+        return _words.verdict(self)
+
+    def notes(self) -> list[str]:
+        """Say what the reader must know about how this was done.
+
+        Returns
+        -------
+        list of str
+        """
+        return _words.notes(self)
+
+    def not_tested(self) -> list[str]:
+        """Say what this audit left out.
+
+        Returns
+        -------
+        list of str
+        """
+        return _words.not_tested(self)
+
+    def _floor(self, *, fused=False):
+        """Highest floor of single, or of fused, beats."""
+        keys = ("chance", "majority", "label_only_fused" if fused else "label_only")
+        if fused:
+            keys = ("chance", "label_only_fused")
+        return max((self.floors[key] for key in keys if self.floors[key] is not None), default=None)
+
+    def __str__(self):
+        verdict = self.verdict()
+        lines = [verdict["headline"]]
+        for kind, words in (("single", "one beat"), ("fused", "all beats")):
+            if (entry := self.worst_case()[kind]) is not None:
+                lines.append(f"{words}: {_words.share(entry, self)} named right by {_words.who(entry)}")
+        lines.append("")
+        header = ["attacker", "knowledge", "single beat %", "", "all beats %", "", "EER %", ""]
+        rows = [
+            [attack["attacker"], attack["knowledge"]]
+            + [text for key in ("rank1", "fused_rank1", "eer") for text in _words.cells(attack, key)]
+            for attack in self.attacks
+        ]
+        lines += _columns(header, rows)
+        lines.append("")
+        lines.append(
+            "floors: "
+            + ", ".join(
+                f"{key} {_words.percent(self.floors[key])}" for key in _words.FLOORS if self.floors[key] is not None
+            )
+        )
+        if self.utility_results:
+            header = ["diagnosis trained on", "tested on", "accuracy %", "", "macro-F1 %", ""]
+            rows = [
+                [
+                    result["trained_on"],
+                    result["tested_on"],
+                    *_words.cells(result, "accuracy"),
+                    *_words.cells(result, "macro_f1"),
+                ]
+                for result in self.utility_results
+            ]
+            lines += ["", *_columns(header, rows)]
+        changes = [
+            f"{words} {self.fidelity_results[key]['median']:.{digits}f} {unit}"
+            for key, words, digits, unit in (("prdn", "PRDN", 1, "%"), ("max_abs_error", "largest", 3, "mV"))
+            if self.fidelity_results.get(key, {}).get("median") is not None
+        ]
+        if changes:
+            lines += ["", f"change per beat (median): {', '.join(changes)}"]
+        lines += [
+            f"{self.protocol['n_subjects']} people enrolled with {self.protocol['n_enrolment_beats']} beats, "
+            f"{self.protocol['n_subjects_probed']} probed with {self.protocol['n_probe_beats']}; "
+            f"{_words.percent(self.protocol['confidence'], 0)} intervals over people; {self.provenance['date']}",
+        ]
+        return "\n".join(_words.visible(line).rstrip() for line in lines)
+
+    # -------------------------------------------------------------------------------------------------------- files
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything as plain objects that JSON can hold; what is not finite becomes None.
+
+        Returns
+        -------
+        dict
+        """
+        content = {_NAMES_IN_JSON.get(name, name): value for name, value in asdict(self).items()}
+        return _plain({"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **content, "worst": self._worst()})
+
+    def _worst(self):
+        return {
+            known: self.worst(known)["attacker"]
+            for known in self.protocol["knowledge"]
+            if self.attacks_with(known, "rank1")
+        }
+
+    def to_json(self, path) -> Path:
+        """Write everything as JSON.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; replaced where it exists, and never half written.
+
+        Returns
+        -------
+        Path
+        """
+        return _write(path, json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def from_json(cls, path) -> "AuditReport":
+        """Read what :meth:`to_json` wrote, or another tool by the same schema.
+
+        The file may come from anybody: it is checked against the schema before anything is made of it, and holds
+        nothing that is run.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        AuditReport
+
+        Raises
+        ------
+        ValueError
+            For a file that is no audit report, is not as the schema says, or is of another schema version.
+        """
+        content = read_json(path)
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            raise ValueError(f"{path} is no audit report: it lacks schema {SCHEMA!r}.")
+        if content.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError(
+                f"{path} has schema version {str(content.get('schema_version'))[:20]}; this skagile reads "
+                f"{SCHEMA_VERSION}. Run the audit again."
+            )
+        check_schema(content, where=str(path))
+        _check_sense(content, path)
+        return cls(
+            **{
+                name: content[in_json]
+                for name in cls.__dataclass_fields__
+                if (in_json := _NAMES_IN_JSON.get(name, name)) in content
+            }
+        )
+
+    def to_html(
+        self, path, *, title: str = "Re-identification audit", thresholds: dict[str, float] | None = None
+    ) -> Path:
+        """Write one page that needs no network: verdict, tables, pictures and what was not tested.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; replaced where it exists, and never half written.
+        title : str, default="Re-identification audit"
+            Heading of the page.
+        thresholds : dict, default=None
+            Limits to hold the release against, by the names of :meth:`check`: ``{"max_reidentification": 0.05}``.
+
+        Returns
+        -------
+        Path
+        """
+        # Here: a program that wants numbers only does not load matplotlib.
+        from skagile.audit.report._page import render
+
+        return _write(path, render(self, title, thresholds or {}))
+
+
+# Columns of `summary` that are text or whole numbers; None in the others becomes NaN.
+_NOT_FLOAT = ("attacker", "knowledge", "n_subjects", "n_probe")
+
+
+def _without(results, *names):
+    return [{key: value for key, value in result.items() if key not in names} for result in results]
+
+
+def _by_class(results):
+    """Rows of results, with a column for each class and what was measured of it."""
+    rows = _without(results, "sensitivity", "predictivity", "support")
+    for row, result in zip(rows, results, strict=True):
+        for measure in ("sensitivity", "predictivity"):
+            row.update({f"{measure}_{name}": value for name, value in result.get(measure, {}).items()})
+    return pd.DataFrame(rows)
+
+
+def _check_sense(content, path):
+    """Check what a schema cannot say."""
+    date_of_audit = content["provenance"]["date"]
+    for name in ("date", "reaudit_date"):
+        try:
+            date.fromisoformat(content["provenance"].get(name, date_of_audit)[:10])
+        except ValueError as error:
+            raise ValueError(f"{path}.provenance.{name} is no date: {error}.") from None
+    if date_of_audit[:4] == "9999":
+        raise ValueError(f"{path}.provenance.date is {date_of_audit}; expected the day of the audit.")
+    for i, picture in enumerate(content["pictures"]):
+        if len(picture.get("original", ())) != len(picture.get("released", ())):
+            raise ValueError(f"{path}.pictures[{i}]: original and released differ in length.")
+    if (attention := content.get("attention")) is not None and (
+        len({len(attention[name]) for name in ("beat", "original", "released")}) > 1
+    ):
+        raise ValueError(f"{path}.attention: beat, original and released differ in length.")
+
+
+def _columns(header, rows):
+    """Lines of a table whose columns are as wide as their longest entry."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    rule = ["-" * width for width in widths]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, rule, *rows)
+    ]
+
+
+def _plain(value):
+    """Copy of `value` in lists, dicts and plain scalars."""
+    if isinstance(value, dict):
+        return {_plain(str(key)): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, str):
+        # Half a surrogate pair, from a file name in an unknown encoding, say, cannot be written.
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _write(path, text):
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+    return Path(path)

@@ -1,0 +1,1 @@
+"""Threats to the people of a release, one a module."""

@@ -1,0 +1,28 @@
+"""What guessing gives."""
+
+import numpy as np
+
+from skagile import metrics
+
+
+def measure_floors(release):
+    """Score guessing without a look at the signal."""
+    enrolled, probed = release.subject[release.enrolment], release.subject[release.probe]
+    found = {
+        "chance": 1 / len(np.unique(enrolled)),
+        "majority": metrics.majority_floor(enrolled, probed),
+        "label_only": None,
+        "label_only_fused": None,
+        "diagnosis_majority": None,
+    }
+    if release.label is not None:
+        label, asked = release.label[release.enrolment], release.label[release.probe]
+        found["label_only"] = metrics.label_only_floor(label, enrolled, asked, probed)
+        found["label_only_fused"] = metrics.label_only_floor(label, enrolled, asked, probed, fused=True)
+        found["diagnosis_majority"] = metrics.majority_floor(label, asked)
+    return found
+
+
+def highest(floors, keys):
+    """Highest of the floors that are known."""
+    return max(floors[key] for key in keys if floors[key] is not None)

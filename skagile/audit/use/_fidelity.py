@@ -1,0 +1,61 @@
+"""How far a release was moved from its original."""
+
+import numpy as np
+
+from skagile import metrics
+from skagile.segmentation import measure_beats
+
+# Measurements compared, and their units.
+_MEASUREMENTS = {
+    "pr_interval": "ms",
+    "qrs_duration": "ms",
+    "qt_interval": "ms",
+    "st_level": "mV",
+    "r_amplitude": "mV",
+    "t_amplitude": "mV",
+}
+
+
+def fidelity(beats, settings, max_beats):
+    """Median and 5th and 95th percentile over beats; percentiles are beats' own values, so inf does no harm.
+
+    Of more than `max_beats` beats so many are drawn.
+    """
+    original, released = beats["original"], beats["released"]
+    if len(original) > max_beats:
+        drawn = np.sort(np.random.RandomState(settings.seed).permutation(len(original))[:max_beats])
+        original, released = original[drawn], released[drawn]
+    values = {
+        "prdn": (metrics.prdn(original, released), "%"),
+        "snr": (metrics.snr(original, released), "dB"),
+        "max_abs_error": (metrics.max_abs_error(original, released), "mV"),
+        "pearson": (metrics.pearson_correlation(original, released), ""),
+        "dtw": (metrics.dtw_distance(original, released), "mV"),
+    }
+    rate = settings.sampling_rate
+    if rate is not None:
+        values["r_shift"] = np.abs(metrics.r_peak_shift(original, released, rate)), "ms"
+        if rate > 80:
+            share = metrics.high_frequency_energy(released, rate) - metrics.high_frequency_energy(original, rate)
+            values["energy_above_40hz"] = share, "points of %"
+        measured = [_measure(rows, settings) for rows in (original, released)]
+        if None not in measured:
+            errors = metrics.measurement_errors(*measured)
+            values.update({name: (np.abs(errors[name]), unit) for name, unit in _MEASUREMENTS.items()})
+    return {name: {**_percentiles(of_beats), "unit": unit} for name, (of_beats, unit) in values.items()}
+
+
+def _measure(rows, settings):
+    """Intervals and amplitudes of beats; None where their window is not the one that was named."""
+    try:
+        return measure_beats(rows, settings.sampling_rate, window=settings.window)
+    except ValueError:
+        return None
+
+
+def _percentiles(values):
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return dict.fromkeys(("median", "p05", "p95"))
+    low, median, high = np.quantile(values, [0.05, 0.5, 0.95], method="inverted_cdf")
+    return {"median": float(median), "p05": float(low), "p95": float(high)}

@@ -1,0 +1,20 @@
+"""The command line, ``skagile``."""
+
+from importlib.metadata import version
+
+import click
+
+from skagile.cli._audit import audit
+from skagile.cli._demo import demo
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("skagile"), prog_name="skagile")
+def main():
+    """Remove who from an electrocardiogram, keep what is wrong with the heart."""
+
+
+main.add_command(audit)
+main.add_command(demo)

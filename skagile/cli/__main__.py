@@ -1,0 +1,5 @@
+"""``python -m skagile.cli``."""
+
+from skagile.cli import main
+
+main()

@@ -1,0 +1,177 @@
+"""The job behind ``skagile audit``: two sides from files, the attacks, the thresholds, and what is saved."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from skagile._files import replacing
+from skagile.audit import percent
+from skagile.datasets import get_data_home
+from skagile.release import read_release_pair
+
+
+@dataclass(frozen=True)
+class AuditSize:
+    """How much work an audit does: keywords of ``read_release_pair`` and of ``audit_release``."""
+
+    read: dict = field(default_factory=dict)
+    audit: dict = field(default_factory=dict)
+
+
+SIZES = {
+    # Attackers that fit in seconds and the strongest network, few beats of each person, one diagnostic training.
+    "quick": AuditSize(
+        read={"max_beats": 120},
+        audit={
+            "attackers": "quick",
+            "knowledge": ("clean", "static", "adaptive"),
+            "diagnostic_training": ("original",),
+            "attribute_estimator": "svd",
+            "max_enrolment_beats": 100,
+            "max_probe_beats": 100,
+        },
+    ),
+    # Everything that audit_release does by itself, on beats enough for it.
+    "full": AuditSize(audit={"max_enrolment_beats": 250, "max_probe_beats": 250}),
+}
+
+# Of what a pair knows, audit_release gets these.
+PASSED_ON = (
+    "subjects",
+    "sessions",
+    "sampling_rate",
+    "window",
+    "attributes",
+    "tasks",
+    "times",
+    "released_times",
+)
+
+
+def audit_files(
+    original,
+    released,
+    *,
+    size="full",
+    seed=0,
+    n_jobs=None,
+    cache=None,
+    read=None,
+    thresholds=None,
+    outputs=None,
+    progress=None,
+):
+    """Audit a release from files, and save what was found.
+
+    Parameters
+    ----------
+    original, released : path-like
+        As :func:`~skagile.release.read_release_pair` takes them.
+    size : {"full", "quick"}, default="full"
+        Amount of work.
+    seed : int, default=0
+        Seed of everything random.
+    n_jobs : int, default=None
+        Attackers fitted in parallel.
+    cache : path-like, default=None
+        Folder for the results of finished fits, so that an interrupted audit goes on. None keeps none.
+    read : dict, default=None
+        Further keywords of :func:`~skagile.release.read_release_pair`.
+    thresholds : dict, default=None
+        Limits by the names of :meth:`~skagile.audit.AuditReport.check`, which the report holds its figures against.
+    outputs : dict, default=None
+        From "html", "json" and "csv" to the file to write. All are written at the end, or none.
+    progress : callable, default=None
+        Gets (done, total, what).
+
+    Returns
+    -------
+    report : skagile.audit.AuditReport
+        What the audit found.
+    skipped : list of tuple (record, problem)
+        What was left out.
+    broken : list of str
+        One sentence per limit that is not kept.
+    """
+    amount = SIZES[size]
+    pair = read_release_pair(
+        original, released, random_state=seed, progress=progress, **{**amount.read, **(read or {})}
+    )
+    # Here and not on top: bad input is reported before torch is loaded.
+    from skagile.audit import audit_release
+
+    report = audit_release(
+        pair.original,
+        pair.released,
+        pair.y,
+        **{key: pair[key] for key in PASSED_ON if pair[key] is not None},
+        records=pair.record,
+        cache=cache,
+        n_jobs=n_jobs,
+        progress=progress,
+        random_state=seed,
+        **amount.audit,
+    )
+    report.protocol["input"] = {**pair.protocol, "size": size}
+    checks = report.check(**(thresholds or {}))
+    report.protocol["thresholds"] = checks
+    save(report, outputs or {}, thresholds or {})
+    return report, pair.skipped, [_sentence(check) for check in checks if not check["passed"]]
+
+
+def _sentence(check):
+    """Say what was measured, and what end of it breaks which limit."""
+    option, most = option_of(check["name"]), check["name"].startswith("max")
+    limit = f"the {percent(check['limit'])} of {option}"
+    if check["value"] is None:
+        return f"Not kept: nothing was measured to hold against {limit}."
+    return (
+        f"Not kept: {_IN_WORDS[check['name']]} {percent(check['value'])} ({check['what']}), with an interval from "
+        f"{percent(check['low'])} to {percent(check['high'])}; its {'upper' if most else 'lower'} end is "
+        f"{'above' if most else 'below'} {limit}."
+    )
+
+
+def option_of(name):
+    """Option of the command line that sets a limit."""
+    return f"--{name.replace('_', '-')}"
+
+
+_IN_WORDS = {
+    "max_reidentification": "the right person was named from a single released beat in",
+    "max_fused": "the right person was named from all released beats of a person in",
+    "min_eer": "released pieces were told to be of one person with an equal error rate of",
+    "max_attribute_auroc": "a trait of people was read off the release with an area under the ROC curve of",
+}
+
+
+def save(report, outputs, thresholds):
+    """Write every output beside its place, then rename all: no reader meets half a report, or one without the other."""
+    writers = {
+        "html": lambda path: report.to_html(path, thresholds=thresholds),
+        "json": report.to_json,
+        "csv": lambda path: report.summary().to_csv(path, index=False),
+    }
+    with ExitStack() as stack:
+        for kind, path in outputs.items():
+            writers[kind](stack.enter_context(replacing(path)))
+
+
+def default_cache():
+    """Folder that results of finished fits are kept in."""
+    return get_data_home() / "audits"
+
+
+def output_fault(outputs, original, released):
+    """Say why an output cannot be written, before hours of work; "" where all can."""
+    taken = {Path(side).expanduser().resolve(): "an input" for side in (original, released)}
+    for kind, path in outputs.items():
+        place = Path(path).expanduser()
+        if not place.parent.is_dir():
+            return f"the folder {str(place.parent)!r} does not exist. Make it first."
+        if place.is_dir():
+            return f"{str(place)!r} is a folder; expected a file."
+        if place.resolve() in taken:
+            return f"{str(place)!r} is {taken[place.resolve()]} too; it would be overwritten. Choose another name."
+        taken[place.resolve()] = f"the output --{'report' if kind == 'html' else kind}"
+    return ""

@@ -1,0 +1,64 @@
+"""Folders of WFDB records: their names, whose they are, and what a header says of the person."""
+
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from skagile.records._entry import Entry
+from skagile.records._headers import comment_fields, parse_age, parse_date, parse_sex
+from skagile.records._wfdb import read_annotation, read_record
+
+_AGE_AND_SEX = re.compile(r"\s*(-?\d{1,3}) ([MF])\b")  # the first comment of an MIT-BIH header: "69 M 1085 1629 x1"
+
+
+def record_names(root: Path) -> list[str]:
+    """Paths of the records under a folder, relative to it, with "/" and without extension."""
+    headers = sorted(file for file in root.rglob("*.hea") if file.is_file())
+    return [header.relative_to(root).with_suffix("").as_posix() for header in headers]
+
+
+def subject_rule(subject: str | Callable[[str], str], names: Sequence[str]) -> Callable[[str], str]:
+    """Return the function from a record's relative path to its subject."""
+    if callable(subject):
+        return lambda name: str(subject(name))
+    if subject == "auto":
+        subject = "folder" if len({PurePosixPath(name).parent for name in names}) > 1 else "record"
+    if subject == "record":
+        return lambda name: name
+    return lambda name: name.rpartition("/")[0] or name  # a record beside the folders is its own subject
+
+
+def read_entry(
+    path: Path, name: str, subject: str, annotator: str | None = "atr", sampling_rate: float | None = None
+) -> Entry:
+    """Read one record and what its header says of the person; no annotations with `annotator` None."""
+    recording = read_record(path)
+    annotation = None if annotator is None else read_annotation(path, annotator)
+    if sampling_rate is not None and sampling_rate != recording.sampling_rate:
+        ratio = Fraction(sampling_rate / recording.sampling_rate).limit_denominator(1000)
+        signal = resample_poly(recording.signal, ratio.numerator, ratio.denominator, axis=1, padtype="line")
+        recording.signal = signal.astype(np.float32)
+        if annotation is not None:
+            annotation.sample = np.rint(annotation.sample * float(ratio)).astype(np.int64)
+    if sampling_rate is not None:
+        recording.sampling_rate = float(sampling_rate)
+    fields = comment_fields(recording.comments)
+    age, sex = fields.get("age"), fields.get("sex")
+    if age is None and sex is None and recording.comments:
+        in_mit_style = _AGE_AND_SEX.match(recording.comments[0])
+        age, sex = in_mit_style.groups() if in_mit_style else (None, None)
+    said = (fields.get(key, "") for key in ("diagnosis", "diagnose", "reason for admission"))
+    return Entry(
+        recording=recording,
+        name=name,
+        subject=subject,
+        session=parse_date(fields.get("ecg date")) or recording.date,
+        age=parse_age(age),
+        sex=parse_sex(sex),
+        annotation=annotation,
+        diagnoses=[text for text in said if text],
+    )

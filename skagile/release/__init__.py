@@ -1,0 +1,6 @@
+"""Releases in files: an original and its release, read side by side for the audit."""
+
+from skagile.release._pair import read_release_pair
+from skagile.release._problems import ReleaseProblems
+
+__all__ = ["ReleaseProblems", "read_release_pair"]

@@ -1,0 +1,226 @@
+"""An original and its release, out of files, row by row."""
+
+import os
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from skagile.release._npz_pair import read_npz_pair
+from skagile.release._problems import Collector
+from skagile.release._wfdb_pair import Cutting, read_wfdb_pair
+
+
+@validate_params(
+    {
+        "original": [str, os.PathLike],
+        "released": [str, os.PathLike],
+        "lead": [Integral, str, "array-like"],
+        "sampling_rate": [None, Interval(Real, 0, None, closed="neither")],
+        "window": ["array-like"],
+        "band": ["array-like", None],
+        "max_beats": [None, Interval(Integral, 1, None, closed="left")],
+        "labels": [StrOptions({"auto", "aami", "fine", "diagnosis"}), None],
+        "r_peaks": [StrOptions({"detected", "annotated"})],
+        "subjects": [str, os.PathLike, callable],
+        "sessions": [StrOptions({"auto", "half", "record", "date"})],
+        "guard": [Interval(Real, 0, None, closed="left")],
+        "on_error": [StrOptions({"raise", "skip"})],
+        "progress": [callable, None],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def read_release_pair(
+    original: str | os.PathLike,
+    released: str | os.PathLike,
+    *,
+    lead: int | str | Sequence[int | str] = 0,
+    sampling_rate: float | None = None,
+    window: tuple[float, float] = (0.25, 0.45),
+    band: tuple[float, float] | None = (0.5, 40.0),
+    max_beats: int | None = None,
+    labels: str | None = "auto",
+    r_peaks: str = "detected",
+    subjects: str | os.PathLike | Callable[[str], str] = "auto",
+    sessions: str = "auto",
+    guard: float = 0.0,
+    on_error: str = "raise",
+    progress: Callable[[int, int, str], object] | None = None,
+    random_state: int | np.random.RandomState | None = 0,
+) -> Bunch:
+    r"""Read an original and its release from files, so that they can be audited.
+
+    Both sides are folders of WFDB records, or both are ``.npz`` files of beats. Whatever is wrong with them is
+    collected and raised as one list.
+
+    Parameters
+    ----------
+    original, released : path-like
+        Two folders with the same records under the same paths; R peaks are looked for in the original, and beats are
+        cut at the same samples from both. Or two ``.npz`` files, see Notes.
+    lead : int, str or sequence of them, default=0
+        Lead of the original by position or name; of a sequence, the first that a record has. The release must have a
+        lead of the same name. Folders only.
+    sampling_rate : float, default=None
+        In Hz. Of folders: beats are resampled to it; None keeps the records' rate, which must then be one. Of ``.npz``
+        files: the rate where the file does not say it.
+    window : tuple of float, default=(0.25, 0.45)
+        Seconds before and after the R peak. Of ``.npz`` files: the window where the file does not say it.
+    band : tuple of float or None, default=(0.5, 40.0)
+        Pass band in Hz of a zero-phase Butterworth filter of second order, the same for both sides; None filters
+        nothing. What a release leaks outside the band is not seen by the audit. Folders only.
+    max_beats : int, default=None
+        Keep at most this many beats of each subject and session, drawn at random. None: all.
+    labels : {"auto", "aami", "fine", "diagnosis"} or None, default="auto"
+        What `y` is: the class of each annotated beat of the original (``"aami"``, ``"fine"``), the first diagnosis of
+        its header or table (``"diagnosis"``), or nothing. ``"auto"`` takes the first of "aami" and "diagnosis" that
+        every record has, with two classes at least, else nothing. Beats without a label are left out. Of ``.npz``
+        files: None leaves the file's `y` out.
+    r_peaks : {"detected", "annotated"}, default="detected"
+        Whether R peaks are found in the original by :func:`~skagile.segmentation.detect_r_peaks`, or taken from its
+        annotations (``.atr``). Folders only.
+    subjects : {"auto", "folder", "record"}, str, path-like or callable, default="auto"
+        Whose a record is. The first three and a callable as :func:`~skagile.datasets.fetch_directory` takes them. A
+        path, or a text that ends in ``.csv``, is a table with the columns ``record`` and ``subject`` and, optionally,
+        ``session``, ``sex``, ``age`` and ``diagnosis``, which go before what headers say. Any other text is a regular
+        expression that is searched in the record's path; its first group is the subject. Folders only.
+    sessions : {"auto", "half", "record", "date"}, default="auto"
+        What a session is. "half": the first and the second half of every record. "record": the records of a subject
+        in order of date, then of name. "date": the dates of a subject (or the table's sessions) in order. "auto": the
+        first of "date" and "record" that gives two subjects or more several sessions, else "half". Of ``.npz`` files:
+        the file's sessions, or with "half" none, so that the audit splits each person's rows in halves.
+    guard : float, default=0.0
+        With halves, leave out beats this many seconds (in total) around the middle of a record. Folders only.
+    on_error : {"raise", "skip"}, default="raise"
+        With "skip", what is wrong with single records (or, in arrays, single rows) is left out on both sides and
+        listed in `skipped`; what is wrong with the whole is raised all the same.
+    progress : callable, default=None
+        Gets (done, total, what).
+    random_state : int, RandomState instance or None, default=0
+        Draws the beats when `max_beats` is given.
+
+    Returns
+    -------
+    pair : :class:`~sklearn.utils.Bunch`
+        One row per beat, in the order of records and time.
+
+        original, released : ndarray of shape (n_beats, n_samples)
+            Beats in millivolts.
+        y : ndarray of str of shape (n_beats,) or None
+            Diagnosis.
+        subjects : ndarray of str of shape (n_beats,)
+            Whose beat it is.
+        sessions : ndarray of shape (n_beats,) or None
+            0 for the earliest, 1, 2, ... later; of ``.npz`` files, as the file has them.
+        record : ndarray of shape (n_beats,) or None
+            Index into `record_names`; of ``.npz`` files, as the file has them.
+        times : ndarray of float of shape (n_beats,) or None
+            R peak in seconds from the start of its record.
+        released_times : ndarray of float of shape (n_beats,) or None
+            The same as the release tells them: of WFDB records, whose beats stay where they were, `times`; of ``.npz``
+            files ``times`` of the released file, None where it has none.
+        sampling_rate : float or None
+            In Hz.
+        window : tuple of float or None
+            Seconds before and after the R peak.
+        attributes : dict
+            From "sex" ("F", "M", "" unknown) and "age" (years, NaN unknown) to an array of shape (n_beats,), where
+            anything is known; of ``.npz`` files, every key ``attribute_<name>``.
+        tasks : dict
+            Of ``.npz`` files, every key ``task_<name>``: labels of other tasks.
+        record_names : list of str
+            Records read; empty for ``.npz`` files.
+        dropped : dict
+            Beats of the original left out by reason; see :func:`~skagile.datasets.beats_from_records`.
+        skipped : list of tuple (record, problem)
+            What was left out under ``on_error="skip"``.
+        protocol : dict
+            How this was read, without names: for the report.
+
+    Raises
+    ------
+    ReleaseProblems
+        A `ValueError` with the list of everything that was found wrong: in its message, and as ``problems``.
+
+    See Also
+    --------
+    skagile.audit.audit_release : Audits the pair.
+    skagile.datasets.beats_from_records : How beats are cut.
+
+    Notes
+    -----
+    A ``.npz`` file, as :func:`numpy.savez` or :func:`numpy.savez_compressed` write it, holds numbers and texts, never
+    pickled objects:
+
+    ==================== =============================================================================================
+    ``X``                (n_beats, n_samples), beats in millivolts; needed on both sides
+    ``subjects``         (n_beats,), whose beat it is; needed in the original. In the release it must be the same
+    ``y``                (n_beats,), diagnosis
+    ``sessions``         (n_beats,), number or ISO date of the recording
+    ``record``           (n_beats,), number or name of the record
+    ``times``            (n_beats,), R peaks in seconds; both sides may have their own
+    ``sampling_rate``    one number, Hz
+    ``window``           two numbers, seconds before and after the R peak
+    ``attribute_<name>`` (n_beats,), a trait of the person, such as ``attribute_sex``
+    ``task_<name>``      (n_beats,), labels of another task
+    ==================== =============================================================================================
+
+    Row i of the release must be row i of the original. All but ``X`` and ``subjects`` is optional, and stands in the
+    original; the release may repeat it.
+
+    **What this does not guarantee.** Beats are cut where the original has its R peaks. Parts of a release between the
+    beats, its annotations, headers and file names are not looked at.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skagile.records import read_release_pair
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((8, 100))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/original.npz", X=X, subjects=["anna", "ben"] * 4, sampling_rate=200)
+    ...     np.savez(f"{folder}/released.npz", X=X + 0.1 * rng.standard_normal(X.shape))
+    ...     pair = read_release_pair(f"{folder}/original.npz", f"{folder}/released.npz")
+    >>> pair.released.shape, pair.subjects[:2].tolist(), pair.sampling_rate
+    ((8, 100), ['anna', 'ben'], 200.0)
+    """
+    problems = Collector(skip=on_error == "skip")
+    sides = {"original": original, "released": released}
+    kinds = {side: _kind(side, path, problems) for side, path in sides.items()}
+    problems.stop_if_any()
+    if len(set(kinds.values())) > 1:
+        problems.of_whole(
+            "original and released",
+            f"{str(original)!r} is a {kinds['original']} and {str(released)!r} a {kinds['released']}; expected two "
+            "folders of WFDB records or two .npz files. Convert one side.",
+        )
+        problems.stop_if_any()
+    common = {
+        "sampling_rate": None if sampling_rate is None else float(sampling_rate),
+        "labels": labels,
+        "sessions": sessions,
+        "max_beats": max_beats,
+        "random_state": random_state,
+    }
+    if kinds["original"] == "folder":
+        cutting = Cutting(lead=lead, window=window, band=band, r_peaks=r_peaks, guard=float(guard))
+        return read_wfdb_pair(sides, problems, cutting, subjects=subjects, progress=progress, **common)
+    return read_npz_pair(sides, problems, window=window, **common)
+
+
+def _kind(side, path, problems):
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return "folder"
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return ".npz file"
+    what = "is a file of another kind" if path.exists() else "does not exist"
+    problems.of_whole(
+        side, f"{str(path)!r} {what}; expected a folder of WFDB records or an .npz file. Correct the path."
+    )
+    return None
