@@ -106,7 +106,7 @@ def attack(beats, released, seed, retrained_too=True):
         `what`, `figure`, `value`, `low`, `high`.
     """
     X, subjects = beats.X, beats.subjects
-    enrolled, probed = beats.session == 0, beats.session > 0
+    enrolled, probed = beats.sessions == 0, beats.sessions > 0
     asked = subjects[probed]
     rows = []
 
@@ -160,7 +160,7 @@ def run(seeds=SEEDS):
     for seed in seeds:
         for database, load in LOADERS.items():
             beats = load(sampling_rate=SAMPLING_RATE, r_peaks="detected", max_beats=MAX_BEATS, random_state=seed)
-            enrolled = beats.session == 0
+            enrolled = beats.sessions == 0
             # Of the persons asked about: on ECG-ID few of those enrolled came again.
             asked = np.unique(beats.subjects[~enrolled], return_counts=True)[1]
             floors = {"one over the enrolled": 1 / len(np.unique(beats.subjects[enrolled]))}
@@ -228,7 +228,7 @@ def _representations(seed=0):
             beats.X,
             beats.y,
             beats.subjects,
-            beats.session == 0,
+            beats.sessions == 0,
         )
         rows.append(
             {"representation": representation, **_worst(attack(beats, released, seed, retrained_too=False)), **summary}

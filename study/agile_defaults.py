@@ -48,10 +48,10 @@ def training_quarters(seed):
         max_beats=MAX_BEATS,
         random_state=seed,
     )
-    half = beats.session == 0
+    half = beats.sessions == 0
     # The first half lasts 14.5 minutes before the guard; 30 s on either side of its middle are left out.
     middle = 14.5 * 60 / 2
-    return beats, half & (beats.time < middle - 30), half & (beats.time > middle + 30)
+    return beats, half & (beats.times < middle - 30), half & (beats.times > middle + 30)
 
 
 def perceptron(seed):

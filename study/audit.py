@@ -27,14 +27,14 @@ def load(data, max_beats=MAX_BEATS):
         tasks = {"bundle-branch block": np.where((block == "") & (beats.y == "N"), "none", block)}
     else:
         beats, records, tasks = load_ecgid_beats(max_beats=max_beats, **CUT), fetch_ecgid(), None
-    # beats.record numbers the records; traits are of their people.
-    traits = {name: np.asarray(records[name])[beats.record] for name in ("sex", "age")}
+    # beats.records numbers the records; traits are of their people.
+    traits = {name: np.asarray(records[name])[beats.records] for name in ("sex", "age")}
     return beats, traits, tasks
 
 
 def release(beats, seed):
     """AGILE fitted on the enrolled beats, all beats released."""
-    enrolled = beats.session == 0
+    enrolled = beats.sessions == 0
     agile = AgileAnonymizer(random_state=seed)
     agile.fit(beats.X[enrolled], beats.y[enrolled], subjects=beats.subjects[enrolled])
     return agile.transform(beats.X)
@@ -50,7 +50,7 @@ def audit_agile(data, other):
         release(beats, SEED),
         beats.y,
         subjects=beats.subjects,
-        sessions=beats.session,
+        sessions=beats.sessions,
         auxiliary=release(beats, SEED + 1),
         external=(elsewhere.X, elsewhere.subjects),
         attributes=traits,
@@ -72,10 +72,10 @@ def audit_rhythm(data):
         beats.X,
         beats.X,
         subjects=beats.subjects,
-        sessions=beats.session,
-        times=beats.time,
-        released_times=beats.time,
-        records=beats.record,
+        sessions=beats.sessions,
+        times=beats.times,
+        released_times=beats.times,
+        records=beats.records,
         attackers="rr",
         knowledge="adaptive",
         galleries=(),

@@ -57,7 +57,7 @@ def one_row(name, seed):
     beats = load_beats(seed)
     if name == "originals":
         return _read(diagnose(beats, beats.X, beats.y, seed, {}), seed)
-    released = release(ANONYMIZERS[name], seed, beats.X, beats.y, beats.subjects, beats.session == 0)
+    released = release(ANONYMIZERS[name], seed, beats.X, beats.y, beats.subjects, beats.sessions == 0)
     found = attack(beats, released, beats.y, QUICK, seed)
     row = {f"{kind}, worst": found[kind] for kind in ("single", "fused")}
     row |= _read(diagnose(beats, released, beats.y, seed, {}), seed)

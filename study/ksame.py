@@ -72,7 +72,7 @@ def attack(beats, released, keys, attackers, seed):
         released,
         beats.y,
         subjects=beats.subjects,
-        sessions=beats.session,
+        sessions=beats.sessions,
         attackers=attackers,
         knowledge=("adaptive",),
         diagnostic_estimator=None,
@@ -82,7 +82,7 @@ def attack(beats, released, keys, attackers, seed):
         cache=CACHE / "ksame",
         random_state=seed,
     )
-    enrolled = beats.session == 0
+    enrolled = beats.sessions == 0
     parts = keys[enrolled], beats.subjects[enrolled], keys[~enrolled], beats.subjects[~enrolled]
     single_floor, fused_floor = label_only_floor(*parts), label_only_floor(*parts, fused=True)
     single, fused = report.headline["single"], report.headline["fused"]
@@ -100,7 +100,7 @@ def attack(beats, released, keys, attackers, seed):
 
 def diagnose(beats, released, y, seed, known):
     """Differences, in points, of accuracy and macro-F1 to originals, both ways; `known` holds what is fitted once."""
-    enrolled, asked = beats.session == 0, y[beats.session > 0]
+    enrolled, asked = beats.sessions == 0, y[beats.sessions > 0]
     found, clean = {}, {}
     for name, fit in judges(seed).items():
         if name not in known:
@@ -118,7 +118,7 @@ def diagnose(beats, released, y, seed, known):
 
 def block_recognised(beats, released, seed):
     """Balanced accuracy of networks trained on originals at telling left and right bundle-branch block from none."""
-    normal = (beats.y == "N") & (beats.session == 0), (beats.y == "N") & (beats.session > 0)
+    normal = (beats.y == "N") & (beats.sessions == 0), (beats.y == "N") & (beats.sessions > 0)
     block = np.where(beats.fine == "N", "none", beats.fine)
     out = {}
     for name, fit in judges(seed).items():
@@ -131,14 +131,14 @@ def block_recognised(beats, released, seed):
 def qrs_error(beats, released):
     """Mean absolute difference of the QRS duration, in ms, where both are measured."""
     before, after = (measure_beats(X, SAMPLING_RATE, window=beats.window).qrs_duration for X in (beats.X, released))
-    return np.nanmean(np.abs(after - before)[beats.session > 0])
+    return np.nanmean(np.abs(after - before)[beats.sessions > 0])
 
 
 def release_of_members(ksame, beats, seed):
     """Fit on some of the people, of their first half; release everybody."""
     people = np.random.default_rng(seed).permutation(np.unique(beats.subjects))
     members = np.isin(beats.subjects, people[:N_MEMBERS])
-    part = members & (beats.session == 0)
+    part = members & (beats.sessions == 0)
     ksame.fit(beats.X[part], beats.y[part], subjects=beats.subjects[part])
     return ksame, members, ksame.transform(beats.X, subjects=beats.subjects)
 
@@ -150,7 +150,7 @@ def membership(beats, released, members, seed):
         beats.X[kept],
         released[kept],
         subjects=beats.subjects[kept],
-        sessions=beats.session[kept],
+        sessions=beats.sessions[kept],
         attackers=("svd",),
         knowledge=("static",),
         members=members[kept],
@@ -164,12 +164,12 @@ def members_and_others(beats, seed):
     """Membership of the cohort, and what a release of people costs who were not in it."""
     ksame, members, released = release_of_members(KSameAnonymizer(random_state=seed), beats, seed)
     keys = ksame.assign(beats.X, subjects=beats.subjects)
-    enrolled = beats.session == 0
+    enrolled = beats.sessions == 0
     part = members & enrolled
     kept = ~np.isnan(released).any(axis=1)
     out = {"suppressed": 1 - kept.mean(), "membership": membership(beats, released, members, seed)}
     for name, chosen in (("members", members & kept), ("others", ~members & kept)):
-        some = beats.__class__(**{key: beats[key][chosen] for key in ("X", "y", "subjects", "session", "fine")})
+        some = beats.__class__(**{key: beats[key][chosen] for key in ("X", "y", "subjects", "sessions", "fine")})
         some.window = beats.window
         found = attack(some, released[chosen], keys[chosen], QUICK, seed)
         out |= {f"{name}, {key}": found[key] for key in ("single", "single floor", "fused", "fused floor")}
@@ -197,7 +197,7 @@ def across_dates(seed):
     """ECG-ID: k-same on the first dates, people asked about on later ones."""
     beats = load_ecgid_beats(sampling_rate=SAMPLING_RATE, r_peaks="detected", max_beats=MAX_BEATS, random_state=seed)
     beats.X = beats.X.astype(np.float32)
-    enrolled = beats.session == 0
+    enrolled = beats.sessions == 0
     ksame = KSameAnonymizer(random_state=seed)
     ksame.fit(beats.X[enrolled], beats.y[enrolled], subjects=beats.subjects[enrolled])
     released, keys = release(ksame, beats)
@@ -214,7 +214,7 @@ def one_seed(seed):
     """Rows of every table, of one seed; kept, so that a run cut short goes on where it was."""
     tables = {name: [] for name in ("attacks", "diagnosis", "fine", "membership", "ecgid")}
     beats = load_beats(seed)
-    enrolled = beats.session == 0
+    enrolled = beats.sessions == 0
     training = beats.X[enrolled], beats.subjects[enrolled]
     base = KSameAnonymizer(random_state=seed).fit(training[0], beats.y[enrolled], subjects=training[1])
     defaults, judged = base.get_params(), {}
@@ -249,7 +249,7 @@ def against_membership(seed):
     """Return the row of k-same with the generator for who fears membership."""
     params = {"generator": "ppca", "n_components": 40, "random_state": seed}
     beats = load_beats(seed)
-    enrolled = beats.session == 0
+    enrolled = beats.sessions == 0
     ksame = KSameAnonymizer(**params)
     ksame.fit(beats.X[enrolled], beats.y[enrolled], subjects=beats.subjects[enrolled])
     released, keys = release(ksame, beats)
@@ -265,7 +265,7 @@ def against_membership(seed):
 def standard_diagnosis(seed):
     """Diagnosis at k = 10 by the network that the audit takes where none is given: originals, released and back."""
     beats = load_beats(seed)
-    enrolled = beats.session == 0
+    enrolled = beats.sessions == 0
     ksame = KSameAnonymizer(random_state=seed)
     ksame.fit(beats.X[enrolled], beats.y[enrolled], subjects=beats.subjects[enrolled])
     released, _ = release(ksame, beats)

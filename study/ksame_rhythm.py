@@ -29,17 +29,17 @@ def run():
     """Run the study and write its page."""
     beats = load_mitdb_beats(guard=60.0, sampling_rate=50.0, r_peaks="detected")
     # Records 201 and 202 are one person's.
-    recording = 2 * beats.record + beats.session
+    recording = 2 * beats.records + beats.sessions
     rows = []
     for k in (5, 10, 20):
         found = {"keep": [], "resample": []}
         for seed in SEEDS:
             # Beats are of no interest here: one epoch does for the nets, and groups do not depend on them.
             ksame = KSameAnonymizer(k=k, rhythm="resample", max_draws=1, max_epochs=1, random_state=seed)
-            ksame.fit(beats.X, beats.y, subjects=beats.subjects, times=beats.time, records=recording)
-            new = ksame.resample_times(beats.time, subjects=beats.subjects, records=recording)
+            ksame.fit(beats.X, beats.y, subjects=beats.subjects, times=beats.times, records=recording)
+            new = ksame.resample_times(beats.times, subjects=beats.subjects, records=recording)
             group = ksame.groups_[np.searchsorted(ksame.subjects_, beats.subjects)]
-            for rhythm, times in (("keep", beats.time), ("resample", new)):
+            for rhythm, times in (("keep", beats.times), ("resample", new)):
                 found[rhythm].append(_attack(beats, recording, times, group, seed))
         rows += [_row(k, rhythm, results) for rhythm, results in found.items()]
         print(rows[-2:], flush=True)
@@ -52,8 +52,8 @@ def _attack(beats, recording, times, group, seed):
     """Correct answers by window and by person of each attack, and floors."""
     windows = rr_windows(times, recording)
     _, first = np.unique(recording, return_index=True)
-    at = first[np.searchsorted(recording[first], windows.record)]
-    subjects, enrol = beats.subjects[at], beats.session[at] == 0
+    at = first[np.searchsorted(recording[first], windows.records)]
+    subjects, enrol = beats.subjects[at], beats.sessions[at] == 0
     asked, out = subjects[~enrol], {}
     for kind in ("forest", "lda"):
         attacker = RRIdentifier(classifier=kind, random_state=seed).fit(windows.X[enrol], subjects[enrol])
@@ -64,10 +64,10 @@ def _attack(beats, recording, times, group, seed):
         out[name] = label_only_floor(group[at[enrol]], subjects[enrol], group[at[~enrol]], asked, fused=fused)
     since = times - times[first][np.searchsorted(recording[first], recording)]
     # One recording of each person and half: how many there are is no matter of rhythm.
-    _, one = np.unique(np.char.add(beats.subjects, beats.session.astype(str)), return_index=True)
+    _, one = np.unique(np.char.add(beats.subjects, beats.sessions.astype(str)), return_index=True)
     counted = np.isin(recording, recording[one])
     for name, length in (("count", np.inf), ("count, cut", 300.0)):
-        out[name] = _count(beats.subjects, beats.session, group, counted & (since < length))
+        out[name] = _count(beats.subjects, beats.sessions, group, counted & (since < length))
     return out
 
 

@@ -69,9 +69,9 @@ def group_beats(group, seed=0):
     if group.healthy:
         diagnosed = group.load(labels="diagnosis", **cut)
         kept &= np.isin(beats.subjects, diagnosed.subjects[diagnosed.y == group.healthy])
-    both = [set(beats.subjects[kept & (beats.session == session)]) for session in (0, 1)]
+    both = [set(beats.subjects[kept & (beats.sessions == session)]) for session in (0, 1)]
     kept &= np.isin(beats.subjects, sorted(both[0] & both[1]))
-    return beats.X[kept], beats.y[kept], beats.subjects[kept], beats.session[kept] == 0
+    return beats.X[kept], beats.y[kept], beats.subjects[kept], beats.sessions[kept] == 0
 
 
 def sizes(kind, n_persons):

@@ -19,8 +19,8 @@ import numpy as np
 from skagile.datasets import beats_from_records, make_cohort
 
 cohort = make_cohort(n_subjects=8, n_sessions=2, duration=15.0, random_state=0)
-beats = beats_from_records(cohort, split="session")
-first, later = np.flatnonzero(beats.session == 0), np.flatnonzero(beats.session == 1)
+beats = beats_from_records(cohort, sessions="date")
+first, later = np.flatnonzero(beats.sessions == 0), np.flatnonzero(beats.sessions == 1)
 print(f"{len(first)} beats to learn from, {len(later)} to judge by, {beats.X.shape[1]} samples each")
 
 # %%

@@ -22,8 +22,8 @@ from skagile import AgileAnonymizer
 from skagile.datasets import beats_from_records, make_cohort
 
 cohort = make_cohort(n_subjects=12, n_sessions=2, duration=40.0, random_state=0)
-beats = beats_from_records(cohort, split="session", sampling_rate=180.0)
-first, later = beats.session == 0, beats.session == 1
+beats = beats_from_records(cohort, sessions="date", sampling_rate=180.0)
+first, later = beats.sessions == 0, beats.sessions == 1
 
 agile = AgileAnonymizer(sampling_rate=beats.sampling_rate, max_epochs=10, random_state=0)
 agile.fit(beats.X[first], beats.y[first], subjects=beats.subjects[first])

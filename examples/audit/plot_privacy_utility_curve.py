@@ -20,7 +20,7 @@ import numpy as np
 from skagile.datasets import beats_from_records, make_cohort
 
 cohort = make_cohort(n_subjects=16, n_sessions=2, duration=30.0, random_state=0)
-beats = beats_from_records(cohort, split="session", sampling_rate=125.0)
+beats = beats_from_records(cohort, sessions="date", sampling_rate=125.0)
 print(f"{len(beats.X)} beats of {len(set(beats.subjects))} people")
 
 # %%
@@ -61,7 +61,7 @@ from skagile import PrivacyUtilityCurve
 
 settings = {
     "subjects": beats.subjects,
-    "sessions": beats.session,
+    "sessions": beats.sessions,
     "attackers": "svd",
     "diagnostic_estimator": SVC(C=10.0),
     "utility": "accuracy",

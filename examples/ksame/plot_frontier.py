@@ -21,8 +21,8 @@ import pandas as pd
 from skagile.datasets import beats_from_records, make_cohort
 
 cohort = make_cohort(n_subjects=16, n_sessions=2, duration=25.0, random_state=0)
-beats = beats_from_records(cohort, split="session", sampling_rate=100.0)
-first = beats.session == 0
+beats = beats_from_records(cohort, sessions="date", sampling_rate=100.0)
+first = beats.sessions == 0
 enrolled = {"X": beats.X[first], "y": beats.y[first], "subjects": beats.subjects[first]}
 print(f"{first.sum()} beats of the first date and {(~first).sum()} of the second")
 
@@ -89,7 +89,7 @@ with TemporaryDirectory() as folder:
             X,
             beats.y,
             subjects=beats.subjects,
-            sessions=beats.session,
+            sessions=beats.sessions,
             attackers={"svd": "svd", "nearest_neighbour": "nearest_neighbour", "network": network},
             knowledge="adaptive",
             diagnostic_estimator=network,

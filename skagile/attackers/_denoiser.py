@@ -90,7 +90,7 @@ class BeatDenoiser(TransformerMixin, BaseEstimator):
     >>> import numpy as np
     >>> from skagile.attackers import BeatDenoiser
     >>> from skagile.datasets import beats_from_records, make_cohort
-    >>> clean = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), split="session").X
+    >>> clean = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), sessions="date").X
     >>> released = clean + 0.1 * np.random.default_rng(0).standard_normal(clean.shape)
     >>> found = BeatDenoiser("low_rank").fit_transform(released)
     >>> bool(np.std(found - clean) < 0.05)

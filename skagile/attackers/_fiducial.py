@@ -88,8 +88,8 @@ class FiducialIdentifier(BaseIdentifier):
     --------
     >>> from skagile.attackers import FiducialIdentifier
     >>> from skagile.datasets import beats_from_records, make_cohort
-    >>> beats = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), split="session")
-    >>> enrol = beats.session == 0
+    >>> beats = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), sessions="date")
+    >>> enrol = beats.sessions == 0
     >>> attacker = FiducialIdentifier(beats.sampling_rate, window=beats.window, n_estimators=50, random_state=0)
     >>> attacker.fit(beats.X[enrol], beats.subjects[enrol]).score(beats.X[~enrol], beats.subjects[~enrol]) > 0.5
     True

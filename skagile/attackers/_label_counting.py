@@ -77,8 +77,8 @@ class LabelCountingIdentifier(BaseIdentifier):
     --------
     >>> from skagile.attackers import LabelCountingIdentifier
     >>> from skagile.datasets import beats_from_records, make_cohort
-    >>> beats = beats_from_records(make_cohort(4, 2, duration=30.0, random_state=0), split="session")
-    >>> enrol = beats.session == 0
+    >>> beats = beats_from_records(make_cohort(4, 2, duration=30.0, random_state=0), sessions="date")
+    >>> enrol = beats.sessions == 0
     >>> attacker = LabelCountingIdentifier().fit(
     ...     beats.X[enrol], beats.subjects[enrol], diagnoses=beats.y[enrol]
     ... )

@@ -83,7 +83,7 @@ class RRIdentifier(BaseIdentifier):
     >>> times = [marks.sample / records.sampling_rate for marks in records.annotations]
     >>> number = [[i] * len(beats) for i, beats in enumerate(times)]
     >>> windows = rr_windows(sum(map(list, times), []), sum(number, []), n_intervals=15)
-    >>> subjects, enrol = records.subjects[windows.record], windows.record % 2 == 0
+    >>> subjects, enrol = records.subjects[windows.records], windows.records % 2 == 0
     >>> attacker = RRIdentifier(random_state=0).fit(windows.X[enrol], subjects[enrol])
     >>> attacker.score(windows.X[~enrol], subjects[~enrol]) > 0.25
     True

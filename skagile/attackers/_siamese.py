@@ -102,8 +102,8 @@ class SiameseIdentifier(BaseDeepIdentifier):
     --------
     >>> from skagile.attackers import SiameseIdentifier
     >>> from skagile.datasets import beats_from_records, make_cohort
-    >>> beats = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), split="session")
-    >>> enrol = beats.session == 0
+    >>> beats = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), sessions="date")
+    >>> enrol = beats.sessions == 0
     >>> attacker = SiameseIdentifier(random_state=0).fit(beats.X[enrol], beats.subjects[enrol])
     >>> attacker.score(beats.X[~enrol], beats.subjects[~enrol]) > 0.5
     True

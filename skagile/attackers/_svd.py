@@ -54,8 +54,8 @@ class SVDIdentifier(BaseIdentifier):
     --------
     >>> from skagile.attackers import SVDIdentifier
     >>> from skagile.datasets import beats_from_records, make_cohort
-    >>> beats = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), split="session")
-    >>> enrol = beats.session == 0
+    >>> beats = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), sessions="date")
+    >>> enrol = beats.sessions == 0
     >>> attacker = SVDIdentifier(n_components=20).fit(beats.X[enrol], beats.subjects[enrol])
     >>> attacker.score(beats.X[~enrol], beats.subjects[~enrol]) > 0.5
     True

@@ -96,7 +96,7 @@ def interval_parts(times, released_times, recording, release, enrols):
                 f"{name} holds {len(values)} times for {len(release.row)} beats; give one, in seconds, for each beat."
             )
         windows = rr_windows(at, record, n_intervals=_N_RR)
-        subject, enrolled = owners[0][windows.record], owners[1][windows.record].astype(bool)
+        subject, enrolled = owners[0][windows.records], owners[1][windows.records].astype(bool)
         enrolment = np.flatnonzero(enrolled)
         probe = np.flatnonzero(~enrolled & np.isin(subject, subject[enrolment]))
         parts[source] = Part(windows.X, subject, enrolment, probe)

@@ -250,9 +250,9 @@ def audit_release(
     --------
     >>> from skagile.audit import audit_release
     >>> from skagile.datasets import beats_from_records, make_cohort
-    >>> beats = beats_from_records(make_cohort(6, 2, duration=20.0, random_state=0), split="session")
+    >>> beats = beats_from_records(make_cohort(6, 2, duration=20.0, random_state=0), sessions="date")
     >>> report = audit_release(
-    ...     beats.X, beats.X, subjects=beats.subjects, sessions=beats.session, attackers=["svd"],
+    ...     beats.X, beats.X, subjects=beats.subjects, sessions=beats.sessions, attackers=["svd"],
     ...     knowledge=["clean", "static", "adaptive"],
     ... )
     >>> report.summary()[["attacker", "knowledge", "n_subjects"]]

@@ -105,7 +105,7 @@ def audit_files(
         pair.released,
         pair.y,
         **{key: pair[key] for key in PASSED_ON if pair[key] is not None},
-        records=pair.record,
+        records=pair.records,
         cache=cache,
         n_jobs=n_jobs,
         progress=progress,

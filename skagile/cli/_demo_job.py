@@ -76,7 +76,7 @@ def load_demo_beats(data, size, seed):
     }
     if data == "synthetic":
         cohort = make_cohort(n_sessions=2, random_state=seed, **size.cohort)
-        return beats_from_records(cohort, split="session", **cut)
+        return beats_from_records(cohort, sessions="date", **cut)
     if data == "mitdb":
         return load_mitdb_beats(guard=60.0, classes=("N", "S", "V", "F"), **cut)
     if data == "ecgid":
@@ -91,21 +91,15 @@ def _directory_beats(folder, cut):
             "the WFDB records (.hea files), or one of these names."
         )
     records = fetch_directory(folder, sampling_rate=360.0, on_error="skip")
-    known = records.subjects
-    days = {(subject, day) for subject, day in zip(known, records.sessions, strict=True) if day}
-    if len(days) > len({subject for subject, _ in days}):
-        split = "session"
-    else:
-        split = "record" if len(set(known)) < len(known) else "half"
     for labels in ("aami", "diagnosis", "sex"):
         try:
-            beats = beats_from_records(records, labels=labels, split=split, **cut)
+            beats = beats_from_records(records, labels=labels, sessions="auto", **cut)
         except ValueError:
             # No annotations, say; the next kind of label may do.
             continue
         labelled = beats.y != ""
         if len(np.unique(beats.y[labelled])) > 1:
-            for key in ("X", "y", "subjects", "record", "r_peak", "time", "session", "symbol"):
+            for key in ("X", "y", "subjects", "records", "r_peak", "times", "sessions", "symbol"):
                 beats[key] = beats[key][labelled]
             return beats
     raise ValueError(
@@ -161,7 +155,7 @@ def run_demo(data, out, *, size="full", seed=0, progress=None):
 
     tell(_PREPARATION[0])
     beats = load_demo_beats(data, amount, seed)
-    enrolled = beats.session == 0
+    enrolled = beats.sessions == 0
     fitted_on = beats.X[enrolled], beats.y[enrolled]
     step(_PREPARATION[1])
     agile = AgileAnonymizer(random_state=seed, **amount.agile)
@@ -192,7 +186,7 @@ def run_demo(data, out, *, size="full", seed=0, progress=None):
             released[name][kept],
             beats.y[kept],
             subjects=beats.subjects[kept],
-            sessions=beats.session[kept],
+            sessions=beats.sessions[kept],
             sampling_rate=beats.sampling_rate,
             window=beats.window,
             attackers=_ATTACKERS,

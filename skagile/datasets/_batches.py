@@ -54,7 +54,7 @@ def iter_record_batches(records: Bunch, batch_size: int = 256) -> Iterator[Bunch
     >>> from skagile.datasets import beats_from_records, iter_record_batches, make_cohort
     >>> records = make_cohort(n_subjects=5, n_sessions=2, duration=20.0, random_state=0)
     >>> for batch in iter_record_batches(records, batch_size=4):
-    ...     beats = beats_from_records(batch, split="session", max_beats=10, random_state=0)
+    ...     beats = beats_from_records(batch, sessions="date", max_beats=10, random_state=0)
     ...     print(len(batch.signals), beats.X.shape)
     4 (40, 174)
     4 (40, 174)

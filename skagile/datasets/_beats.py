@@ -70,7 +70,7 @@ def pick_leads(lead: int | str | Sequence[int | str], record: str, *, every: boo
         "band": ["array-like", None],
         "max_beats": [None, Interval(Integral, 1, None, closed="left")],
         "guard": [Interval(Real, 0, None, closed="left")],
-        "split": [StrOptions({"half", "record", "session"})],
+        "sessions": [StrOptions({"auto", "half", "record", "date"})],
         "random_state": ["random_state"],
         "classes": ["array-like", None],
     },
@@ -87,7 +87,7 @@ def beats_from_records(
     band: tuple[float, float] | None = (0.5, 40.0),
     max_beats: int | None = None,
     guard: float = 0.0,
-    split: str = "half",
+    sessions: str = "half",
     random_state: int | np.random.RandomState | None = None,
     classes: Sequence[str] | None = None,
 ) -> Bunch:
@@ -120,11 +120,12 @@ def beats_from_records(
     max_beats : int, default=None
         Keep at most this many beats of each subject and session, drawn at random.
     guard : float, default=0.0
-        With ``split="half"``, leave out beats this many seconds (in total) around the middle of the record.
-    split : {"half", "record", "session"}, default="half"
+        With ``sessions="half"``, leave out beats this many seconds (in total) around the middle of the record.
+    sessions : {"auto", "half", "record", "date"}, default="half"
         What a session is. "half": 0 is the first half of every record, 1 the second. "record": the records of a
-        subject in order of date, then of appearance. "session": the dates of a subject in order; records of one date
-        are one session. Records without a date count as of the earliest.
+        subject in order of date, then of appearance. "date": the dates of a subject in order; records of one date
+        are one session. Records without a date count as of the earliest. "auto": the first of "date" and "record"
+        that gives two subjects or more several sessions, else "half".
     random_state : int, RandomState instance or None, default=None
         Draws the beats when `max_beats` is given.
     classes : sequence of str, default=None
@@ -141,13 +142,13 @@ def beats_from_records(
             The label; "" where a record has none.
         subjects : ndarray of str of shape (n_beats,)
             Whose beat it is.
-        record : ndarray of int of shape (n_beats,)
+        records : ndarray of int of shape (n_beats,)
             Index of its record.
         r_peak : ndarray of int of shape (n_beats,)
             Its R peak, as a sample of the record at the returned sampling rate.
-        time : ndarray of float of shape (n_beats,)
+        times : ndarray of float of shape (n_beats,)
             The same in seconds.
-        session : ndarray of int of shape (n_beats,)
+        sessions : ndarray of int of shape (n_beats,)
             0 for enrolment, 1, 2, ... later.
         symbol : ndarray of str of shape (n_beats,)
             The symbol of the annotation, "" for a detected peak without one.
@@ -189,8 +190,8 @@ def beats_from_records(
     --------
     >>> from skagile.datasets import beats_from_records, make_cohort
     >>> records = make_cohort(n_subjects=3, n_sessions=2, duration=30.0, random_state=0)
-    >>> beats = beats_from_records(records, split="session", max_beats=20, random_state=0)
-    >>> beats.X.shape, sorted(set(beats.session.tolist()))
+    >>> beats = beats_from_records(records, sessions="date", max_beats=20, random_state=0)
+    >>> beats.X.shape, sorted(set(beats.sessions.tolist()))
     ((120, 174), [0, 1])
     """
     cutter = RecordCutter(
@@ -202,7 +203,7 @@ def beats_from_records(
         rate=float(records.sampling_rate if sampling_rate is None else sampling_rate),
         band=None if band is None else check_pair(band, "band", "the pass band in Hz"),
         guard=guard,
-        split=split,
+        sessions=sessions,
         classes=None if classes is None else np.asarray(classes, dtype=str),
     )
     parts = [part for part in map(cutter.cut, range(len(records.signals))) if part is not None]
@@ -214,19 +215,19 @@ def beats_from_records(
             f"Look at labels={labels!r}, classes={classes!r}, r_peaks={r_peaks!r} and the records."
         )
     beats = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    beats["subjects"] = np.asarray(records.subjects)[beats["record"]]
+    beats["subjects"] = np.asarray(records.subjects)[beats["records"]]
     if max_beats is not None:
-        kept = draw(beats["subjects"], beats["session"], max_beats, random_state)
+        kept = draw(beats["subjects"], beats["sessions"], max_beats, random_state)
         dropped["max_beats"] = n_beats - len(kept)
         beats = {key: value[kept] for key, value in beats.items()}
     return Bunch(
         X=beats["X"],
         y=None if labels is None else beats["y"].astype(str),
         subjects=beats["subjects"].astype(str),
-        record=beats["record"],
+        records=beats["records"],
         r_peak=beats["r_peak"],
-        time=beats["r_peak"] / cutter.rate,
-        session=beats["session"],
+        times=beats["r_peak"] / cutter.rate,
+        sessions=beats["sessions"],
         symbol=beats["symbol"].astype(str),
         sampling_rate=cutter.rate,
         window=cutter.window,
@@ -238,8 +239,8 @@ def beats_from_records(
         DESCR=(
             f"{len(beats['X'])} beats of {len(records.signals)} record(s) of {records.database}: "
             f"{cutter.window[0]:g} s before to {cutter.window[1]:g} s after {r_peaks} R peaks at {cutter.rate:g} Hz, "
-            f"{'unfiltered' if band is None else f'{band[0]:g}-{band[1]:g} Hz'}; sessions by {split}. Left out: "
-            f"{dict(dropped)}; records skipped: {[name for name, _ in skipped]}.\n\n{records.DESCR}"
+            f"{'unfiltered' if band is None else f'{band[0]:g}-{band[1]:g} Hz'}; sessions by {cutter.sessions}. Left "
+            f"out: {dict(dropped)}; records skipped: {[name for name, _ in skipped]}.\n\n{records.DESCR}"
         ),
     )
 
@@ -247,9 +248,10 @@ def beats_from_records(
 class RecordCutter:
     """Cuts one record after the other, and keeps count of what is left out."""
 
-    def __init__(self, *, records, lead, window, labels, r_peaks, rate, band, guard, split, classes):
+    def __init__(self, *, records, lead, window, labels, r_peaks, rate, band, guard, sessions, classes):
         self.records, self.lead, self.window, self.labels = records, lead, window, labels
-        self.rate, self.guard, self.split, self.classes = rate, guard, split, classes
+        self.rate, self.guard, self.classes = rate, guard, classes
+        self.sessions = choose_sessions(sessions, records.subjects, records.sessions)
         self.old_rate = float(records.sampling_rate)
         self.ratio = Fraction(rate / self.old_rate).limit_denominator(1000)
         if not self.ratio:
@@ -267,7 +269,7 @@ class RecordCutter:
         self.pad = None if band is None else int(np.ceil(self.old_rate / band[0]))
         self.find = _annotated if r_peaks == "annotated" else _detected
         self.class_of = {"aami": AAMI_CLASSES, "fine": FINE_CLASSES}.get(labels)
-        self.session_of_record = record_sessions(records, split)
+        self.session_of_record = record_sessions(records, self.sessions)
         self.dropped = Counter(signal=0, edge=0, guard=0, label=0, max_beats=0)
         self.skipped, self.leads = [], []
 
@@ -305,9 +307,9 @@ class RecordCutter:
             "X": beats[first].astype(np.float32),
             "y": y[kept],
             "symbol": symbol[kept],
-            "session": session[kept],
+            "sessions": session[kept],
             "r_peak": first + self.before,
-            "record": np.full(len(kept), i),
+            "records": np.full(len(kept), i),
         }
 
     def _label(self, i, symbol):
@@ -324,7 +326,7 @@ class RecordCutter:
 
     def _session(self, i, peak, n_times):
         """Session of each beat, and which beats are far enough from the seam."""
-        if self.split != "half":
+        if self.sessions != "half":
             return np.full(len(peak), self.session_of_record[i]), np.ones(len(peak), dtype=bool)
         off_middle = peak - n_times / 2
         return (off_middle >= 0).astype(int), np.abs(off_middle) >= self.guard * self.old_rate / 2
@@ -443,15 +445,36 @@ def _record_label(records, i, labels):
     return ""
 
 
-def record_sessions(records, split):
+def choose_sessions(wanted, subjects, dates):
+    """Choose what a session is: with "auto", the most honest of the ways that can be probed.
+
+    Parameters
+    ----------
+    wanted : {"auto", "half", "record", "date"}
+        Anything but "auto" is returned as it is.
+    subjects, dates : sequence of str of shape (n_records,)
+        The subject of each record and its date, "" where it is unknown.
+    """
+    if wanted != "auto":
+        return wanted
+    subjects = [str(subject) for subject in subjects]
+    days = {(person, day) for person, day in zip(subjects, map(str, dates), strict=True) if day}
+    for how, owners in (("date", [person for person, _ in days]), ("record", subjects)):
+        people, n_sessions = np.unique(np.array(owners, dtype=str), return_counts=True)
+        if (n_sessions[people != ""] > 1).sum() > 1:
+            return how
+    return "half"
+
+
+def record_sessions(records, how):
     """Session of each record among those of its subject; of no use when records are split in halves."""
     subjects, dates = np.asarray(records.subjects), np.asarray(records.sessions)
     session = np.zeros(len(subjects), dtype=int)
     for subject in np.unique(subjects):
         own = np.flatnonzero(subjects == subject)
-        if split == "record":
+        if how == "record":
             session[own[np.argsort(dates[own], kind="stable")]] = np.arange(len(own))
-        elif split == "session":
+        elif how == "date":
             known = np.unique(dates[own][dates[own] != ""])
             session[own] = np.searchsorted(known, dates[own])  # "" sorts before every date: 0
     return session

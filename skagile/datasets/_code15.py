@@ -151,7 +151,7 @@ def fetch_code15(
     >>> from skagile.datasets import beats_from_records, fetch_code15, iter_record_batches
     >>> records = fetch_code15("/data", leads=["DII"], on_missing="skip")  # doctest: +SKIP
     >>> for batch in iter_record_batches(records, batch_size=500):  # doctest: +SKIP
-    ...     beats = beats_from_records(batch, labels="diagnosis", r_peaks="detected", split="record")
+    ...     beats = beats_from_records(batch, labels="diagnosis", r_peaks="detected", sessions="record")
     """
     h5py_module()
     root = find_folder(data_home, ("code15",), "exams.csv", _ADVICE)

@@ -135,7 +135,7 @@ def load_ecgid_beats(
     band: tuple[float, float] | None = (0.5, 40.0),
     max_beats: int | None = None,
     guard: float = 0.0,
-    split: str = "session",
+    sessions: str = "date",
     random_state: int | np.random.RandomState | None = None,
     classes: Sequence[str] | None = None,
 ) -> Bunch:
@@ -145,7 +145,7 @@ def load_ecgid_beats(
     ----------
     data_home, records, channel, download_if_missing, base_url
         As in :func:`fetch_ecgid`.
-    lead, window, labels, r_peaks, sampling_rate, band, max_beats, guard, split, random_state, classes
+    lead, window, labels, r_peaks, sampling_rate, band, max_beats, guard, sessions, random_state, classes
         As in :func:`beats_from_records`. By default R peaks are detected (the database's own marks cover ten beats a
         record), `y` is the sex, and session 0 is the first date of a person and 1, 2, ... the later ones.
 
@@ -168,7 +168,7 @@ def load_ecgid_beats(
     --------
     >>> from skagile.datasets import load_ecgid_beats
     >>> beats = load_ecgid_beats(max_beats=10, random_state=0)  # doctest: +SKIP
-    >>> enrolled = beats.session == 0  # doctest: +SKIP
+    >>> enrolled = beats.sessions == 0  # doctest: +SKIP
     """
     bunch = fetch_ecgid(
         data_home, records=records, channel=channel, download_if_missing=download_if_missing, base_url=base_url
@@ -183,7 +183,7 @@ def load_ecgid_beats(
         band=band,
         max_beats=max_beats,
         guard=guard,
-        split=split,
+        sessions=sessions,
         random_state=random_state,
         classes=classes,
     )

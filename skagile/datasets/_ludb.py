@@ -145,7 +145,7 @@ def load_ludb_beats(
     band: tuple[float, float] | None = (0.5, 40.0),
     max_beats: int | None = None,
     guard: float = 0.0,
-    split: str = "half",
+    sessions: str = "half",
     random_state: int | np.random.RandomState | None = None,
     classes: Sequence[str] | None = None,
 ) -> Bunch:
@@ -157,7 +157,7 @@ def load_ludb_beats(
         As in :func:`fetch_ludb`.
     lead : str, default="ii"
         The lead that beats are cut from; the marks are those of the same lead.
-    window, labels, r_peaks, sampling_rate, band, max_beats, guard, split, random_state, classes
+    window, labels, r_peaks, sampling_rate, band, max_beats, guard, sessions, random_state, classes
         As in :func:`beats_from_records`. By default `y` is the record's first diagnosis, its rhythm, and sessions are
         the two halves of the 10 s.
 
@@ -199,7 +199,7 @@ def load_ludb_beats(
         band=band,
         max_beats=max_beats,
         guard=guard,
-        split=split,
+        sessions=sessions,
         random_state=random_state,
         classes=classes,
     )

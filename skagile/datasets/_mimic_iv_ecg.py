@@ -151,7 +151,7 @@ def fetch_mimic_iv_ecg(
     >>> from skagile.datasets import beats_from_records, fetch_mimic_iv_ecg, iter_record_batches
     >>> records = fetch_mimic_iv_ecg("/data", leads=["II"], max_records=10_000)  # doctest: +SKIP
     >>> for batch in iter_record_batches(records, batch_size=500):  # doctest: +SKIP
-    ...     beats = beats_from_records(batch, labels="diagnosis", r_peaks="detected", split="session")
+    ...     beats = beats_from_records(batch, labels="diagnosis", r_peaks="detected", sessions="date")
     """
     root = find_folder(data_home, _FOLDERS, "record_list.csv", _ADVICE)
     positions = lead_positions(leads, _LEADS, "MIMIC-IV-ECG")

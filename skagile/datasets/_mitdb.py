@@ -138,7 +138,7 @@ def load_mitdb_beats(
     band: tuple[float, float] | None = (0.5, 40.0),
     max_beats: int | None = None,
     guard: float = 0.0,
-    split: str = "half",
+    sessions: str = "half",
     random_state: int | np.random.RandomState | None = None,
     classes: Sequence[str] | None = None,
 ) -> Bunch:
@@ -151,7 +151,7 @@ def load_mitdb_beats(
     lead : int, str or sequence of them, default=("MLII", 0)
         By default lead MLII, wherever it is in the file (second in record 114), and the first lead of the two
         records that have no MLII (102 and 104).
-    window, labels, r_peaks, sampling_rate, band, max_beats, guard, split, random_state, classes
+    window, labels, r_peaks, sampling_rate, band, max_beats, guard, sessions, random_state, classes
         As in :func:`beats_from_records`. Session 0 is the first half of a record, session 1 the second.
 
     Returns
@@ -187,7 +187,7 @@ def load_mitdb_beats(
         band=band,
         max_beats=max_beats,
         guard=guard,
-        split=split,
+        sessions=sessions,
         random_state=random_state,
         classes=classes,
     )

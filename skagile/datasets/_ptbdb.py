@@ -111,7 +111,7 @@ def load_ptbdb_beats(
     band: tuple[float, float] | None = (0.5, 40.0),
     max_beats: int | None = None,
     guard: float = 0.0,
-    split: str = "session",
+    sessions: str = "date",
     random_state: int | np.random.RandomState | None = None,
     classes: Sequence[str] | None = None,
 ) -> Bunch:
@@ -123,7 +123,7 @@ def load_ptbdb_beats(
         As in :func:`fetch_ptbdb`.
     lead : str, default="ii"
         The lead that beats are cut from.
-    window, labels, r_peaks, sampling_rate, band, max_beats, guard, split, random_state, classes
+    window, labels, r_peaks, sampling_rate, band, max_beats, guard, sessions, random_state, classes
         As in :func:`beats_from_records`. By default R peaks are detected, `y` is the reason for admission, and
         session 0 is the first date of a patient and 1, 2, ... the later ones.
 
@@ -160,7 +160,7 @@ def load_ptbdb_beats(
         band=band,
         max_beats=max_beats,
         guard=guard,
-        split=split,
+        sessions=sessions,
         random_state=random_state,
         classes=classes,
     )

@@ -81,9 +81,9 @@ class ReidentificationScorer:
     ...     def transform(self, X):
     ...         return X + np.random.RandomState(0).normal(scale=3.0, size=X.shape)
     >>> import numpy as np
-    >>> beats = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), split="session")
+    >>> beats = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), sessions="date")
     >>> scorer = ReidentificationScorer(knowledge="static")
-    >>> score = scorer(Silence().fit(beats.X), beats.X, subjects=beats.subjects, sessions=beats.session)
+    >>> score = scorer(Silence().fit(beats.X), beats.X, subjects=beats.subjects, sessions=beats.sessions)
     >>> -1 < score < -0.1
     True
     """

@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 from skagile.datasets import check_pair, draw
 from skagile.release._problems import first_of
 
-_ROWS = ("subjects", "y", "sessions", "record", "times")
+_ROWS = ("subjects", "y", "sessions", "records", "times")
 _PREFIXES = ("attribute_", "task_")
 _NUMBERS = ("sampling_rate", "window")
 _MAX_MEMBERS = 64
@@ -61,7 +61,7 @@ def read_npz_pair(sides, problems, *, window, sampling_rate, labels, sessions, m
     problems.stop_if_any()
     return Bunch(
         **{
-            **dict.fromkeys(("y", "sessions", "record", "times", "released_times")),
+            **dict.fromkeys(("y", "sessions", "records", "times", "released_times")),
             **{key: values for key, values in rows.items() if not key.startswith(_PREFIXES)},
         },
         sampling_rate=rate,

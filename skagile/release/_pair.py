@@ -116,7 +116,7 @@ def read_release_pair(
             Whose beat it is.
         sessions : ndarray of shape (n_beats,) or None
             0 for the earliest, 1, 2, ... later; of ``.npz`` files, as the file has them.
-        record : ndarray of shape (n_beats,) or None
+        records : ndarray of shape (n_beats,) or None
             Index into `record_names`; of ``.npz`` files, as the file has them.
         times : ndarray of float of shape (n_beats,) or None
             R peak in seconds from the start of its record.
@@ -161,7 +161,7 @@ def read_release_pair(
     ``subjects``         (n_beats,), whose beat it is; needed in the original. In the release it must be the same
     ``y``                (n_beats,), diagnosis
     ``sessions``         (n_beats,), number or ISO date of the recording
-    ``record``           (n_beats,), number or name of the record
+    ``records``          (n_beats,), number or name of the record
     ``times``            (n_beats,), R peaks in seconds; both sides may have their own
     ``sampling_rate``    one number, Hz
     ``window``           two numbers, seconds before and after the R peak

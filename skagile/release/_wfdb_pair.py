@@ -12,6 +12,7 @@ from skagile.datasets import (
     FINE_CLASSES,
     RecordCutter,
     check_pair,
+    choose_sessions,
     draw,
     pick_leads,
     record_sessions,
@@ -262,7 +263,7 @@ def _cut(before, after, rows, cutting, old_rate, rate, folders, problems, droppe
         "rate": rate.of(name, old_rate),
         "band": cutting.band,
         "guard": cutting.guard,
-        "split": "half",
+        "sessions": "half",
         "classes": None,
     }
     shown = {side: folder.shown(name) for side, folder in folders.items()}
@@ -314,7 +315,7 @@ def _cut(before, after, rows, cutting, old_rate, rate, folders, problems, droppe
         original=part["X"][kept],
         released=released["X"][kept_released],
         symbol=part["symbol"][kept],
-        half=part["session"][kept],
+        half=part["sessions"][kept],
         times=part["r_peak"][kept] / settings["rate"],
     )
 
@@ -332,34 +333,34 @@ def _assemble(cuts, cutting, rate, labels, sessions, max_beats, random_state, dr
     }
     subject = of_record["subject"]
     of_record["session"] = _sortable(of_record["session"])
-    how = _choose_sessions(sessions, subject, of_record["session"])
+    how = choose_sessions(sessions, subject, of_record["session"])
     if how == "half":
         session = np.concatenate([cut.half for cut in cuts])
     else:
         metadata = Bunch(subjects=subject, sessions=of_record["session"])
-        session = record_sessions(metadata, "session" if how == "date" else "record")[record]
+        session = record_sessions(metadata, how)[record]
     what, y = _labels(labels, cuts, record, problems)
     beats = {
         "original": np.concatenate([cut.original for cut in cuts]),
         "released": np.concatenate([cut.released for cut in cuts]),
         "subjects": subject[record],
         "sessions": session,
-        "record": record,
+        "records": record,
         "times": np.concatenate([cut.times for cut in cuts]),
     }
     if y is not None:
         beats["y"] = y
         beats = _rows(beats, y != "")
         dropped["label"] = int((y == "").sum())
-    if max_beats is not None and len(beats["record"]):
+    if max_beats is not None and len(beats["records"]):
         kept = draw(beats["subjects"], beats["sessions"], max_beats, random_state)
-        dropped["max_beats"] = len(beats["record"]) - len(kept)
+        dropped["max_beats"] = len(beats["records"]) - len(kept)
         beats = _rows(beats, kept)
     _check_people(beats, how, problems)
     problems.stop_if_any()
     known = {"sex": of_record["sex"], "age": of_record["age"]}
     attributes = {
-        name: values[beats["record"]]
+        name: values[beats["records"]]
         for name, values in known.items()
         if (values != "").any() and not (values.dtype.kind == "f" and np.isnan(values).all())
     }
@@ -401,18 +402,6 @@ def _sortable(sessions):
     if known.any() and np.char.isdecimal(sessions[known]).all():
         return np.where(known, np.char.zfill(sessions, int(np.char.str_len(sessions).max())), "")
     return sessions
-
-
-def _choose_sessions(wanted, subject, date):
-    """Choose what a session is: the most honest split that can be probed."""
-    if wanted != "auto":
-        return wanted
-    days = {(person, day) for person, day in zip(subject.tolist(), date.tolist(), strict=True) if day}
-    for how, pairs in (("date", [person for person, _ in days]), ("record", subject.tolist())):
-        people, n_sessions = np.unique(np.array(pairs, dtype=str), return_counts=True)
-        if (n_sessions[people != ""] > 1).sum() > 1:
-            return how
-    return "half"
 
 
 def _labels(wanted, cuts, record, problems):

@@ -14,13 +14,13 @@ _FEWEST = 5  # intervals of a window: what is left at the end of a recording is 
 @validate_params(
     {
         "times": ["array-like"],
-        "record": ["array-like"],
+        "records": ["array-like"],
         "n_intervals": [Interval(Integral, 2, None, closed="left")],
         "step": [Interval(Integral, 1, None, closed="left"), None],
     },
     prefer_skip_nested_validation=True,
 )
-def rr_windows(times, record, *, n_intervals: int = 30, step: int | None = None) -> Bunch:
+def rr_windows(times, records, *, n_intervals: int = 30, step: int | None = None) -> Bunch:
     """Cut the RR intervals of records into windows of equally many.
 
     Parameters
@@ -28,7 +28,7 @@ def rr_windows(times, record, *, n_intervals: int = 30, step: int | None = None)
     times : array-like of shape (n_beats,)
         Times of the R peaks in seconds from the begin of their record, in any order. All beats of a record should be
         among them: a beat that is left out makes one long interval of two.
-    record : array-like of shape (n_beats,)
+    records : array-like of shape (n_beats,)
         The record, or the part of a record, of each beat.
     n_intervals : int, default=30
         Intervals of a window.
@@ -42,7 +42,7 @@ def rr_windows(times, record, *, n_intervals: int = 30, step: int | None = None)
 
         X : ndarray of float64 of shape (n_windows, n_intervals)
             RR intervals in seconds, in order of time; NaN behind the last where there are fewer.
-        record : ndarray of shape (n_windows,)
+        records : ndarray of shape (n_windows,)
             The record of each window.
 
     Raises
@@ -66,14 +66,14 @@ def rr_windows(times, record, *, n_intervals: int = 30, step: int | None = None)
     >>> windows.X
     array([[0.75, 0.75],
            [1.  , 1.  ]])
-    >>> windows.record.tolist()
+    >>> windows.records.tolist()
     ['a', 'b']
     """
     times = check_array(times, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name="times")
-    times, record = column_or_1d(times), column_or_1d(record)
-    check_consistent_length(times, record)
+    times, records = column_or_1d(times), column_or_1d(records)
+    check_consistent_length(times, records)
     step = n_intervals if step is None else step
-    names, codes = np.unique(record, return_inverse=True)
+    names, codes = np.unique(records, return_inverse=True)
     order = np.lexsort((times, codes))
     times, codes = times[order], codes[order]
     same = codes[1:] == codes[:-1]
@@ -106,4 +106,4 @@ def rr_windows(times, record, *, n_intervals: int = 30, step: int | None = None)
         )
     index = start[:, None] + np.arange(n_intervals)
     X = np.where(index < ends[stretch][:, None], intervals[np.minimum(index, len(intervals) - 1)], np.nan)
-    return Bunch(X=X, record=names[codes[start]])
+    return Bunch(X=X, records=names[codes[start]])

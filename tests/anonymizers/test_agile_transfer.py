@@ -15,7 +15,7 @@ RECORDS = ["100", "103", "105", "106", "109", "114", "116", "119", "200", "208",
 def release(realdata):
     """Beats of the second halves of 15 people before and after, and those of the first halves that enrol."""
     beats = load_mitdb_beats(realdata, records=RECORDS, sampling_rate=180.0, max_beats=30, guard=60.0, random_state=0)
-    enrolled = beats.session == 0
+    enrolled = beats.sessions == 0
     agile = AgileAnonymizer(max_epochs=10, random_state=0, device="cpu")
     agile.fit(beats.X[enrolled], beats.y[enrolled], subjects=beats.subjects[enrolled])
     X = beats.X[~enrolled]

@@ -23,7 +23,7 @@ def test_mitdb_retrained_attacker_and_diagnosis(realdata):
     beats = load_mitdb_beats(
         data_home=realdata, sampling_rate=180, max_beats=20, guard=60, classes=["N", "S", "V", "F"], random_state=0
     )
-    X, late, subjects = beats.X.astype(np.float32), beats.session == 1, beats.subjects
+    X, late, subjects = beats.X.astype(np.float32), beats.sessions == 1, beats.subjects
     ksame = KSameAnonymizer(k=10, random_state=0, device="cpu")
     released = ksame.fit_transform(X, beats.y, subjects=subjects)
     keys = ksame.assign(X, subjects=subjects)

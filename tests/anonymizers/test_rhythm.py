@@ -326,14 +326,14 @@ def test_rr_attacker_on_mitdb(realdata):
         r_peaks="detected",
     )
     ksame = KSameAnonymizer(**{**QUICK, "k": 6, "grouping": "class_mix"}, rhythm="resample")
-    ksame.fit(beats.X, beats.y, subjects=beats.subjects, times=beats.time, records=beats.session)
-    new = ksame.resample_times(beats.time, subjects=beats.subjects, records=beats.session)
+    ksame.fit(beats.X, beats.y, subjects=beats.subjects, times=beats.times, records=beats.sessions)
+    new = ksame.resample_times(beats.times, subjects=beats.subjects, records=beats.sessions)
     groups = dict(zip(ksame.subjects_, ksame.groups_, strict=True))
-    part = np.char.add(np.char.add(beats.subjects, "|"), beats.session.astype(str))
+    part = np.char.add(np.char.add(beats.subjects, "|"), beats.sessions.astype(str))
     rank1, floor = {}, {}
-    for name, times in (("keep", beats.time), ("resample", new)):
+    for name, times in (("keep", beats.times), ("resample", new)):
         windows = rr_windows(times, part)
-        subjects, session = np.array([label.split("|") for label in windows.record]).T
+        subjects, session = np.array([label.split("|") for label in windows.records]).T
         group = np.array([groups[subject] for subject in subjects])
         enrol = session == "0"
         attacker = RRIdentifier(random_state=0).fit(windows.X[enrol], subjects[enrol])

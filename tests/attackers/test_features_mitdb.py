@@ -33,8 +33,8 @@ def _fused(attacker, X, subjects):
 
 def test_fiducial(beats):
     some = np.arange(len(beats.X)) % 12 == 0
-    enrol = some & (beats.session == 0)
-    probe = some & (beats.session == 1)
+    enrol = some & (beats.sessions == 0)
+    probe = some & (beats.sessions == 1)
     attacker = FiducialIdentifier(180.0, random_state=0).fit(beats.X[enrol], beats.subjects[enrol])
     assert attacker.score(beats.X[probe], beats.subjects[probe]) > 0.9
     assert _fused(attacker, beats.X[probe], beats.subjects[probe]) == 1.0
@@ -51,7 +51,7 @@ def test_label_counting(realdata):
         max_beats=100,
         random_state=0,
     )
-    enrol = beats.session == 0
+    enrol = beats.sessions == 0
     attacker = LabelCountingIdentifier(random_state=0)
     attacker.fit(beats.X[enrol], beats.subjects[enrol], diagnoses=beats.y[enrol])
     known = beats.y[enrol], beats.subjects[enrol], beats.y[~enrol], beats.subjects[~enrol]
@@ -64,9 +64,9 @@ def test_label_counting(realdata):
 
 
 def test_rr(beats):
-    part = np.char.add(np.char.add(beats.subjects, "|"), beats.session.astype(str))
-    windows = rr_windows(beats.time, part, n_intervals=30)
-    subjects, session = np.array([name.split("|") for name in windows.record]).T
+    part = np.char.add(np.char.add(beats.subjects, "|"), beats.sessions.astype(str))
+    windows = rr_windows(beats.times, part, n_intervals=30)
+    subjects, session = np.array([name.split("|") for name in windows.records]).T
     enrol = session == "0"
     attacker = RRIdentifier(random_state=0).fit(windows.X[enrol], subjects[enrol])
     assert attacker.score(windows.X[~enrol], subjects[~enrol]) > 0.5

@@ -472,7 +472,7 @@ def test_mitdb_identity_release(realdata):
         beats.X,
         beats.X,
         subjects=beats.subjects,
-        sessions=beats.session,
+        sessions=beats.sessions,
         attackers="svd",
         knowledge=["clean", "static"],
         max_enrolment_beats=150,

@@ -59,8 +59,8 @@ def test_a_beat_is_a_slice_of_the_record():
     for row, peak in zip(beats.X, [500, 1000, 3333], strict=True):
         np.testing.assert_array_equal(row, signal[peak - before : peak + after].astype(np.float32))
     np.testing.assert_array_equal(beats.r_peak, [500, 1000, 3333])
-    np.testing.assert_allclose(beats.time, [2, 4, 13.332])
-    assert beats.session.tolist() == [0, 0, 1]
+    np.testing.assert_allclose(beats.times, [2, 4, 13.332])
+    assert beats.sessions.tolist() == [0, 0, 1]
     assert beats.lead == ["II"]
     assert (beats.sampling_rate, beats.window) == (FS, (0.25, 0.45))
 
@@ -142,7 +142,7 @@ def test_halves_and_guard():
     # 20 s in total, centred on the middle
     expected = [peak for peak in peaks if peak / FS <= 20 or peak / FS >= 40]
     assert beats.r_peak.tolist() == expected
-    np.testing.assert_array_equal(beats.session, np.array(expected) > 30 * FS)
+    np.testing.assert_array_equal(beats.sessions, np.array(expected) > 30 * FS)
     assert beats.dropped["guard"] == len(peaks) - len(expected)
     assert len(beats_from_records(records, **QUIET).X) == len(peaks)
 
@@ -155,20 +155,20 @@ def test_sessions_by_date_and_by_record():
         subjects=["a", "b", "a", "a", "a", "c", "c"],
         sessions=["2005-03-15", "2004-01-01", "2004-12-07", "2005-03-15", "2006-01-01", "", ""],
     )
-    assert beats_from_records(records, split="session", **QUIET).session.tolist() == [1, 0, 0, 1, 2, 0, 0]
+    assert beats_from_records(records, sessions="date", **QUIET).sessions.tolist() == [1, 0, 0, 1, 2, 0, 0]
     records.sessions[2] = ""  # as of the earliest date that is known
-    assert beats_from_records(records, split="session", **QUIET).session.tolist() == [0, 0, 0, 0, 1, 0, 0]
+    assert beats_from_records(records, sessions="date", **QUIET).sessions.tolist() == [0, 0, 0, 0, 1, 0, 0]
     records.sessions[2] = "2004-12-07"
-    assert beats_from_records(records, split="record", **QUIET).session.tolist() == [1, 0, 0, 2, 3, 0, 1]
-    assert beats_from_records(records, split="half", **QUIET).session.tolist() == [0] * 7
+    assert beats_from_records(records, sessions="record", **QUIET).sessions.tolist() == [1, 0, 0, 2, 3, 0, 1]
+    assert beats_from_records(records, sessions="half", **QUIET).sessions.tolist() == [0] * 7
 
 
 def test_two_records_of_one_subject_share_their_halves():
     records = records_of(noise(), noise(), peaks=[[500, 4000]] * 2, subjects=["mitdb-201"] * 2)
     beats = beats_from_records(records, **QUIET)
     assert beats.subjects.tolist() == ["mitdb-201"] * 4
-    assert beats.session.tolist() == [0, 1, 0, 1]
-    assert beats.record.tolist() == [0, 0, 1, 1]
+    assert beats.sessions.tolist() == [0, 1, 0, 1]
+    assert beats.records.tolist() == [0, 0, 1, 1]
 
 
 def test_max_beats_of_each_subject_and_session():
@@ -178,12 +178,12 @@ def test_max_beats_of_each_subject_and_session():
     every = beats_from_records(records, **QUIET)
     beats = beats_from_records(records, max_beats=7, random_state=0, **QUIET)
     assert len(beats.X) == 4 * 7
-    _, counts = np.unique([f"{s}{k}" for s, k in zip(beats.subjects, beats.session, strict=True)], return_counts=True)
+    _, counts = np.unique([f"{s}{k}" for s, k in zip(beats.subjects, beats.sessions, strict=True)], return_counts=True)
     assert counts.tolist() == [7] * 4
     assert beats.dropped["max_beats"] == len(every.X) - 28
-    key = beats.record * n + beats.r_peak
+    key = beats.records * n + beats.r_peak
     assert (np.diff(key) > 0).all()  # sorted by record and time, none twice
-    position = np.searchsorted(every.record * n + every.r_peak, key)
+    position = np.searchsorted(every.records * n + every.r_peak, key)
     np.testing.assert_array_equal(every.X[position], beats.X)
     again = beats_from_records(records, max_beats=7, random_state=0, **QUIET)
     np.testing.assert_array_equal(again.r_peak, beats.r_peak)
@@ -191,7 +191,7 @@ def test_max_beats_of_each_subject_and_session():
     assert not np.array_equal(other.r_peak, beats.r_peak)
     # every beat has the same chance
     drawn = [beats_from_records(records, max_beats=7, random_state=i, **QUIET) for i in range(100)]
-    n_of_a = np.concatenate([draw.r_peak[(draw.subjects == "b") & (draw.session == 0)] for draw in drawn])
+    n_of_a = np.concatenate([draw.r_peak[(draw.subjects == "b") & (draw.sessions == 0)] for draw in drawn])
     _, counts = np.unique(n_of_a, return_counts=True)
     assert len(counts) == 19
     assert counts.min() > 15  # 37 on average
@@ -226,7 +226,7 @@ def test_missing_flat_and_absurd_samples_cost_only_their_beats():
 def test_a_dead_lead_is_skipped_and_reported():
     records = records_of(np.zeros(5000), noise(), np.full(5000, np.nan), peaks=[[500]] * 3)
     beats = beats_from_records(records)
-    assert beats.record.tolist() == [1]
+    assert beats.records.tolist() == [1]
     assert [name for name, _ in beats.skipped] == ["r0", "r2"]
     assert "r0" in beats.DESCR
     with pytest.raises(ValueError, match=r"no beat is left of 1 record.*flat or missing"):
@@ -251,9 +251,9 @@ def test_resampling_keeps_time():
     for rate in (250, 500, 128, 360.0):
         beats = beats_from_records(records, sampling_rate=rate, **QUIET)
         assert beats.X.shape[1] == round(0.25 * rate) + round(0.45 * rate)
-        np.testing.assert_allclose(beats.time, [4.0, 9.5, 14.25], atol=0.5 / rate)
+        np.testing.assert_allclose(beats.times, [4.0, 9.5, 14.25], atol=0.5 / rate)
         grid = (np.arange(beats.X.shape[1]) - round(0.25 * rate)) / rate
-        centre = np.array([4.0, 9.5, 14.25]) - beats.time
+        centre = np.array([4.0, 9.5, 14.25]) - beats.times
         truth = np.exp(-0.5 * ((grid - centre[:, None]) / 0.02) ** 2)
         np.testing.assert_allclose(beats.X, truth, atol=0.01)
 
@@ -286,7 +286,7 @@ def test_a_record_in_which_nothing_is_detected_is_skipped(monkeypatch):
     signals[0][0], signals[1][0], signals[2][0] = 6, 1, -1
     records = records_of(*signals, peaks=[[]] * 3)
     beats = beats_from_records(records, r_peaks="detected", labels="sex", **QUIET)
-    assert beats.record.tolist() == [2]
+    assert beats.records.tolist() == [2]
     assert beats.skipped == [("r0", "the signal is saturated"), ("r1", "no R peak was found")]
 
 
@@ -312,7 +312,7 @@ def test_annotations_of_the_lead_itself():
         ({"max_beats": 0}, "max_beats"),
         ({"guard": -1}, "guard"),
         ({"labels": "AAMI"}, "labels"),
-        ({"split": "thirds"}, "split"),
+        ({"sessions": "thirds"}, "sessions"),
         ({"r_peaks": "guessed"}, "r_peaks"),
         ({"classes": ["X"]}, r"no beat is left.*classes=\['X'\]"),
     ],
@@ -361,13 +361,13 @@ def test_mitdb_beats(realdata):
     assert beats.n_dropped == 0
     assert beats.lead[beats.record_names.index("114")] == "MLII"
     assert [name for name, lead in zip(beats.record_names, beats.lead, strict=True) if lead != "MLII"] == ["102", "104"]
-    both = np.isin(beats.record, [beats.record_names.index(name) for name in ("201", "202")])
+    both = np.isin(beats.records, [beats.record_names.index(name) for name in ("201", "202")])
     assert set(beats.subjects[both]) == {"mitdb-201"}
-    assert set(beats.session[both]) == {0, 1}
-    np.testing.assert_array_equal(beats.session, beats.r_peak >= 325000)
+    assert set(beats.sessions[both]) == {0, 1}
+    np.testing.assert_array_equal(beats.sessions, beats.r_peak >= 325000)
     assert 0.5 < np.median(np.ptp(beats.X, axis=1)) < 3  # mV
     guarded = load_mitdb_beats(records=["100", "201", "202"], guard=60, max_beats=100, random_state=0, labels="fine")
-    assert not ((guarded.time > 902.8 - 30) & (guarded.time < 902.8 + 30)).any()
+    assert not ((guarded.times > 902.8 - 30) & (guarded.times < 902.8 + 30)).any()
     assert len(guarded.X) == 400
 
 
@@ -389,7 +389,7 @@ def test_ecgid_beats(realdata):
     beats = load_ecgid_beats()
     assert beats.X.shape[1] == 350
     assert len(np.unique(beats.subjects)) == 60
-    assert len(np.unique(beats.subjects[beats.session > 0])) == 13
+    assert len(np.unique(beats.subjects[beats.sessions > 0])) == 13
     assert set(beats.y) == {"F", "M"}
     # 214 records of 20 s at 45 to 120 beats a minute
     assert 214 * 15 < len(beats.X) < 214 * 40
@@ -403,4 +403,4 @@ def test_ptbdb_beats(realdata):
     assert beats.X.shape[1] == 252
     assert len(np.unique(beats.subjects)) == 42
     assert set(beats.y) == {"Healthy control", "Hypertrophy", "Myocardial infarction", "Stable angina"}
-    assert beats.session[beats.subjects == "ptbdb-001"].max() == 2
+    assert beats.sessions[beats.subjects == "ptbdb-001"].max() == 2

@@ -18,7 +18,7 @@ def cohort():
 
 @pytest.fixture(scope="module")
 def beats(cohort):
-    return beats_from_records(cohort, split="session")
+    return beats_from_records(cohort, sessions="date")
 
 
 def z_scored(X):
@@ -189,18 +189,18 @@ def test_bad_arguments(arguments):
 
 
 def test_a_person_is_recognised_often_but_not_always(beats):
-    X, enrolled = z_scored(beats.X), beats.session == 0
+    X, enrolled = z_scored(beats.X), beats.sessions == 0
     attacker = LinearDiscriminantAnalysis().fit(X[enrolled], beats.subjects[enrolled])
     across = attacker.score(X[~enrolled], beats.subjects[~enrolled])
     assert 0.70 < across < 0.95
     # within the session nothing drifts, and half the beats to learn from do more
-    first = enrolled & (beats.time < 30)
+    first = enrolled & (beats.times < 30)
     attacker = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.01).fit(X[first], beats.subjects[first])
     assert attacker.score(X[enrolled & ~first], beats.subjects[enrolled & ~first]) > max(0.9, across)
 
 
 def test_diagnosis_can_be_learnt(beats):
-    X, enrolled = z_scored(beats.X), beats.session == 0
+    X, enrolled = z_scored(beats.X), beats.sessions == 0
     assert set(beats.y) == {"N", "S", "V", "F"}
     predicted = SVC(C=10).fit(X[enrolled], beats.y[enrolled]).predict(X[~enrolled])
     truth = beats.y[~enrolled]
@@ -211,8 +211,8 @@ def test_diagnosis_can_be_learnt(beats):
 
 def test_drift_and_variability_do_what_they_say():
     def rank_1(**arguments):
-        cut = beats_from_records(make_cohort(10, duration=30, random_state=1, **arguments), split="session")
-        X, enrolled = z_scored(cut.X), cut.session == 0
+        cut = beats_from_records(make_cohort(10, duration=30, random_state=1, **arguments), sessions="date")
+        X, enrolled = z_scored(cut.X), cut.sessions == 0
         attacker = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(X[enrolled], cut.subjects[enrolled])
         return attacker.score(X[~enrolled], cut.subjects[~enrolled])
 
@@ -223,7 +223,7 @@ def test_drift_and_variability_do_what_they_say():
 def test_sex_and_age_show_weakly():
     records = make_cohort(300, 1, duration=5, class_mix={"N": 1}, snr=60, random_state=0)
     cut = beats_from_records(records)
-    height = np.array([np.median(cut.X[cut.record == i, 62]) for i in range(300)])
+    height = np.array([np.median(cut.X[cut.records == i, 62]) for i in range(300)])
     women = records.sex == "F"
     effect = (height[~women].mean() - height[women].mean()) / height.std()
     assert 0.1 < effect < 1.0

@@ -214,9 +214,9 @@ def test_a_broken_record_is_refused_and_its_neighbours_are_read(mimic, write_rec
         records.signals[1]
     assert records.signals[2].shape == (12, 5000)
     # In batch work it is listed, and left out.
-    beats = beats_from_records(records, labels=None, r_peaks="detected", split="record", band=None)
+    beats = beats_from_records(records, labels=None, r_peaks="detected", sessions="record", band=None)
     assert [name for name, _ in beats.skipped if name == "40689238"] == ["40689238"]
-    assert 1 not in beats.record
+    assert 1 not in beats.records
 
 
 def test_a_missing_sample_is_nan(mimic):
@@ -595,13 +595,13 @@ def test_batches_keep_subjects_together_and_all_fields_aligned(large):
     assert len(next(iter_record_batches(records, batch_size=1)).signals) == 2  # a subject has two
 
 
-@pytest.mark.parametrize("split", ["record", "session", "half"])
-def test_beats_of_batches_are_the_beats_of_all(split):
+@pytest.mark.parametrize("sessions", ["record", "date", "half"])
+def test_beats_of_batches_are_the_beats_of_all(sessions):
     cohort = make_cohort(n_subjects=5, n_sessions=2, duration=12.0, random_state=0)
-    whole = beats_from_records(cohort, split=split)
-    parts = [beats_from_records(batch, split=split) for batch in iter_record_batches(cohort, batch_size=3)]
+    whole = beats_from_records(cohort, sessions=sessions)
+    parts = [beats_from_records(batch, sessions=sessions) for batch in iter_record_batches(cohort, batch_size=3)]
     assert len(parts) == 5
-    for key in ("X", "y", "subjects", "session", "r_peak"):
+    for key in ("X", "y", "subjects", "sessions", "r_peak"):
         np.testing.assert_array_equal(np.concatenate([part[key] for part in parts]), whole[key])
 
 
@@ -616,10 +616,10 @@ def test_beats_of_lazy_records(tmp_path):
         made = file.create_dataset("tracings", (8, 4096, 12), "f4")
         for i, signal in enumerate(cohort.signals):
             made[i, 48:4048] = signal[0][:, None]
-    options = {"labels": "sex", "r_peaks": "detected", "split": "record"}
+    options = {"labels": "sex", "r_peaks": "detected", "sessions": "record"}
     wanted = beats_from_records(cohort, **options)
     beats = beats_from_records(fetch_code15(root, leads=["DII"]), lead="DII", **options)
     assert len(beats.X) > 50
     np.testing.assert_allclose(beats.X, wanted.X, atol=1e-5)
-    np.testing.assert_array_equal(beats.session, wanted.session)
+    np.testing.assert_array_equal(beats.sessions, wanted.sessions)
     assert set(beats.y) == {"F", "M"}

@@ -174,7 +174,7 @@ class Nothing(Shrink):
 
 @pytest.fixture(scope="module")
 def cohort():
-    return beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), split="session")
+    return beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), sessions="date")
 
 
 @pytest.mark.parametrize("attacker", sorted(_ATTACKERS))
@@ -182,19 +182,19 @@ def test_attackers_by_name_and_records_of_beats(cohort, attacker):
     """As the audit makes them, with the scorer's seed; records of beats as rows, too."""
     scorer = ReidentificationScorer(attacker, knowledge="static", random_state=3)
     nothing = Nothing().fit(cohort.X, subjects=cohort.subjects)
-    flat = scorer(nothing, cohort.X, subjects=cohort.subjects, sessions=cohort.session)
-    enrols = cohort.session == 0
+    flat = scorer(nothing, cohort.X, subjects=cohort.subjects, sessions=cohort.sessions)
+    enrols = cohort.sessions == 0
     known = known_estimator(attacker)
     if "random_state" in known.get_params():
         known.set_params(random_state=3)
     known.fit(cohort.X[enrols], cohort.subjects[enrols])
     assert flat == -known.score(cohort.X[~enrols], cohort.subjects[~enrols])
-    assert flat < -0.8
+    assert flat < -0.7  # .25 by chance; .8 to .9, by the processor
     if attacker not in ("svd", "nearest_neighbour", "low_order"):
         return  # a network learns nothing from four records
-    rows = np.stack([cohort.X[cohort.record == i][:8] for i in range(8)])  # (n_rows, n_beats, n_samples)
-    subjects = np.array([cohort.subjects[cohort.record == i][0] for i in range(8)])
-    sessions = np.array([cohort.session[cohort.record == i][0] for i in range(8)])
+    rows = np.stack([cohort.X[cohort.records == i][:8] for i in range(8)])  # (n_rows, n_beats, n_samples)
+    subjects = np.array([cohort.subjects[cohort.records == i][0] for i in range(8)])
+    sessions = np.array([cohort.sessions[cohort.records == i][0] for i in range(8)])
     assert scorer(nothing, rows, subjects=subjects, sessions=sessions) == -1.0
 
 
@@ -211,7 +211,7 @@ def test_attacker_that_is_told_more_is_given_made(cohort):
     fiducial = FiducialIdentifier(250, window=(0.25, 0.45))
     scorer = ReidentificationScorer(["low_order", fiducial], knowledge="static")
     nothing = Nothing().fit(cohort.X, subjects=cohort.subjects)
-    metadata = {"subjects": cohort.subjects, "sessions": cohort.session}
+    metadata = {"subjects": cohort.subjects, "sessions": cohort.sessions}
     both = scorer(nothing, cohort.X, **metadata)
     each = [ReidentificationScorer(a, knowledge="static")(nothing, cohort.X, **metadata) for a in scorer.attacker]
     assert both == min(each)
@@ -394,8 +394,8 @@ def test_single_scorer_takes_the_least_reidentified(data, routing):
 
 
 def test_search_over_agile(routing):
-    beats = beats_from_records(make_cohort(4, 2, duration=16.0, random_state=0), split="session")
-    first, later = np.flatnonzero(beats.session == 0), np.flatnonzero(beats.session == 1)
+    beats = beats_from_records(make_cohort(4, 2, duration=16.0, random_state=0), sessions="date")
+    first, later = np.flatnonzero(beats.sessions == 0), np.flatnonzero(beats.sessions == 1)
     pipeline = make_pipeline(
         AgileAnonymizer(n_surrogates=1, n_steps=2, max_epochs=2, batch_size=64, random_state=0, device="cpu"),
         KNeighborsClassifier(1),

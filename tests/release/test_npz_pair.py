@@ -26,7 +26,7 @@ def arrays():
         "y": np.tile(["N", "V"], 20),
         "sessions": np.tile(np.repeat([0, 1], 5), 4),
         "times": np.arange(40) * 0.8,
-        "record": np.repeat(np.arange(8), 5),
+        "records": np.repeat(np.arange(8), 5),
         "sampling_rate": 100.0,
         "window": np.array([0.25, 0.45]),
         "attribute_sex": np.repeat(["F", "M"], 20),
@@ -54,7 +54,7 @@ def test_round_trip(arrays, read):
     np.testing.assert_array_equal(found.released, released["X"])
     assert found.original.dtype == np.float32
     assert found.subjects.tolist() == original["subjects"].astype(str).tolist()
-    for key in ("y", "sessions", "times", "record"):
+    for key in ("y", "sessions", "times", "records"):
         np.testing.assert_array_equal(found[key], original[key])
     assert found.released_times is None
     assert (found.sampling_rate, found.window) == (100.0, (0.25, 0.45))
@@ -67,7 +67,7 @@ def test_round_trip(arrays, read):
 def test_what_is_not_there_is_none(arrays, read):
     original, released = arrays
     found = read({"X": original["X"], "subjects": original["subjects"]}, released)
-    for key in ("y", "sessions", "times", "record", "released_times", "sampling_rate", "window"):
+    for key in ("y", "sessions", "times", "records", "released_times", "sampling_rate", "window"):
         assert found[key] is None
     assert (found.attributes, found.tasks, found.skipped) == ({}, {}, [])
 

@@ -22,14 +22,14 @@ def faults_of(pair, **options):
 def test_rows_are_the_beats_of_beats_from_records(pair, cohort):
     """The original's beats are those of the known way, and the release equals them up to its noise."""
     found = read_release_pair(pair.original, pair.released, labels="aami")
-    known = beats_from_records(fetch_directory(pair.original), labels="aami", r_peaks="detected", split="session")
+    known = beats_from_records(fetch_directory(pair.original), labels="aami", r_peaks="detected", sessions="date")
     np.testing.assert_array_equal(found.original, known.X)
     for ours, theirs in (
         ("y", "y"),
         ("subjects", "subjects"),
-        ("sessions", "session"),
-        ("record", "record"),
-        ("times", "time"),
+        ("sessions", "sessions"),
+        ("records", "records"),
+        ("times", "times"),
     ):
         np.testing.assert_array_equal(found[ours], known[theirs])
     assert found.released.shape == found.original.shape
@@ -40,8 +40,8 @@ def test_rows_are_the_beats_of_beats_from_records(pair, cohort):
     assert found.skipped == []
     assert found.protocol["labels"] == "aami"
     assert found.protocol["sessions"] == "date"
-    np.testing.assert_array_equal(found.attributes["sex"], cohort.sex[found.record])
-    np.testing.assert_array_equal(found.attributes["age"], 40 + found.record // 2)
+    np.testing.assert_array_equal(found.attributes["sex"], cohort.sex[found.records])
+    np.testing.assert_array_equal(found.attributes["age"], 40 + found.records // 2)
 
 
 @pytest.mark.parametrize("sampling_rate", [None, 100, 180, 360, 500])
@@ -67,8 +67,8 @@ def test_annotated_peaks(pair, cohort):
     found = read_release_pair(pair.original, pair.released, r_peaks="annotated", labels="fine")
     assert set(found.y) == {"N", "V"}
     marks = cohort.annotations[0].sample / 250.0
-    assert set(found.times[found.record == 0]) <= set(marks)
-    assert (found.record == 0).sum() >= len(marks) - 2
+    assert set(found.times[found.records == 0]) <= set(marks)
+    assert (found.records == 0).sum() >= len(marks) - 2
 
 
 def test_max_beats_is_of_each_person_and_session_and_follows_the_seed(pair):
@@ -108,7 +108,7 @@ def test_labels(pair):
         header.write_text(header.read_text() + f"# diagnosis: {'healthy' if i < 6 else 'infarct'}\n")
     for labels in ("auto", "diagnosis"):
         found = read_release_pair(pair.original, pair.released, labels=labels)
-        assert (found.y == "healthy").tolist() == (found.record < 6).tolist()
+        assert (found.y == "healthy").tolist() == (found.records < 6).tolist()
     error = faults_of(pair, labels="aami")
     assert len(error.problems) == 1
     assert "cohort-001/s0, cohort-001/s1, " in error.problems[0]
@@ -123,7 +123,7 @@ def test_sessions(pair):
     assert np.abs(guarded.times - 10.0).min() >= 2.0
     np.testing.assert_array_equal(
         read_release_pair(pair.original, pair.released, sessions="record").sessions % 2,
-        (read_release_pair(pair.original, pair.released, sessions="record").record % 2),
+        (read_release_pair(pair.original, pair.released, sessions="record").records % 2),
     )
     for header in pair.original.rglob("*.hea"):
         header.write_text("".join(line for line in header.read_text().splitlines(True) if "ECG date" not in line))
@@ -151,9 +151,9 @@ def test_subjects_by_pattern_callable_and_table(pair, tmp_path):
     assert len(subjects(table)) == len(subjects(str(table))) == 5
     found = read_release_pair(pair.original, pair.released, subjects=table)
     assert found.protocol["sessions"] == "date"
-    np.testing.assert_array_equal(found.sessions, found.record % 2)
-    assert set(found.attributes["sex"][found.record < 4]) == {"F"}
-    np.testing.assert_array_equal(found.attributes["age"], 50 + found.record)
+    np.testing.assert_array_equal(found.sessions, found.records % 2)
+    assert set(found.attributes["sex"][found.records < 4]) == {"F"}
+    np.testing.assert_array_equal(found.attributes["age"], 50 + found.records)
 
 
 @pytest.mark.parametrize(
@@ -411,5 +411,5 @@ def test_mitdb_against_a_noisy_copy(realdata, tmp_path, write_record):
     # the database's own annotations of these records: 2273 + 1987 + 2955 beats
     assert abs(len(found.original) - 7215) < 0.01 * 7215
     assert (found.released - found.original).std() == pytest.approx(0.1, rel=0.02)
-    assert found.attributes["age"][found.record == 0][0] == 69
+    assert found.attributes["age"][found.records == 0][0] == 69
     assert set(found.attributes["sex"]) == {"M", "F"}

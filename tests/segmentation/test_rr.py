@@ -51,7 +51,7 @@ def test_as_one_by_one(gaps, record, n_intervals, step, seed):
             rr_windows(times[order], record[order], n_intervals=n_intervals, step=step)
         return
     found = rr_windows(times[order], record[order], n_intervals=n_intervals, step=step)
-    assert found.record.tolist() == [name for name, _ in expected]
+    assert found.records.tolist() == [name for name, _ in expected]
     assert found.X.shape == (len(expected), n_intervals)
     for row, (_, intervals) in zip(found.X, expected, strict=True):
         assert row[: len(intervals)].tolist() == intervals

@@ -83,8 +83,8 @@ class AuditReport:
     --------
     >>> from skagile.audit import audit_release
     >>> from skagile.datasets import beats_from_records, make_cohort
-    >>> beats = beats_from_records(make_cohort(6, 2, duration=20.0, random_state=0), split="session")
-    >>> report = audit_release(beats.X, beats.X, subjects=beats.subjects, sessions=beats.session, attackers=["svd"])
+    >>> beats = beats_from_records(make_cohort(6, 2, duration=20.0, random_state=0), sessions="date")
+    >>> report = audit_release(beats.X, beats.X, subjects=beats.subjects, sessions=beats.sessions, attackers=["svd"])
     >>> report.worst("adaptive")["attacker"]
     'svd'
     >>> sorted(report.to_dict())[:3]
