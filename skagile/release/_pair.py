@@ -179,7 +179,7 @@ def read_release_pair(
     --------
     >>> import tempfile
     >>> import numpy as np
-    >>> from skagile.records import read_release_pair
+    >>> from skagile.release import read_release_pair
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((8, 100))
     >>> with tempfile.TemporaryDirectory() as folder:

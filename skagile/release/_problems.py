@@ -23,7 +23,7 @@ class ReleaseProblems(ValueError):
 
     Examples
     --------
-    >>> from skagile.records import ReleaseProblems
+    >>> from skagile.release import ReleaseProblems
     >>> print(ReleaseProblems(["original/100.hea: the header describes no signal."]))
     1 problem:
       1. original/100.hea: the header describes no signal.
