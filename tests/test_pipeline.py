@@ -12,10 +12,17 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Bunch
 
-from skagile import AgileAnonymizer, BeatSegmenter, DeepECGIdentifier, SVDIdentifier
+from skagile import (
+    AgileAnonymizer,
+    BeatSegmenter,
+    DeepECGIdentifier,
+    KSameAnonymizer,
+    SVDIdentifier,
+    WarpAnonymizer,
+)
 from skagile.datasets import beats_from_records, make_cohort
 
 RATE = 120.0
@@ -136,6 +143,59 @@ def test_pipeline_clones_and_pickles(records):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(pipe)).transform(records.X), released)
     again = clone(pipe).fit(records.X, records.y, agileanonymizer__subjects=records.subjects)
     np.testing.assert_array_equal(again.transform(records.X), released)
+
+
+# --- subjects in transform ------------------------------------------------------------------------------------------
+
+QUICK = {
+    AgileAnonymizer: {"n_surrogates": 1, "max_epochs": 1, "n_steps": 2, "random_state": 0, "device": "cpu"},
+    KSameAnonymizer: {"k": 2, "max_epochs": 1, "max_draws": 1, "random_state": 0, "device": "cpu"},
+    WarpAnonymizer: {"max_epochs": 1, "random_state": 0, "device": "cpu"},
+}
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """Let the anonymizer keep the subjects that each of its transforms is given."""
+
+    def watch(cls):
+        seen, transform = [], cls.transform
+
+        def spy(self, X, *, subjects=None, **others):
+            seen.append(subjects)
+            return transform(self, X, subjects=subjects, **others)
+
+        monkeypatch.setattr(cls, "transform", spy)
+        return seen
+
+    return watch
+
+
+@pytest.mark.parametrize("cls", QUICK)
+def test_subjects_reach_transform(beats, giving, watched, cls):
+    """In a Pipeline as alone, and whether the anonymizer needs them or not."""
+    seen = watched(cls)
+    alone = cls(**QUICK[cls])
+    released = alone.fit_transform(beats.X, beats.y, subjects=beats.subjects)
+    pipe = make_pipeline(FunctionTransformer(), cls(**QUICK[cls]))
+    params = giving(pipe.steps[-1][0], beats.subjects)
+    np.testing.assert_array_equal(pipe.fit_transform(beats.X, beats.y, **params), released)
+    with sklearn.config_context(enable_metadata_routing=True):
+        np.testing.assert_array_equal(pipe.transform(beats.X, subjects=beats.subjects), released)
+    assert len(seen) == 3
+    for subjects in seen:
+        np.testing.assert_array_equal(subjects, beats.subjects)
+    with pytest.raises(ValueError, match="subjects has length 2, X has"):
+        alone.transform(beats.X, subjects=beats.subjects[:2])
+    with pytest.raises(ValueError, match="subjects should be a 1d array"):
+        alone.transform(beats.X, subjects=np.zeros((len(beats.X), 2)))
+
+
+@pytest.mark.parametrize("cls", [AgileAnonymizer, WarpAnonymizer])
+def test_release_does_not_depend_on_subjects(beats, cls):
+    anonymizer = cls(**QUICK[cls]).fit(beats.X, beats.y, subjects=beats.subjects)
+    released = anonymizer.transform(beats.X)
+    np.testing.assert_array_equal(anonymizer.transform(beats.X, subjects=beats.subjects[::-1]), released)
 
 
 # --- searches -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """What all anonymizers share: layouts, labels and the subjects' routing."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skagile._validation import check_beats, check_labels
@@ -14,11 +16,12 @@ class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     that needs more than beats and labels has its own ``fit`` and ``transform``.
     """
 
-    # Subjects are asked for by default, so that a Pipeline or a search routes them without a set_fit_request.
+    # Subjects are asked for by default, so that a Pipeline or a search routes them without a set_..._request.
     __metadata_request__fit = {"subjects": True}
+    __metadata_request__transform = {"subjects": True}
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, subjects=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, *, subjects: ArrayLike | None = None) -> "BaseAnonymizer":
         """Learn from beats whose diagnosis and subject are known.
 
         Parameters
@@ -45,7 +48,22 @@ class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._fit_beats(beats.values, y_codes, subject_codes)
         return self
 
-    def transform(self, X):
+    def fit_transform(self, X: ArrayLike, y: ArrayLike, *, subjects: ArrayLike | None = None) -> np.ndarray:
+        """Fit, and release the beats themselves.
+
+        Parameters
+        ----------
+        X, y, subjects
+            As of ``fit``.
+
+        Returns
+        -------
+        X_anonymized : ndarray of the shape and float dtype of `X`
+            As from ``transform(X, subjects=subjects)``.
+        """
+        return self.fit(X, y, subjects=subjects).transform(X, subjects=subjects)
+
+    def transform(self, X: ArrayLike, *, subjects: ArrayLike | None = None) -> np.ndarray:
         """Anonymize beats.
 
         Parameters
@@ -53,6 +71,8 @@ class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
             Beats, or records of beats with missing ones NaN, in millivolts. No label is used: diagnosis and identity
             are predicted.
+        subjects : array-like of shape (n_rows,), default=None
+            Subject of each row. Checked and otherwise not used: taken so that any anonymizer can be called alike.
 
         Returns
         -------
@@ -64,14 +84,16 @@ class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         sklearn.exceptions.NotFittedError
             Before ``fit``.
         ValueError
-            For a wrong shape, NaN outside padding, infinite or flat beats, or another number of samples than in
-            ``fit``.
+            For a wrong shape, NaN outside padding, infinite or flat beats, another number of samples than in ``fit``,
+            or subjects of another length.
         """
         check_is_fitted(self)
         beats = check_beats(self, X, reset=False)
+        if subjects is not None:
+            check_labels(subjects, beats.shape[0], name="subjects", kind="subjects", minimum=1, row=beats.row)
         return beats.restore(self._transform_beats(beats.values))
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         # Parameters such as lambda_ end in an underscore, which scikit-learn would take for a fitted attribute.
         return hasattr(self, "n_features_in_")
 
@@ -106,7 +128,7 @@ class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return anonymized beats of the dtype of `X`."""
         raise NotImplementedError
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
