@@ -47,7 +47,7 @@ def release(steps, seed, X, y, subjects, enrolled):
     for step in steps:
         step = clone(step).set_params(random_state=seed)
         step.fit(X[enrolled], y[enrolled], subjects=subjects[enrolled])
-        X = step.transform(X, subjects=subjects) if isinstance(step, KSameAnonymizer) else step.transform(X)
+        X = step.transform(X, subjects=subjects)
     return X
 
 
@@ -58,20 +58,20 @@ def one_row(name, seed):
     if name == "originals":
         return _read(diagnose(beats, beats.X, beats.y, seed, {}), seed)
     released = release(ANONYMIZERS[name], seed, beats.X, beats.y, beats.subjects, beats.sessions == 0)
-    found = attack(beats, released, beats.y, QUICK, seed)
-    row = {f"{kind}, worst": found[kind] for kind in ("single", "fused")}
+    report = attack(beats, released, beats.y, QUICK, seed)
+    row = {f"{kind}, worst": report[kind] for kind in ("single", "fused")}
     row |= _read(diagnose(beats, released, beats.y, seed, {}), seed)
     print(seed, name, row, flush=True)
     return row
 
 
-def _read(found, seed):
+def _read(lost, seed):
     """Mean of the judges' accuracy and macro-F1, from what they lost."""
     row = {}
     for way in ("released", "back"):
         for m in _MEASURES:
             row[f"{way}, {m}"] = np.mean(
-                [found[f"clean, {judge}, {m}"] + found[f"{judge}, {way}, {m}"] / 100 for judge in judges(seed)]
+                [lost[f"clean, {judge}, {m}"] + lost[f"{judge}, {way}, {m}"] / 100 for judge in judges(seed)]
             )
     return row
 
@@ -80,8 +80,8 @@ def run(seeds=SEEDS):
     """Run the study; its page is written anew after each anonymizer."""
     rows = []
     for name in ("originals", *ANONYMIZERS):
-        found = pd.DataFrame([one_row(name, seed) for seed in seeds])
-        rows.append({"release": name, **{column: cell(column, found[column].tolist()) for column in found}})
+        figures = pd.DataFrame([one_row(name, seed) for seed in seeds])
+        rows.append({"release": name, **{column: cell(column, figures[column].tolist()) for column in figures}})
         text = TEXT.format(attackers=", ".join(QUICK), seeds=", ".join(map(str, seeds)))
         tables = [("Privacy against use", pd.DataFrame(rows, columns=["release", *_COLUMNS]).fillna(""))]
         page = write_page("frontier", "Every anonymizer on the same beats", text, tables, _COMMAND)

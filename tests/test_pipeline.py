@@ -263,17 +263,17 @@ def test_workers_do_not_change_the_result(beats, backend):
         scoring="neg_log_loss",
         error_score="raise",
     )
-    found = []
+    results = []
     for n_jobs in (1, 2):
         with joblib.parallel_config(backend):
             fitted = (
                 clone(search).set_params(n_jobs=n_jobs).fit(beats.X, beats.y, agileanonymizer__subjects=beats.subjects)
             )
         scores = [fitted.cv_results_[f"split{i}_test_score"] for i in range(2)]
-        found.append((np.ravel(scores), fitted.best_estimator_[0].transform(beats.X)))
-    assert len(set(found[0][0].tolist())) == 4
-    np.testing.assert_array_equal(found[1][0], found[0][0])
-    np.testing.assert_array_equal(found[1][1], found[0][1])
+        results.append((np.ravel(scores), fitted.best_estimator_[0].transform(beats.X)))
+    assert len(set(results[0][0].tolist())) == 4
+    np.testing.assert_array_equal(results[1][0], results[0][0])
+    np.testing.assert_array_equal(results[1][1], results[0][1])
 
 
 def test_attackers_do_not_depend_on_the_threads(beats):

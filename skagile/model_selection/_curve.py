@@ -1,22 +1,19 @@
 """Settings of an anonymizer between privacy and use."""
 
-import inspect
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn import get_config
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
-from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import Interval as Range
 from sklearn.utils._param_validation import StrOptions, validate_params
-from sklearn.utils.validation import has_fit_parameter
 
 from skagile._seeds import draw_seed, with_seed
 from skagile.audit import audit_release, check_rows, check_sources, split_beats
+from skagile.model_selection._released import subjects_keys, transform_rows
 
 _RISKS = ("reidentification", "fused_reidentification")
 _UTILITIES = ("accuracy", "macro_f1")
@@ -356,8 +353,7 @@ def _measure(anonymizer, setting, data, parts, audit, fit_params):
     """Row of the results of one setting."""
     X, y, subjects, sessions, enrolled = data
     fitted = _fit(clone(anonymizer).set_params(**setting), X, y, subjects, enrolled, fit_params)
-    takes = "subjects" in inspect.signature(fitted.transform).parameters
-    released = np.asarray(fitted.transform(X, subjects=subjects) if takes else fitted.transform(X))
+    released = np.asarray(transform_rows(fitted, X, subjects))
     if released.shape != X.shape:
         raise ValueError(
             f"anonymizer made {released.shape} of X of shape {X.shape}; it must keep the shape. Cut records into beats "
@@ -385,22 +381,12 @@ def _fit(anonymizer, X, y, subjects, enrolled, fit_params):
     else:
         rows = enrolled
         X = X[rows]
-    params = {**dict.fromkeys(_subjects_keys(anonymizer), subjects), **fit_params}
+    params = {**dict.fromkeys(subjects_keys(anonymizer), subjects), **fit_params}
     params = {
         name: np.asarray(value)[rows] if np.ndim(value) and len(value) == len(rows) else value
         for name, value in params.items()
     }
     return anonymizer.fit(X, y[rows], **params)
-
-
-def _subjects_keys(anonymizer):
-    """Names under which fit takes subjects."""
-    if not isinstance(anonymizer, Pipeline):
-        return ["subjects"] if has_fit_parameter(anonymizer, "subjects") else []
-    steps = [name for name, step in anonymizer.steps if hasattr(step, "fit") and has_fit_parameter(step, "subjects")]
-    if get_config()["enable_metadata_routing"]:
-        return ["subjects"] if steps else []
-    return [f"{name}__subjects" for name in steps]
 
 
 def _figures_of(report):

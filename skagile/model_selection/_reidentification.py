@@ -1,22 +1,23 @@
-"""Both sides of an anonymizer as scorers of a search, and the rule that chooses between them."""
+"""Re-identification from a release, as a scorer."""
 
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skagile.metrics import fuse_scores, rank1_accuracy
-from skagile.model_selection._released import digests, earliest, first_half, look_up, make_attacker, release_rows
+from skagile.model_selection._released import digests, earliest, first_half, make_attacker, release_rows
+from skagile.model_selection._scorer import BaseScorer
 
 # What the attacker learns from. He is always asked about the release.
 _KNOWLEDGE = {"static": ("original",), "adaptive": ("released",), "worst": ("original", "released")}
 
 
 @dataclass(eq=False)
-class ReidentificationScorer:
+class ReidentificationScorer(BaseScorer):
     """Score a search by how few people an attacker names right: minus the rank-1 accuracy on the release.
 
     As for every scorer of scikit-learn, **greater is better**: 0 is a release in which nobody is named right, -1 one in
@@ -24,7 +25,7 @@ class ReidentificationScorer:
     :func:`lowest_reidentification` to choose.
 
     The scorer is called with a fitted pipeline and the rows of a test fold. It releases them with the pipeline's
-    anonymizer, and trains an attacker to name their subjects.
+    anonymizer, which is given their subjects where its ``transform`` takes them, and trains an attacker to name these.
 
     Parameters
     ----------
@@ -88,6 +89,8 @@ class ReidentificationScorer:
     True
     """
 
+    _metadata = ("subjects", "sessions")
+
     attacker: Any = "svd"
     _: KW_ONLY
     knowledge: str = "worst"
@@ -97,36 +100,15 @@ class ReidentificationScorer:
     rows: tuple | None = field(default=None, repr=False)
     random_state: int | None = 0
 
-    def __post_init__(self):
-        self._requests = {"subjects": True, "sessions": True}
-
-    def set_score_request(self, **requests: bool | str | None):
-        """Say by which names the metadata `subjects` and `sessions` are given to the search.
-
-        Parameters
-        ----------
-        **requests : bool, str or None
-            ``subjects="groups"`` takes them from the search's `groups`; True, False and None as in scikit-learn.
-
-        Returns
-        -------
-        self : object
-            This scorer.
-        """
-        unknown = sorted(set(requests) - set(self._requests))
-        if unknown:
-            raise TypeError(f"set_score_request got {unknown}; this scorer takes {sorted(self._requests)}.")
-        self._requests = {**self._requests, **requests}
-        return self
-
-    def get_metadata_routing(self) -> MetadataRequest:
-        """Return the requests of this scorer, for scikit-learn's metadata routing."""
-        request = MetadataRequest(owner=type(self).__name__)
-        for name, alias in self._requests.items():
-            request.score.add_request(param=name, alias=alias)
-        return request
-
-    def __call__(self, estimator, X, y=None, *, subjects=None, sessions=None) -> float:
+    def __call__(
+        self,
+        estimator: Any,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        subjects: ArrayLike | None = None,
+        sessions: ArrayLike | None = None,
+    ) -> float:
         """Attack the release of these rows.
 
         Parameters
@@ -157,7 +139,9 @@ class ReidentificationScorer:
         if not isinstance(self.knowledge, str) or self.knowledge not in _KNOWLEDGE:
             raise ValueError(f"knowledge={self.knowledge!r}; expected one of {sorted(_KNOWLEDGE)}.")
         subjects, sessions = self._who(X, subjects, sessions)
-        original, released = release_rows(estimator, X, self.anonymizer)[:2]
+        if subjects is None:
+            raise self._no_subjects("cannot tell who was named right")
+        original, released = release_rows(estimator, X, self.anonymizer, subjects)
         if self.enrolment is None:
             enrols = first_half(subjects) if sessions is None else earliest(subjects, sessions)
             probes = ~enrols & np.isin(subjects, subjects[enrols])
@@ -181,29 +165,10 @@ class ReidentificationScorer:
 
     def _attackers(self):
         several = isinstance(self.attacker, (list, tuple))
-        found = [make_attacker(attacker) for attacker in (self.attacker if several else [self.attacker])]
-        if not found:
+        attackers = [make_attacker(attacker) for attacker in (self.attacker if several else [self.attacker])]
+        if not attackers:
             raise ValueError("attacker is an empty list; expected at least one attacker.")
-        return found
-
-    def _who(self, X, subjects, sessions):
-        """Subjects and sessions of the rows."""
-        if subjects is None:
-            if self.rows is None:
-                raise ValueError(
-                    "ReidentificationScorer got no subjects, and cannot tell who was named right. With metadata "
-                    "routing on (sklearn.set_config(enable_metadata_routing=True)), give them to the search: "
-                    "search.fit(X, y, subjects=subjects). With routing off, give them to the scorer: "
-                    "ReidentificationScorer(rows=(X, subjects))."
-                )
-            subjects, *more = look_up(X, self.rows)
-            sessions = more[0] if more else None
-        subjects = column_or_1d(subjects)
-        check_consistent_length(X, subjects)
-        if sessions is not None:
-            sessions = column_or_1d(sessions)
-            check_consistent_length(X, sessions)
-        return subjects, sessions
+        return attackers
 
     def _enrolled(self, estimator, X):
         """Return what `enrolment` teaches the attacker, by source, and the names."""
@@ -218,7 +183,7 @@ class ReidentificationScorer:
                 f"{common} row(s) are both in enrolment and scored: the attacker would have seen the answer. Enrol "
                 "rows of another session, or give enrolment=None to split each fold."
             )
-        original, released = release_rows(estimator, enrolled, self.anonymizer)[:2]
+        original, released = release_rows(estimator, enrolled, self.anonymizer, names)
         return {"original": original, "released": released}, names
 
     def _risk(self, attacker, X, names, probe, subjects):

@@ -5,55 +5,101 @@ from inspect import signature
 from numbers import Integral
 
 import numpy as np
+from sklearn import get_config
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-# By name, because this room knows no attackers before one is asked for: those of the audit that need beats alone.
-_ATTACKERS = {
-    "svd": ("SVDIdentifier", {}),
-    "nearest_neighbour": ("SVDIdentifier", {"classifier": "neighbour"}),
-    "deep_ecg": ("DeepECGIdentifier", {}),
-    "siamese": ("SiameseIdentifier", {}),
-    "transecg": ("TransECGIdentifier", {}),
-    "low_order": ("LowOrderIdentifier", {}),
-}
+from skagile.attackers import ATTACKERS, known_estimator
 
 
-def release_rows(estimator, X, name):
-    """Rows as they reach the anonymizer, the same released, and the fitted rest of the pipeline (or None)."""
-    # A pipeline by what it has, so that imbalanced-learn's is one too.
-    steps = list(estimator.steps) if hasattr(estimator, "steps") else [(None, estimator)]
+def split_steps(estimator, name):
+    """Split a pipeline into steps before the anonymizer, itself, and steps after it; None where there are none."""
+    steps = list(estimator.steps) if is_pipeline(estimator) else [(None, estimator)]
     if name is None:
-        found = [i for i, (_, step) in enumerate(steps) if takes_subjects(step)]
+        places = [i for i, (_, step) in enumerate(steps) if _is_anonymizer(step)]
     else:
-        found = [i for i, (own, _) in enumerate(steps) if own == name]
-    if len(found) != 1 or not hasattr(steps[found[0]][1], "transform"):
+        places = [i for i, (own, _) in enumerate(steps) if own == name]
+    if len(places) != 1 or not hasattr(steps[places[0]][1], "transform"):
         raise ValueError(
             f"expected one anonymizer among the steps {[own or type(step).__name__ for own, step in steps]}, found "
-            f"{len(found)} {'that take subjects in fit' if name is None else f'named {name!r}'}. Put one into the "
+            f"{len(places)} {'that take subjects in fit' if name is None else f'named {name!r}'}. Put one into the "
             "pipeline, or name its step in anonymizer=."
         )
-    i = found[0]
-    original = np.asarray(estimator[:i].transform(X) if i else X)
-    released = np.asarray(steps[i][1].transform(original))
-    return original, released, estimator[i + 1 :] if i + 1 < len(steps) else None
+    i = places[0]
+    return estimator[:i] if i else None, steps[i][1], estimator[i + 1 :] if i + 1 < len(steps) else None
 
 
-def takes_subjects(step):
-    if not hasattr(step, "fit") or not hasattr(step, "transform"):
+def is_pipeline(estimator):
+    """Whether an estimator is a chain of steps, by what it has, so that imbalanced-learn's is one too."""
+    return isinstance(getattr(estimator, "steps", None), (list, tuple)) and hasattr(estimator, "__getitem__")
+
+
+def _is_anonymizer(step):
+    return hasattr(step, "transform") and takes_subjects(step, "fit")
+
+
+def takes_subjects(estimator, method):
+    """Whether a method takes `subjects`: it names them, a step of the pipeline does, or metadata routing has them."""
+    if not hasattr(estimator, method):
         return False
-    return "subjects" in signature(step.fit).parameters
+    if is_pipeline(estimator):
+        return any(takes_subjects(step, method) for _, step in estimator.steps)
+    if "subjects" in signature(getattr(estimator, method)).parameters:
+        return True
+    routed = get_config()["enable_metadata_routing"]
+    return routed and "subjects" in get_routing_for_object(estimator).consumes(method, ["subjects"])
+
+
+def subjects_keys(estimator):
+    """Names under which ``fit`` takes the subjects."""
+    if not is_pipeline(estimator):
+        return ["subjects"] if takes_subjects(estimator, "fit") else []
+    keys = [f"{name}__{key}" for name, step in estimator.steps for key in subjects_keys(step)]
+    return ["subjects"] if keys and get_config()["enable_metadata_routing"] else keys
+
+
+def transform_rows(estimator, X, subjects):
+    """Transform rows, with their subjects given to every ``transform`` that takes them.
+
+    Without metadata routing a Pipeline cannot pass them on, so its steps are gone through here. Somebody else's
+    ``transform`` that takes none is given none.
+    """
+    if estimator is None:
+        return X
+    if not takes_subjects(estimator, "transform"):
+        return estimator.transform(X)
+    if not is_pipeline(estimator):
+        return estimator.transform(X, subjects=subjects)
+    # Steps in between are left to the pipeline, which knows what to skip.
+    start = 0
+    for i, (_, step) in enumerate(estimator.steps):
+        if takes_subjects(step, "transform"):
+            X = transform_rows(step, estimator[start:i].transform(X) if i > start else X, subjects)
+            start = i + 1
+    return estimator[start:].transform(X) if start < len(estimator.steps) else X
+
+
+def release_rows(estimator, X, name, subjects):
+    """Rows as they reach the anonymizer, and the same released."""
+    before, anonymizer, _ = split_steps(estimator, name)
+    original = np.asarray(transform_rows(before, X, subjects))
+    return original, np.asarray(transform_rows(anonymizer, original, subjects))
+
+
+def of_beats_alone():
+    """Names of the audit's attackers that need beats and people, and nothing else."""
+    return sorted(
+        name for name, known in ATTACKERS.items() if known.kind == "beats" and not known.needs and not known.counts
+    )
 
 
 def make_attacker(attacker):
-    if isinstance(attacker, str) and attacker in _ATTACKERS:
-        from skagile import attackers
-
-        class_name, settings = _ATTACKERS[attacker]
-        return getattr(attackers, class_name)(**settings)
+    if isinstance(attacker, str) and attacker in of_beats_alone():
+        return known_estimator(attacker)
     # A class has both methods, too, and is none of the classifiers that can be cloned.
     if isinstance(attacker, type) or not hasattr(attacker, "fit") or not hasattr(attacker, "predict_proba"):
         raise ValueError(
-            f"attacker={attacker!r}; expected one of {sorted(_ATTACKERS)}, which need beats alone, or a classifier "
+            f"attacker={attacker!r}; expected one of {of_beats_alone()}, which need beats alone, or a classifier "
             "with predict_proba. Give others made, such as FiducialIdentifier(sampling_rate=360, window=(0.25, 0.45))."
         )
     return attacker

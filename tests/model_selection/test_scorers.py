@@ -17,10 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skagile import AgileAnonymizer, ReidentificationScorer, UtilityScorer, lowest_reidentification
-from skagile.attackers import FiducialIdentifier, SVDIdentifier
-from skagile.attackers._registry import ATTACKERS, known_estimator
+from skagile.attackers import ATTACKERS, FiducialIdentifier, SVDIdentifier, known_estimator
 from skagile.datasets import beats_from_records, make_cohort
-from skagile.model_selection._released import _ATTACKERS
+from skagile.model_selection._released import make_attacker, of_beats_alone
 
 N_SUBJECTS, N_ROWS = 6, 16
 IDENTITY, DIAGNOSIS = slice(0, 6), slice(6, 9)
@@ -177,7 +176,7 @@ def cohort():
     return beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), sessions="date")
 
 
-@pytest.mark.parametrize("attacker", sorted(_ATTACKERS))
+@pytest.mark.parametrize("attacker", of_beats_alone())
 def test_attackers_by_name_and_records_of_beats(cohort, attacker):
     """As the audit makes them, with the scorer's seed; records of beats as rows, too."""
     scorer = ReidentificationScorer(attacker, knowledge="static", random_state=3)
@@ -199,12 +198,11 @@ def test_attackers_by_name_and_records_of_beats(cohort, attacker):
 
 
 def test_names_are_those_of_the_audit_that_need_beats_alone():
-    of_beats = {
-        name: (known.class_name, known.settings)
-        for name, known in ATTACKERS.items()
-        if known.kind == "beats" and not known.needs and not known.counts
-    }
-    assert of_beats == _ATTACKERS
+    names = of_beats_alone()
+    assert {"svd", "nearest_neighbour", "deep_ecg", "siamese", "transecg", "low_order"} <= set(names) <= set(ATTACKERS)
+    assert {"fiducial", "label_counting", "rr", "row_order", "row_order_within"} <= set(ATTACKERS) - set(names)
+    for name in names:
+        assert repr(make_attacker(name)) == repr(known_estimator(name))
 
 
 def test_attacker_that_is_told_more_is_given_made(cohort):
@@ -387,10 +385,10 @@ def test_single_scorer_takes_the_least_reidentified(data, routing):
     scorer = ReidentificationScorer(LinearDiscriminantAnalysis(), knowledge="static")
     search = _search(scorer, refit=True).fit(X, y, subjects=subjects)
     assert search.best_params_["shrink__epsilon"] == 0.9
-    found = cross_validate(
+    results = cross_validate(
         search.estimator, X, y, scoring={"risk": scorer}, cv=search.cv, params={"subjects": subjects}
     )
-    assert np.all(found["test_risk"] < -0.5)
+    assert np.all(results["test_risk"] < -0.5)
 
 
 def test_search_over_agile(routing):
