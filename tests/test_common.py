@@ -8,8 +8,10 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch import NeuralNet
 
 import skagile
+from skagile import attackers
 
 # Small settings, so that hundreds of fits take seconds; what is checked does not depend on them.
 SMALL = {
@@ -56,21 +58,33 @@ EXPECTED_FAILURES = {
 
 
 def all_estimators():
-    """Every public estimator class of skagile."""
-    found = set()
-    for module in pkgutil.walk_packages(skagile.__path__, "skagile."):
-        if any(part.startswith("_") for part in module.name.split(".")):
+    """Every public estimator class of skagile: by what its rooms name in ``__all__``, loaded or not."""
+    classes = set()
+    for module in _modules():
+        if any(part.startswith("_") for part in module.__name__.split(".")):
             continue
-        for name, value in vars(importlib.import_module(module.name)).items():
-            if (
-                inspect.isclass(value)
-                and issubclass(value, BaseEstimator)
-                and value.__module__.startswith("skagile")
-                and not name.startswith(("_", "Base"))
-                and not inspect.isabstract(value)
-            ):
-                found.add(value)
-    return sorted(found, key=lambda cls: cls.__name__)
+        # By getattr: a lazy room has none of its names before one is asked for.
+        public = [getattr(module, name) for name in getattr(module, "__all__", ())]
+        classes |= {value for value in public if _is_estimator(value)}
+    return sorted(classes, key=lambda cls: cls.__name__)
+
+
+def _modules():
+    """Every module of skagile, the private ones too."""
+    yield skagile
+    for module in pkgutil.walk_packages(skagile.__path__, "skagile."):
+        if not module.name.endswith(".__main__"):
+            yield importlib.import_module(module.name)
+
+
+def _is_estimator(value):
+    return (
+        inspect.isclass(value)
+        and issubclass(value, BaseEstimator)
+        and value.__module__.startswith("skagile")
+        and not value.__name__.startswith(("_", "Base"))
+        and not inspect.isabstract(value)
+    )
 
 
 @parametrize_with_checks(
@@ -83,23 +97,26 @@ def test_sklearn_contract(estimator, check):
 
 
 def test_every_estimator_is_found():
-    assert {
-        "AgileAnonymizer",
-        "BeatDenoiser",
-        "BeatImager",
-        "BeatSegmenter",
-        "BeatwiseClassifier",
-        "DeepECGIdentifier",
-        "FiducialIdentifier",
-        "LabelCountingIdentifier",
-        "LowOrderIdentifier",
-        "RRIdentifier",
-        "RowOrderIdentifier",
-        "SVDIdentifier",
-        "SiameseIdentifier",
-        "TransECGIdentifier",
-        "WarpAnonymizer",
-    } <= {cls.__name__ for cls in all_estimators()}
+    """What any module defines is either public, and so checked here, or a net that an estimator holds."""
+    defined = {value for module in _modules() for value in vars(module).values() if _is_estimator(value)}
+    defined = {cls for cls in defined if not issubclass(cls, NeuralNet)}
+    assert defined == set(all_estimators())
+    assert {cls.__name__ for cls in defined} <= set(skagile.__all__)
+    assert {"AgileAnonymizer", "BeatSegmenter", "KSameAnonymizer", "SVDIdentifier"} <= {cls.__name__ for cls in defined}
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+def test_new_estimator_of_a_room_is_found(monkeypatch, lazily):
+    class Planted(BaseEstimator):
+        __module__ = "skagile.attackers._planted"
+
+    monkeypatch.setattr(attackers, "__all__", [*attackers.__all__, "Planted"])
+    if lazily:
+        ask = attackers.__getattr__
+        monkeypatch.setattr(attackers, "__getattr__", lambda name: Planted if name == "Planted" else ask(name))
+    else:
+        monkeypatch.setattr(attackers, "Planted", Planted, raising=False)
+    assert Planted in all_estimators()
 
 
 @pytest.mark.parametrize("cls", all_estimators(), ids=lambda cls: cls.__name__)

@@ -1,11 +1,13 @@
 """Settings of an anonymizer between privacy and use."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 from sklearn.utils._param_validation import Interval as Range
@@ -95,7 +97,7 @@ class PrivacyUtilityCurve:
     [True, True, False, True]
     """
 
-    def __init__(self, results, *, risk="reidentification", utility="macro_f1"):
+    def __init__(self, results: pd.DataFrame, *, risk: str = "reidentification", utility: str = "macro_f1"):
         for name, value, choices in (("risk", risk, _RISKS), ("utility", utility, _UTILITIES)):
             if value not in choices:
                 raise ValueError(f"{name} is {value!r}; choose from {', '.join(map(repr, choices))}.")
@@ -112,7 +114,15 @@ class PrivacyUtilityCurve:
         self.frontier_ = _frontier(self.results_[f"{prefix}{risk}"], self.results_[f"{prefix}{utility}"])
 
     @classmethod
-    def from_results(cls, results, *, risk="reidentification", utility="macro_f1", ax=None, **kwargs):
+    def from_results(
+        cls,
+        results: pd.DataFrame,
+        *,
+        risk: str = "reidentification",
+        utility: str = "macro_f1",
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> "PrivacyUtilityCurve":
         """Draw results that were kept.
 
         Parameters
@@ -152,25 +162,25 @@ class PrivacyUtilityCurve:
     )
     def from_estimator(
         cls,
-        anonymizer,
-        X,
-        y,
+        anonymizer: Any,
+        X: ArrayLike,
+        y: ArrayLike,
         *,
-        subjects,
-        sessions=None,
-        param_grid,
-        attackers="all",
-        knowledge="adaptive",
-        diagnostic_estimator="default",
+        subjects: ArrayLike,
+        sessions: ArrayLike | None = None,
+        param_grid: dict[str, Any] | list[dict[str, Any]],
+        attackers: str | list | dict[str, Any] = "all",
+        knowledge: str | Sequence[str] = "adaptive",
+        diagnostic_estimator: Any = "default",
         selection: float | None = 0.5,
         risk: str = "reidentification",
         utility: str = "macro_f1",
         fit_params: dict[str, Any] | None = None,
         audit_params: dict[str, Any] | None = None,
         n_jobs: int | None = None,
-        random_state=0,
-        ax=None,
-        **kwargs,
+        random_state: int | np.random.RandomState | None = 0,
+        ax: Any = None,
+        **kwargs: Any,
     ) -> "PrivacyUtilityCurve":
         """Release with each setting, audit each release, and draw what was found.
 
@@ -187,7 +197,8 @@ class PrivacyUtilityCurve:
         y : array-like of shape (n_rows,)
             Diagnosis of each row.
         subjects : array-like of shape (n_rows,)
-            The person of each row. Given to every ``fit`` that takes ``subjects``, and to a ``transform`` that does.
+            The person of each row. Given to every ``fit`` and every ``transform`` that takes ``subjects``, those of a
+            pipeline's steps too, with metadata routing on or off.
         sessions : array-like of shape (n_rows,), default=None
             As for :func:`~skagile.audit.audit_release`.
         param_grid : dict or list of dicts
@@ -250,7 +261,7 @@ class PrivacyUtilityCurve:
         )
         return cls(pd.DataFrame(rows), risk=risk, utility=utility).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs) -> "PrivacyUtilityCurve":
+    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> "PrivacyUtilityCurve":
         """Draw the settings, the frontier, and the floor that no release with its diagnosis goes below.
 
         Parameters
@@ -391,20 +402,20 @@ def _fit(anonymizer, X, y, subjects, enrolled, fit_params):
 
 def _figures_of(report):
     """Take out of an audit what goes into the curve."""
-    found = {}
+    figures = {}
     for kind, name in (("single", "reidentification"), ("fused", "fused_reidentification")):
         entry = report.worst_case()[kind]
         if entry is None:
             raise ValueError("knowledge holds nothing but 'clean', which does not attack the release; add 'adaptive'.")
-        found.update({name: entry["value"], f"{name}_low": entry["low"], f"{name}_high": entry["high"]})
-        found[_FLOOR_OF[name]] = entry["floor"]
+        figures.update({name: entry["value"], f"{name}_low": entry["low"], f"{name}_high": entry["high"]})
+        figures[_FLOOR_OF[name]] = entry["floor"]
         if kind == "single":
-            found.update({key: entry[key] for key in ("attacker", "knowledge")})
+            figures.update({key: entry[key] for key in ("attacker", "knowledge")})
     crossed = [result for result in report.utility_results if result["trained_on"] != result["tested_on"]]
     if not crossed:
         raise ValueError("diagnostic_estimator is None, so that there is no utility to draw; give a classifier.")
     for name in _UTILITIES:
         worst = min(crossed, key=lambda result: result[name])
-        found.update({f"{name}{end}": worst[f"{name}{end}"] for end in ("", "_low", "_high")})
-    found["n_subjects"] = report.protocol["n_subjects_probed"]
-    return found
+        figures.update({f"{name}{end}": worst[f"{name}{end}"] for end in ("", "_low", "_high")})
+    figures["n_subjects"] = report.protocol["n_subjects_probed"]
+    return figures

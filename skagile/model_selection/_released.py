@@ -2,9 +2,10 @@
 
 import hashlib
 from inspect import signature
-from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_consistent_length, column_or_1d
@@ -12,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from skagile.attackers import ATTACKERS, known_estimator
 
 
-def split_steps(estimator, name):
+def split_steps(estimator: Any, name: str | None) -> tuple[Any, Any, Any]:
     """Split a pipeline into steps before the anonymizer, itself, and steps after it; None where there are none."""
     steps = list(estimator.steps) if is_pipeline(estimator) else [(None, estimator)]
     if name is None:
@@ -29,7 +30,7 @@ def split_steps(estimator, name):
     return estimator[:i] if i else None, steps[i][1], estimator[i + 1 :] if i + 1 < len(steps) else None
 
 
-def is_pipeline(estimator):
+def is_pipeline(estimator: Any) -> bool:
     """Whether an estimator is a chain of steps, by what it has, so that imbalanced-learn's is one too."""
     return isinstance(getattr(estimator, "steps", None), (list, tuple)) and hasattr(estimator, "__getitem__")
 
@@ -38,7 +39,7 @@ def _is_anonymizer(step):
     return hasattr(step, "transform") and takes_subjects(step, "fit")
 
 
-def takes_subjects(estimator, method):
+def takes_subjects(estimator: Any, method: str) -> bool:
     """Whether a method takes `subjects`: it names them, a step of the pipeline does, or metadata routing has them."""
     if not hasattr(estimator, method):
         return False
@@ -50,7 +51,7 @@ def takes_subjects(estimator, method):
     return routed and "subjects" in get_routing_for_object(estimator).consumes(method, ["subjects"])
 
 
-def subjects_keys(estimator):
+def subjects_keys(estimator: Any) -> list[str]:
     """Names under which ``fit`` takes the subjects."""
     if not is_pipeline(estimator):
         return ["subjects"] if takes_subjects(estimator, "fit") else []
@@ -58,7 +59,7 @@ def subjects_keys(estimator):
     return ["subjects"] if keys and get_config()["enable_metadata_routing"] else keys
 
 
-def transform_rows(estimator, X, subjects):
+def transform_rows(estimator: Any, X: ArrayLike, subjects: ArrayLike | None) -> ArrayLike:
     """Transform rows, with their subjects given to every ``transform`` that takes them.
 
     Without metadata routing a Pipeline cannot pass them on, so its steps are gone through here. Somebody else's
@@ -79,21 +80,23 @@ def transform_rows(estimator, X, subjects):
     return estimator[start:].transform(X) if start < len(estimator.steps) else X
 
 
-def release_rows(estimator, X, name, subjects):
+def release_rows(
+    estimator: Any, X: ArrayLike, name: str | None, subjects: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows as they reach the anonymizer, and the same released."""
     before, anonymizer, _ = split_steps(estimator, name)
     original = np.asarray(transform_rows(before, X, subjects))
     return original, np.asarray(transform_rows(anonymizer, original, subjects))
 
 
-def of_beats_alone():
+def of_beats_alone() -> list[str]:
     """Names of the audit's attackers that need beats and people, and nothing else."""
     return sorted(
         name for name, known in ATTACKERS.items() if known.kind == "beats" and not known.needs and not known.counts
     )
 
 
-def make_attacker(attacker):
+def make_attacker(attacker: Any) -> Any:
     if isinstance(attacker, str) and attacker in of_beats_alone():
         return known_estimator(attacker)
     # A class has both methods, too, and is none of the classifiers that can be cloned.
@@ -105,7 +108,7 @@ def make_attacker(attacker):
     return attacker
 
 
-def first_half(subjects):
+def first_half(subjects: np.ndarray) -> np.ndarray:
     """Whether each row is in the first half of its subject's rows, the larger where their number is odd."""
     _, codes, count = np.unique(subjects, return_inverse=True, return_counts=True)
     order = np.argsort(codes, kind="stable")
@@ -114,7 +117,7 @@ def first_half(subjects):
     return rank < (count[codes] + 1) // 2
 
 
-def earliest(subjects, sessions):
+def earliest(subjects: np.ndarray, sessions: np.ndarray) -> np.ndarray:
     """Whether each row is of its subject's earliest session."""
     _, person = np.unique(subjects, return_inverse=True)
     _, session = np.unique(sessions, return_inverse=True)
@@ -123,19 +126,19 @@ def earliest(subjects, sessions):
     return session == first[person]
 
 
-def digests(X):
+def digests(X: ArrayLike) -> list[bytes]:
     X = np.asarray(X)
     return [hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest() for row in X]
 
 
-def look_up(X, rows):
+def look_up(X: ArrayLike, rows: tuple) -> list[np.ndarray]:
     """Labels of the rows of `X`, found by their content among `rows`."""
     if not isinstance(rows, tuple) or len(rows) not in (2, 3):
         raise ValueError("rows must be a tuple (X, subjects) or (X, subjects, sessions), or None.")
     known, *labels = rows
     labels = [column_or_1d(label) for label in labels]
     check_consistent_length(known, *labels)
-    place: dict[bytes, Integral] = {}
+    place: dict[bytes, int] = {}
     for i, digest in enumerate(digests(known)):
         j = place.setdefault(digest, i)
         if any(label[i] != label[j] for label in labels):
