@@ -8,6 +8,18 @@ from skagile.segmentation._quality import signal_quality
 from skagile.segmentation._rr import rr_windows
 from skagile.segmentation._segmenter import BeatSegmenter
 
+# isort: split
+# For the rooms above.
+from skagile.segmentation._cut import band_pass as band_pass
+from skagile.segmentation._cut import check_band as check_band
+from skagile.segmentation._cut import cut_beats as cut_beats
+from skagile.segmentation._cut import fits_record as fits_record
+from skagile.segmentation._cut import move_peaks as move_peaks
+from skagile.segmentation._cut import rate_ratio as rate_ratio
+from skagile.segmentation._cut import resample as resample
+from skagile.segmentation._cut import resampled_length as resampled_length
+from skagile.segmentation._cut import window_samples as window_samples
+
 __all__ = [
     "BeatImager",
     "BeatSegmenter",
