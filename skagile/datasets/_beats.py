@@ -3,16 +3,25 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from numbers import Integral, Real
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from scipy.signal import butter, resample_poly, sosfiltfilt
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skagile.records import UnreadableRecordError
+from skagile.segmentation import (
+    band_pass,
+    check_band,
+    cut_beats,
+    detect_r_peaks,
+    fits_record,
+    move_peaks,
+    rate_ratio,
+    resample,
+    resampled_length,
+    window_samples,
+)
 
 AAMI_CLASSES = {
     **dict.fromkeys("NLRej", "N"),
@@ -48,10 +57,10 @@ def pick_leads(lead: int | str | Sequence[int | str], record: str, *, every: boo
         return names.index(one) if one in names else None
 
     def pick(names):
-        found = [index(one, names) for one in wanted]
-        if every and None not in found:
-            return found
-        some = [i for i in found if i is not None]
+        indexes = [index(one, names) for one in wanted]
+        if every and None not in indexes:
+            return indexes
+        some = [i for i in indexes if i is not None]
         if every or not some:
             raise ValueError(f"lead={lead!r} is not in record {record}, whose leads are {names}. Name one of those.")
         return some[:1]
@@ -114,9 +123,11 @@ def beats_from_records(
         Where R peaks come from. Peaks that :func:`~skagile.segmentation.detect_r_peaks` finds get the symbol of
         the annotated beat within 150 ms; with ``labels`` "aami" or "fine" those without one are left out.
     sampling_rate : float, default=None
-        Resample the records to this rate in Hz. None keeps theirs.
+        Resample the records to this rate in Hz; R peaks move to the nearest sample there, of two to the even one.
+        None keeps theirs.
     band : tuple of float or None, default=(0.5, 40.0)
-        Pass band in Hz of a zero-phase Butterworth filter of second order; None filters nothing.
+        Pass band in Hz of a zero-phase Butterworth filter of second order, applied before resampling. A lower edge
+        of 0 makes it a low-pass; None filters nothing.
     max_beats : int, default=None
         Keep at most this many beats of each subject and session, drawn at random.
     guard : float, default=0.0
@@ -253,20 +264,13 @@ class RecordCutter:
         self.rate, self.guard, self.classes = rate, guard, classes
         self.sessions = choose_sessions(sessions, records.subjects, records.sessions)
         self.old_rate = float(records.sampling_rate)
-        self.ratio = Fraction(rate / self.old_rate).limit_denominator(1000)
-        if not self.ratio:
-            raise ValueError(
-                f"sampling_rate={rate} Hz is below a thousandth of the records' {self.old_rate:g} Hz; expected "
-                "something near 100 to 1000 Hz."
-            )
-        self.before, self.after = (round(seconds * rate) for seconds in window)
-        if self.before + self.after < 2:
-            raise ValueError(
-                f"window={window} is {self.before + self.after} sample(s) at {rate} Hz; expected at least 2."
-            )
-        self.sos = None if band is None else _band_pass(band, self.old_rate)
-        # Odd extension by one period of the lower edge keeps the start-up of the high-pass out of the record.
-        self.pad = None if band is None else int(np.ceil(self.old_rate / band[0]))
+        self.ratio = rate_ratio(self.old_rate, rate)
+        self.n_before, self.n_samples = window_samples(window, rate)
+        if self.n_samples < 2:
+            raise ValueError(f"window={window} is {self.n_samples} sample(s) at {rate} Hz; expected at least 2.")
+        self.band = band
+        if band is not None:
+            check_band(band, self.old_rate)
         self.find = _annotated if r_peaks == "annotated" else _detected
         self.class_of = {"aami": AAMI_CLASSES, "fine": FINE_CLASSES}.get(labels)
         self.session_of_record = record_sessions(records, self.sessions)
@@ -283,7 +287,7 @@ class RecordCutter:
         except UnreadableRecordError as error:  # of records that are read here and now
             self.skipped.append((name, str(error)))
             return None
-        if len(signal) * self.ratio < self.before + self.after:
+        if resampled_length(len(signal), self.ratio) < self.n_samples:
             raise ValueError(
                 f"window={self.window} is longer than record {name}, which lasts {len(signal) / self.old_rate:.2f} s. "
                 "Give a shorter window, or leave the record out."
@@ -299,16 +303,20 @@ class RecordCutter:
         self.dropped["label"] += int((~known).sum())
         self.dropped["guard"] += int((known & ~far).sum())
         kept = np.flatnonzero(known & far)
-        kept, first, beats = self._windows(signal, peak, kept)
+        moved = move_peaks(peak, self.ratio)
+        fits = fits_record(moved[kept], self.n_before, self.n_samples, resampled_length(len(signal), self.ratio))
+        self.dropped["edge"] += int((~fits).sum())
+        kept = kept[fits]
         sound = _is_sound(signal, broken, peak[kept], self.window, self.old_rate)
         self.dropped["signal"] += int((~sound).sum())
-        kept, first = kept[sound], first[sound]
+        kept = kept[sound]
         return {
-            "X": beats[first].astype(np.float32),
+            "X": self._beats(signal, moved[kept]),
             "y": y[kept],
             "symbol": symbol[kept],
             "sessions": session[kept],
-            "r_peak": first + self.before,
+            "r_peak": moved[kept],
+            "sample": peak[kept],
             "records": np.full(len(kept), i),
         }
 
@@ -331,17 +339,11 @@ class RecordCutter:
         off_middle = peak - n_times / 2
         return (off_middle >= 0).astype(int), np.abs(off_middle) >= self.guard * self.old_rate / 2
 
-    def _windows(self, signal, peak, kept):
-        """Filter and resample; return the beats of `kept` that fit, their first samples, and a view of every window."""
-        if self.sos is not None:
-            signal = sosfiltfilt(self.sos, signal, padlen=min(len(signal) - 1, self.pad))
-        if self.ratio != 1:
-            signal = resample_poly(signal, self.ratio.numerator, self.ratio.denominator, padtype="line")
-        first = np.rint(peak[kept] * float(self.ratio)).astype(np.int64) - self.before
-        windows = sliding_window_view(signal, self.before + self.after)
-        fits = (first >= 0) & (first < len(windows))
-        self.dropped["edge"] += int((~fits).sum())
-        return kept[fits], first[fits], windows
+    def _beats(self, signal, r_peak):
+        """Filter and resample a record; cut its beats around R peaks at the new rate."""
+        if self.band is not None:
+            signal = band_pass(signal, self.band, self.old_rate)
+        return cut_beats(resample(signal, self.ratio), r_peak, self.n_before, self.n_samples).astype(np.float32)
 
 
 class _UnusableError(ValueError):
@@ -356,16 +358,6 @@ def check_pair(pair, name, what):
     if not (first >= 0 and second >= 0 and np.isfinite(first + second)):
         raise ValueError(f"{name}={pair!r}; expected two finite numbers of at least 0, {what}.")
     return first, second
-
-
-def _band_pass(band, rate):
-    low, high = band
-    if not 0 < low < high < rate / 2:
-        raise ValueError(
-            f"band={band} Hz does not fit a sampling rate of {rate:g} Hz; expected 0 < low < high < {rate / 2:g}. "
-            "Lower the upper edge, or give band=None."
-        )
-    return butter(2, (low, high), btype="bandpass", fs=rate, output="sos")
 
 
 def _bridge(signal):
@@ -415,8 +407,6 @@ def _beats_among(marks):
 
 
 def _detected(records, i, row, signal):
-    from skagile.segmentation import detect_r_peaks
-
     try:
         peak = np.asarray(detect_r_peaks(signal, records.sampling_rate), dtype=np.int64)
     except ValueError as error:

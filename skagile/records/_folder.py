@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path, PurePosixPath
-
-import numpy as np
-from scipy.signal import resample_poly
 
 from skagile.records._entry import Entry
 from skagile.records._headers import comment_fields, parse_age, parse_date, parse_sex
 from skagile.records._wfdb import read_annotation, read_record
+from skagile.segmentation import move_peaks, rate_ratio, resample
 
 _AGE_AND_SEX = re.compile(r"\s*(-?\d{1,3}) ([MF])\b")  # the first comment of an MIT-BIH header: "69 M 1085 1629 x1"
 
@@ -39,11 +36,10 @@ def read_entry(
     recording = read_record(path)
     annotation = None if annotator is None else read_annotation(path, annotator)
     if sampling_rate is not None and sampling_rate != recording.sampling_rate:
-        ratio = Fraction(sampling_rate / recording.sampling_rate).limit_denominator(1000)
-        signal = resample_poly(recording.signal, ratio.numerator, ratio.denominator, axis=1, padtype="line")
-        recording.signal = signal.astype(np.float32)
+        ratio = rate_ratio(recording.sampling_rate, sampling_rate)
+        recording.signal = resample(recording.signal, ratio)
         if annotation is not None:
-            annotation.sample = np.rint(annotation.sample * float(ratio)).astype(np.int64)
+            annotation.sample = move_peaks(annotation.sample, ratio)
     if sampling_rate is not None:
         recording.sampling_rate = float(sampling_rate)
     fields = comment_fields(recording.comments)

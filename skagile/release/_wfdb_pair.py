@@ -282,8 +282,7 @@ def _cut(before, after, rows, cutting, old_rate, rate, folders, problems, droppe
     # Two annotations at one sample are one beat.
     _, first = np.unique(part["r_peak"], return_index=True)
     part = {key: values[first] for key, values in part.items()}
-    # Rounding to the records' samples and back is exact, whichever rate is the higher.
-    peaks = np.rint(part["r_peak"] / float(cutter.ratio)).astype(np.int64)
+    peaks = part["sample"]
     after.annotation = Bunch(sample=peaks, symbol=np.full(len(peaks), "N"), aux_note=[])
     try:
         released_cutter = RecordCutter(

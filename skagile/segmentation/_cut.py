@@ -66,8 +66,8 @@ def rate_ratio(old: float, new: float) -> Fraction:
     ratio = Fraction(float(new) / float(old)).limit_denominator(_LARGEST_DENOMINATOR)
     if not ratio:
         raise ValueError(
-            f"a sampling rate of {new:g} Hz is below a thousandth of the records' {old:g} Hz; expected something near "
-            "100 to 1000 Hz."
+            f"sampling_rate={new:g} Hz is below a thousandth of the records' {old:g} Hz; expected something near 100 "
+            "to 1000 Hz."
         )
     return ratio
 
@@ -113,9 +113,26 @@ def fits_record(r_peak: np.ndarray, n_before: int, n_samples: int, n_times: Arra
     return (start >= 0) & (start + max(n_samples, n_before + 1) <= np.asarray(n_times))
 
 
-def cut_beats(signal: np.ndarray, r_peak: np.ndarray, n_before: int, n_samples: int) -> np.ndarray:
-    """Cut the beats around R peaks of one record, each of which fits; shape (n_beats, n_samples)."""
-    return sliding_window_view(signal, n_samples)[r_peak - n_before]
+def cut_beats(
+    signal: np.ndarray, r_peak: np.ndarray | tuple[np.ndarray, np.ndarray], n_before: int, n_samples: int
+) -> np.ndarray:
+    """Cut beats out of a record, or out of several at once.
+
+    Parameters
+    ----------
+    signal : ndarray of shape (n_times,) or (n_records, n_times)
+        One lead of each.
+    r_peak : ndarray of int of shape (n_beats,), or two of them
+        R peaks whose beats fit, see `fits_record`; of several records, the record and the R peak of each beat.
+    n_before, n_samples : int
+        As from `window_samples`.
+
+    Returns
+    -------
+    ndarray of shape (n_beats, n_samples)
+    """
+    *record, r_peak = r_peak if isinstance(r_peak, tuple) else (r_peak,)
+    return sliding_window_view(signal, n_samples, axis=-1)[(*record, r_peak - n_before)]
 
 
 def _float_dtype(signal):

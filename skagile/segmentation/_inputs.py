@@ -1,6 +1,102 @@
 """Records, R peaks and beats as the segmenter takes them, checked."""
 
+from numbers import Real
+
 import numpy as np
+from sklearn.utils import Bunch
+
+_MIN_SAMPLING_RATE = 100.0
+
+
+def check_sampling_rate(sampling_rate):
+    """Return the sampling rate as a float, or raise ValueError."""
+    if not isinstance(sampling_rate, Real) or isinstance(sampling_rate, bool) or not np.isfinite(sampling_rate):
+        raise ValueError(f"sampling_rate must be a finite number of samples per second, got {sampling_rate!r}.")
+    if sampling_rate < _MIN_SAMPLING_RATE:
+        raise ValueError(
+            f"sampling_rate must be at least {_MIN_SAMPLING_RATE:g} Hz to find R peaks, got {sampling_rate!r}. "
+            "Resample the records (scipy.signal.resample_poly), or give the rate in Hz if it was in another unit."
+        )
+    return float(sampling_rate)
+
+
+def as_signals(signal):
+    """Return records as a 2-D array or a list of 1-D arrays, and whether `signal` was a single record."""
+    if isinstance(signal, (list, tuple)):
+        if len(signal) == 0:
+            raise ValueError("signal is empty; give at least one record.")
+        if np.ndim(signal[0]) > 0:
+            records = [np.asarray(record) for record in signal]
+            for row, record in enumerate(records):
+                if record.ndim != 1:
+                    raise ValueError(
+                        f"record {row} of signal has shape {record.shape}; each record of a list must be 1-D, one lead."
+                    )
+                _check_numeric(record, f"record {row} of signal")
+            return records, False
+    signal = np.asarray(signal)
+    _check_numeric(signal, "signal")
+    if signal.ndim not in (1, 2):
+        raise ValueError(
+            f"signal has shape {signal.shape}; expected (n_times,) or (n_records, n_times). "
+            "Choose one lead of each record."
+        )
+    if len(signal) == 0:
+        raise ValueError(f"signal is empty (shape {signal.shape}); give at least one record.")
+    return (signal[None], True) if signal.ndim == 1 else (signal, False)
+
+
+def _check_numeric(values, name):
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must hold real numbers, got dtype {values.dtype}.")
+
+
+def choose_lead(records, lead, sampling_rate, resample_to):
+    """Return the chosen lead of every record, and the sampling rate, which of a Bunch of records is its own."""
+    names = None
+    if isinstance(records, Bunch):
+        records, names, given = records.signals, records.leads, records.sampling_rate
+        if resample_to is None and given != sampling_rate:
+            raise ValueError(
+                f"the records have a sampling rate of {given:g} Hz, but sampling_rate={sampling_rate!r}; set "
+                f"sampling_rate={given:g}, or resample_to to bring them to a common rate."
+            )
+        sampling_rate = given
+        if len(records) and lead is None:
+            several = [row for row, own in enumerate(names) if len(own) != 1]
+            if several:
+                raise ValueError(
+                    f"record {several[0]} has leads {list(names[several[0]])}; choose one with BeatSegmenter(lead=...)."
+                )
+    elif isinstance(lead, str):
+        raise ValueError(
+            f"lead={lead!r} is a name, but the records do not name their leads; give its index, or the records as a "
+            "Bunch of skagile.datasets."
+        )
+    if lead is None and names is None:
+        return records, sampling_rate
+    if not isinstance(records, (list, tuple)):
+        records = np.asarray(records)
+        if records.ndim == 3 and 0 <= lead < records.shape[1]:
+            return records[:, lead], sampling_rate
+    return [
+        _lead_of(record, row, lead, None if names is None else list(names[row])) for row, record in enumerate(records)
+    ], sampling_rate
+
+
+def _lead_of(record, row, lead, names):
+    record = np.asarray(record)
+    if record.ndim != 2:
+        raise ValueError(f"record {row} has shape {record.shape}; with lead={lead!r} it must be (n_leads, n_times).")
+    names = list(range(len(record))) if names is None else names
+    index = 0 if lead is None else lead
+    if isinstance(lead, str):
+        if lead not in names:
+            raise ValueError(f"lead={lead!r} is not in record {row}, whose leads are {names}.")
+        index = names.index(lead)
+    if index >= len(record):
+        raise ValueError(f"lead={index!r} is not in record {row}, which has {len(record)} lead(s): {names}.")
+    return record[index]
 
 
 def as_records(records):
@@ -42,8 +138,8 @@ def as_floats(values, name):
 
 def check_r_peaks(r_peaks, lengths):
     if not isinstance(r_peaks, (list, tuple)) or len(r_peaks) != len(lengths):
-        found = f"{len(r_peaks)} entries" if isinstance(r_peaks, (list, tuple)) else type(r_peaks).__name__
-        raise ValueError(f"r_peaks must be a list with one array per record ({len(lengths)}), got {found}.")
+        given = f"{len(r_peaks)} entries" if isinstance(r_peaks, (list, tuple)) else type(r_peaks).__name__
+        raise ValueError(f"r_peaks must be a list with one array per record ({len(lengths)}), got {given}.")
     return [
         check_indices(peaks, length, f"r_peaks[{row}]", "samples of the record")
         for row, (peaks, length) in enumerate(zip(r_peaks, lengths, strict=True))

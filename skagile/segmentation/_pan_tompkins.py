@@ -1,12 +1,16 @@
 """R peaks after Pan and Tompkins (1985), on batches of records."""
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import pairwise
-from numbers import Real
 from statistics import median
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
+
+from skagile.segmentation._inputs import as_signals, check_sampling_rate
+from skagile.segmentation._moving import Scaler, count_odd, count_samples, moving, working_factor
 
 # Times in seconds. The refractory period, the learning phase and the placing of the peak are not searched; the others
 # come from a random search that saw every other record of MIT-BIH, every other subject of LUDB, record 119 with
@@ -51,13 +55,10 @@ _POLARITY_MARGIN = 1.1
 _MIN_GAP = 0.12
 
 _MIN_DURATION = 2.0
-_MIN_SAMPLING_RATE = 100.0
-_WORKING_RATE = 160.0  # Hz; records are averaged down to one or two times this rate to look for beats
 _BLOCK = 2**18  # samples worked on at a time: bounds memory, and fits the cache
-_CENTRE_SAMPLES = 64
 
 
-def detect_r_peaks(signal, sampling_rate):
+def detect_r_peaks(signal: ArrayLike | Sequence[ArrayLike], sampling_rate: float) -> np.ndarray | list[np.ndarray]:
     """Find the R peaks of one or many single-lead electrocardiograms.
 
     The method of Pan and Tompkins [1]_: band-pass filter, derivative, squaring, moving-window
@@ -139,52 +140,9 @@ def detect_r_peaks(signal, sampling_rate):
     2
     """
     sampling_rate = check_sampling_rate(sampling_rate)
-    records, single = _as_records(signal)
+    records, single = as_signals(signal)
     peaks = find_r_peaks(records, sampling_rate, name="signal" if single else "record {} of signal")
     return peaks[0] if single else peaks
-
-
-def check_sampling_rate(sampling_rate):
-    """Return the sampling rate as a float, or raise ValueError."""
-    if not isinstance(sampling_rate, Real) or isinstance(sampling_rate, bool) or not np.isfinite(sampling_rate):
-        raise ValueError(f"sampling_rate must be a finite number of samples per second, got {sampling_rate!r}.")
-    if sampling_rate < _MIN_SAMPLING_RATE:
-        raise ValueError(
-            f"sampling_rate must be at least {_MIN_SAMPLING_RATE:g} Hz to find R peaks, got {sampling_rate!r}. "
-            "Resample the records (scipy.signal.resample_poly), or give the rate in Hz if it was in another unit."
-        )
-    return float(sampling_rate)
-
-
-def _as_records(signal):
-    """Return records as a 2-D array or a list of 1-D arrays, and whether `signal` was a single record."""
-    if isinstance(signal, (list, tuple)):
-        if len(signal) == 0:
-            raise ValueError("signal is empty; give at least one record.")
-        if np.ndim(signal[0]) > 0:
-            records = [np.asarray(record) for record in signal]
-            for row, record in enumerate(records):
-                if record.ndim != 1:
-                    raise ValueError(
-                        f"record {row} of signal has shape {record.shape}; each record of a list must be 1-D, one lead."
-                    )
-                _check_numeric(record, f"record {row} of signal")
-            return records, False
-    signal = np.asarray(signal)
-    _check_numeric(signal, "signal")
-    if signal.ndim not in (1, 2):
-        raise ValueError(
-            f"signal has shape {signal.shape}; expected (n_times,) or (n_records, n_times). "
-            "Choose one lead of each record."
-        )
-    if len(signal) == 0:
-        raise ValueError(f"signal is empty (shape {signal.shape}); give at least one record.")
-    return (signal[None], True) if signal.ndim == 1 else (signal, False)
-
-
-def _check_numeric(values, name):
-    if values.dtype.kind not in "fiu":
-        raise ValueError(f"{name} must hold real numbers, got dtype {values.dtype}.")
 
 
 def find_r_peaks(records, sampling_rate, *, name, on_bad="raise"):
@@ -217,8 +175,8 @@ def find_r_peaks(records, sampling_rate, *, name, on_bad="raise"):
                     continue
                 batch, block, low, high = batch[good], block[good], low[good], high[good]
             any_good = True
-            for row, found in zip(block, _find_in_block(batch, low, high, sampling_rate), strict=True):
-                peaks[row] = found
+            for row, own in zip(block, _find_in_block(batch, low, high, sampling_rate), strict=True):
+                peaks[row] = own
     if on_bad == "auto" and not any_good:
         raise ValueError(complaint)
     return peaks
@@ -252,50 +210,11 @@ def _extremes(records):
     return records.min(axis=1).astype(np.float64), records.max(axis=1).astype(np.float64)
 
 
-def _samples(seconds, sampling_rate):
-    return max(1, round(seconds * sampling_rate))
-
-
-def _odd(seconds, sampling_rate):
-    """Count the samples of a window that has a middle: an odd number."""
-    return 2 * max(1, round(seconds * sampling_rate / 2)) + 1
-
-
-def _working_factor(sampling_rate):
-    """How many samples are averaged to one before the search for beats."""
-    return max(1, int(sampling_rate // _WORKING_RATE))
-
-
-class _Scaler:
-    """Brings samples of every row near zero and into -2..2, so that single precision does for any unit and offset."""
-
-    def __init__(self, records, low, high):
-        # Powers of two are exact: they keep the range of the largest and smallest floats within floats.
-        largest = np.maximum(np.abs(low), np.abs(high))
-        shift = np.where(largest > 1e30, -80.0, 0.0) + np.where(largest > 1e300, -40.0, 0.0)
-        shift = np.where(largest < 1e-25, 80.0, shift) + np.where(largest < 1e-150, 420.0, 0.0)
-        self.extreme = 2.0**shift if shift.any() else None
-        scale = 1.0 if self.extreme is None else self.extreme
-        self.half = high * scale / 2 - low * scale / 2
-        # A typical sample, not the middle of the range, which one artefact moves.
-        stride = -(-records.shape[1] // _CENTRE_SAMPLES)
-        self.centre = np.median(records[:, ::stride] * np.reshape(scale, (-1, 1)), axis=1)
-
-    def __call__(self, values, rows=slice(None)):
-        """Scale `values` of shape (n, n_times), which belong to `rows`; return them in single precision."""
-        if self.extreme is not None:
-            values = values * self.extreme[rows, None]
-        dtype = np.float32 if values.dtype == np.float32 else np.float64
-        scaled = np.subtract(values, self.centre[rows, None].astype(dtype), dtype=dtype)
-        scaled *= (1 / self.half[rows, None]).astype(dtype)
-        return scaled.astype(np.float32, copy=False)
-
-
 def _find_in_block(records, low, high, sampling_rate):
     n_records, n_times = records.shape
-    factor = _working_factor(sampling_rate)
+    factor = working_factor(sampling_rate)
     rate = sampling_rate / factor
-    scaler = _Scaler(records, low, high)
+    scaler = Scaler(records, low, high)
     n_working = -(-n_times // factor)
     parts = []
     for start in range(0, n_working, _BLOCK // factor):
@@ -317,25 +236,6 @@ def _find_in_block(records, low, high, sampling_rate):
     keep[1:] = (row[1:] != row[:-1]) | (np.diff(peak) >= _MIN_GAP * sampling_rate)
     row, peak = row[keep], peak[keep]
     return np.split(peak, np.searchsorted(row, np.arange(1, n_records)))
-
-
-def _moving(values, width, combine=np.add):
-    """Sum (or maximum) of `width` neighbours along the last axis, ``n - width + 1`` of them.
-
-    By doubling: the result at a place depends on nothing but the samples under the window, so that a chunk gives the
-    same as the whole, to the last bit.
-    """
-    n_out = values.shape[-1] - width + 1
-    total, offset, size = None, 0, 1
-    while True:
-        if width & size:
-            piece = values[..., offset : offset + n_out]
-            total = piece if total is None else combine(total, piece)
-            offset += size
-        if 2 * size > width:
-            return total
-        values = combine(values[..., :-size], values[..., size:])
-        size *= 2
 
 
 def _load(records, scaler, start, stop, factor):
@@ -365,27 +265,27 @@ def _candidates(records, scaler, start, stop, factor, rate):
 
     Rows, times, heights, greatest slopes nearby; places and sizes of the upward and the downward wave nearby.
     """
-    low_pass, high_pass, integration = (_odd(seconds, rate) for seconds in (_LOW_PASS, _HIGH_PASS, _INTEGRATION))
-    step, refractory = _samples(_DERIVATIVE_STEP, rate), _samples(_CANDIDATE_GAP, rate)
-    smoothing, baseline = _odd(_SMOOTHING, rate), _odd(_BASELINE, rate)
-    slope_reach, wave_reach = _samples(_SLOPE_REACH, rate), _samples(_R_WAVE_REACH, rate)
-    flank_reach = max(_samples(_FLANK_REACH, rate), slope_reach)
+    low_pass, high_pass, integration = (count_odd(seconds, rate) for seconds in (_LOW_PASS, _HIGH_PASS, _INTEGRATION))
+    step, refractory = count_samples(_DERIVATIVE_STEP, rate), count_samples(_CANDIDATE_GAP, rate)
+    smoothing, baseline = count_odd(_SMOOTHING, rate), count_odd(_BASELINE, rate)
+    slope_reach, wave_reach = count_samples(_SLOPE_REACH, rate), count_samples(_R_WAVE_REACH, rate)
+    flank_reach = max(count_samples(_FLANK_REACH, rate), slope_reach)
     filter_reach = low_pass - 1 + high_pass // 2 + step
     margin = max(filter_reach + integration // 2 + max(refractory, flank_reach), wave_reach + baseline // 2)
     signal = _load(records, scaler, start - margin, stop + margin, factor)
     n = stop - start
 
-    smooth = _moving(_moving(signal, low_pass), low_pass)
-    filtered = _moving(smooth, high_pass)
+    smooth = moving(moving(signal, low_pass), low_pass)
+    filtered = moving(smooth, high_pass)
     filtered *= -1 / high_pass
     filtered += smooth[:, high_pass // 2 : high_pass // 2 + filtered.shape[1]]
     derivative = filtered[:, 2 * step :] - filtered[:, : -2 * step]
     energy = np.square(derivative)
     # From here on, index 0 is working sample `start - reach`.
-    integrated = _moving(energy, integration)
+    integrated = moving(energy, integration)
     offset = margin - filter_reach - integration // 2
     middle = integrated[:, offset : offset + n]
-    around = _moving(integrated, refractory, np.maximum)
+    around = moving(integrated, refractory, np.maximum)
     before, after = around[:, offset - refractory :][:, :n], around[:, offset + 1 :][:, :n]
     row, time = np.nonzero((middle > before) & (middle >= after))
     height = np.sqrt(middle[row, time])
@@ -396,8 +296,8 @@ def _candidates(records, scaler, start, stop, factor, rate):
     slope = evenness * np.maximum(near.max(axis=1), -near.min(axis=1))
     height *= evenness
 
-    deflection = _moving(signal, smoothing) * np.float32(1 / smoothing)
-    wide = _moving(signal, baseline)
+    deflection = moving(signal, smoothing) * np.float32(1 / smoothing)
+    wide = moving(signal, baseline)
     wide *= np.float32(1 / baseline)
     lag = (baseline - smoothing) // 2
     deflection = deflection[:, lag : lag + wide.shape[1]] - wide
@@ -514,7 +414,7 @@ def _place_on_r_wave(records, scaler, row, wave, factor, sampling_rate):
     if factor == 1:
         return np.clip(place, 0, n_times - 1)
     # A working sample is `factor` samples: look for the right one among them and their neighbours.
-    smoothing = _odd(_SMOOTHING, sampling_rate)
+    smoothing = count_odd(_SMOOTHING, sampling_rate)
     reach = factor
     peak = np.empty(len(place), dtype=np.intp)
     n_block = max(1, _BLOCK // (2 * reach + smoothing))
@@ -522,7 +422,7 @@ def _place_on_r_wave(records, scaler, row, wave, factor, sampling_rate):
         part = slice(start, start + n_block)
         first = place[part] * factor + factor // 2 - reach
         index = np.clip(first[:, None] + np.arange(-(smoothing // 2), 2 * reach + smoothing // 2 + 1), 0, n_times - 1)
-        near = _moving(scaler(records[row[part, None], index], row[part]), smoothing)
+        near = moving(scaler(records[row[part, None], index], row[part]), smoothing)
         np.negative(near, out=near, where=~upward[part, None])
         peak[part] = first + near.argmax(axis=1)
     return np.clip(peak, 0, n_times - 1)

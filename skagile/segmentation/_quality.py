@@ -4,16 +4,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.utils import Bunch
 
-from skagile.segmentation._pan_tompkins import (
-    _BLOCK,
-    _as_records,
-    _moving,
-    _odd,
-    _samples,
-    _Scaler,
-    _working_factor,
-    check_sampling_rate,
-)
+from skagile.segmentation._inputs import as_signals, check_sampling_rate
+from skagile.segmentation._moving import Scaler, count_odd, count_samples, moving, working_factor
+from skagile.segmentation._pan_tompkins import _BLOCK
 
 _FLAT = 0.5  # s without any change
 _RAIL = 0.025  # s at the record's own maximum or minimum; the round top of a wave is shorter at 12 bits
@@ -92,7 +85,7 @@ def signal_quality(signal, sampling_rate):
     (array([2000, 2999]), np.float64(0.8))
     """
     sampling_rate = check_sampling_rate(sampling_rate)
-    records, single = _as_records(signal)
+    records, single = as_signals(signal)
     for row, record in enumerate(records):
         if not np.isfinite(np.sum([np.min(record, initial=0), np.max(record, initial=0)], dtype=np.longdouble)):
             raise ValueError(
@@ -115,7 +108,7 @@ def _judge(record, sampling_rate):
         # Runs of equal samples: they start where a sample differs from the one before.
         start = np.concatenate([[0], np.flatnonzero(record[1:] != record[:-1]) + 1])
         length = np.diff(start, append=n_times)
-        flat = length >= min(_samples(_FLAT, sampling_rate), n_times)
+        flat = length >= min(count_samples(_FLAT, sampling_rate), n_times)
         _mark(flags["flat"], start[flat], (start + length)[flat])
         if low < high:
             # The baseline of a noiseless signal may be its minimum too: a rail is away from the typical sample.
@@ -137,21 +130,21 @@ def _mark(mask, starts, stops):
 
 
 def _mark_excursions(mask, record, low, high, sampling_rate):
-    n_times, window = len(record), min(len(record), _samples(_EXCURSION_WINDOW, sampling_rate))
+    n_times, window = len(record), min(len(record), count_samples(_EXCURSION_WINDOW, sampling_rate))
     whole = record[: n_times // window * window].reshape(-1, window)
     # Halves and quarters, so that range and mean of the largest floats are floats.
     typical = np.median(whole.max(axis=1) / 4 - whole.min(axis=1) / 4) * 2
     middle = np.median(whole[:, :: max(1, window // 16)] / 4) * 2
     if typical == 0 or max(high / 2 - middle, middle - low / 2) / _EXCURSION <= typical:
         return
-    margin = _samples(_EXCURSION_MARGIN, sampling_rate)
+    margin = count_samples(_EXCURSION_MARGIN, sampling_rate)
     at = np.flatnonzero(np.abs(record / 2 - middle) / _EXCURSION > typical)
     first = np.concatenate([[True], np.diff(at) > 2 * margin])
     _mark(mask, at[first] - margin, at[np.append(first[1:], True)] + margin + 1)
 
 
 def _mark_noise(mask, record, low, high, sampling_rate):
-    factor = _working_factor(sampling_rate)
+    factor = working_factor(sampling_rate)
     rate = sampling_rate / factor
     coarse = max(1, round(rate / _ENVELOPE_RATE))
     cell = max(1, round(_CELL * rate / coarse))  # envelope samples
@@ -159,7 +152,7 @@ def _mark_noise(mask, record, low, high, sampling_rate):
     n_cells = len(record) // cell_times
     if n_cells < _CELLS:
         return
-    scaler = _Scaler(record[None], np.array([low], dtype=np.float64), np.array([high], dtype=np.float64))
+    scaler = Scaler(record[None], np.array([low], dtype=np.float64), np.array([high], dtype=np.float64))
     n_windows = n_cells - _CELLS + 1
     is_noise = np.empty(n_windows, dtype=bool)
     n_block = max(1, _BLOCK // cell_times)
@@ -181,15 +174,15 @@ def _mark_noise(mask, record, low, high, sampling_rate):
 
 def _without_complexes(signal, rate, coarse, cell, n_windows):
     """Say of windows of four cells whether their energy in the band of QRS complexes knows neither peaks nor rhythm."""
-    low_pass, high_pass, integration = (_odd(seconds, rate) for seconds in (_LOW_PASS, _HIGH_PASS, _INTEGRATION))
+    low_pass, high_pass, integration = (count_odd(seconds, rate) for seconds in (_LOW_PASS, _HIGH_PASS, _INTEGRATION))
     n_times = len(signal)
     signal = np.pad(signal, low_pass - 1 + high_pass // 2 + integration // 2 + 1, mode="edge")
-    smooth = _moving(_moving(signal, low_pass), low_pass)
-    filtered = _moving(smooth, high_pass)
+    smooth = moving(moving(signal, low_pass), low_pass)
+    filtered = moving(smooth, high_pass)
     filtered *= -1 / high_pass
     filtered += smooth[high_pass // 2 : high_pass // 2 + len(filtered)]
     energy = np.square(filtered[2:] - filtered[:-2])
-    envelope = np.sqrt(_moving(energy, integration)[:n_times].reshape(-1, coarse).max(axis=1))
+    envelope = np.sqrt(moving(energy, integration)[:n_times].reshape(-1, coarse).max(axis=1))
     width = _CELLS * cell
     windows = sliding_window_view(envelope, width)[::cell][:n_windows]
     highest = np.median(windows.reshape(n_windows, _CELLS, cell).max(axis=2), axis=1)

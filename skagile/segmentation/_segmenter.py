@@ -1,20 +1,30 @@
 """Cut records into beats around their R peaks, and write beats back into records."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from numbers import Integral, Real
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from scipy.signal import resample_poly
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from skagile.segmentation._inputs import as_records, check_beats, check_r_peaks
-from skagile.segmentation._pan_tompkins import check_sampling_rate, find_r_peaks
+from skagile.segmentation._cut import (
+    cut_beats,
+    fits_record,
+    move_peaks,
+    rate_ratio,
+    resample,
+    resampled_length,
+    window_samples,
+)
+from skagile.segmentation._inputs import as_records, check_beats, check_r_peaks, check_sampling_rate, choose_lead
+from skagile.segmentation._pan_tompkins import find_r_peaks
 from skagile.segmentation._quality import signal_quality
+from skagile.segmentation._restore import write_back
 
 
 def _is_two_dimensional(segmenter):
@@ -63,7 +73,8 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         that names its leads. None takes records of one lead only.
     resample_to : float, default=None
         Samples per second of the beats, to bring records of several databases to a common rate. R
-        peaks are found at the rate of the records. None keeps the rate.
+        peaks are found at the rate of the records, and move to the nearest sample at the new one (of
+        two equally near to the even one). None keeps the rate.
 
     Attributes
     ----------
@@ -126,14 +137,14 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        sampling_rate=360,
-        window=(0.25, 0.45),
-        n_beats=8,
-        layout="beats",
-        on_bad="auto",
-        check_quality=True,
-        lead=None,
-        resample_to=None,
+        sampling_rate: float = 360,
+        window: tuple[float, float] = (0.25, 0.45),
+        n_beats: int = 8,
+        layout: str = "beats",
+        on_bad: str = "auto",
+        check_quality: bool = True,
+        lead: int | str | None = None,
+        resample_to: float | None = None,
     ):
         self.sampling_rate = sampling_rate
         self.window = window
@@ -145,7 +156,7 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         self.resample_to = resample_to
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike | Bunch, y: None = None) -> "BeatSegmenter":
         """Check the parameters and the records.
 
         Parameters
@@ -169,7 +180,7 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         check_sampling_rate(sampling_rate)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike | Bunch) -> np.ndarray:
         """Cut every record into beats.
 
         Parameters
@@ -199,20 +210,22 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         if bad is not None:
             good = ~self._in_bad_stretch(record, r_peak, bad, sampling_rate)
             record, r_peak = record[good], r_peak[good]
-        beats = sliding_window_view(X, n_samples, axis=1)
         if self.layout == "median":
             out = np.full((len(X), n_samples), np.nan, dtype=X.dtype)
             bounds = np.searchsorted(record, np.arange(len(X) + 1))
             for row in np.unique(record):
-                out[row] = np.median(beats[row, r_peak[bounds[row] : bounds[row + 1]] - n_before], axis=0)
+                own = r_peak[bounds[row] : bounds[row + 1]]
+                out[row] = np.median(cut_beats(X[row], own, n_before, n_samples), axis=0)
             return out
         rank = np.arange(len(record)) - np.searchsorted(record, record)
         first = rank < self.n_beats
         out = np.full((len(X), self.n_beats, n_samples), np.nan, dtype=X.dtype)
-        out[record[first], rank[first]] = beats[record[first], r_peak[first] - n_before]
+        out[record[first], rank[first]] = cut_beats(X, (record[first], r_peak[first]), n_before, n_samples)
         return out if self.layout == "beats" else out.reshape(len(X), -1)
 
-    def segment(self, records, r_peaks=None):
+    def segment(
+        self, records: ArrayLike | Sequence[ArrayLike] | Bunch, r_peaks: Sequence[ArrayLike] | None = None
+    ) -> Bunch:
         """Cut records of any length into beats, every complete beat a row.
 
         Parameters
@@ -250,7 +263,7 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         """
         self._validate_params()
         n_before, n_samples = self._window_samples()
-        records, sampling_rate = self._choose_lead(records)
+        records, sampling_rate = choose_lead(records, self.lead, self.sampling_rate, self.resample_to)
         records = as_records(records)
         lengths = [len(record) for record in records]
         for row, length in enumerate(lengths):
@@ -262,13 +275,12 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
             r_peaks = check_r_peaks(r_peaks, lengths)
         records, r_peaks = self._resample(records, r_peaks, sampling_rate)
         record, r_peak = self._complete(r_peaks, [len(x) for x in records])
-        start = r_peak - n_before
         if isinstance(records, np.ndarray):
-            X = sliding_window_view(records, n_samples, axis=1)[record, start]
+            X = cut_beats(records, (record, r_peak), n_before, n_samples)
         else:
-            parts = np.split(start, np.searchsorted(record, np.arange(1, len(records))))
+            parts = np.split(r_peak, np.searchsorted(record, np.arange(1, len(records))))
             X = np.concatenate(
-                [sliding_window_view(x, n_samples)[part] for x, part in zip(records, parts, strict=True)]
+                [cut_beats(x, part, n_before, n_samples) for x, part in zip(records, parts, strict=True)]
             )
         good = np.ones(len(record), dtype=bool)
         if bad is not None:
@@ -277,7 +289,15 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         n_missing = np.bincount(record[~good], minlength=len(records))
         return Bunch(X=X, record=record, r_peak=r_peak, good=good, n_missing=n_missing, records=records)
 
-    def restore(self, records, beats, r_peak, record, *, fade=0.04):
+    def restore(
+        self,
+        records: ArrayLike | Sequence[ArrayLike],
+        beats: ArrayLike,
+        r_peak: ArrayLike,
+        record: ArrayLike,
+        *,
+        fade: float = 0.04,
+    ) -> np.ndarray | list[np.ndarray]:
         """Write beats back into copies of the records.
 
         The arguments are those that `segment` gave: ``restore(beats.records, beats.X, beats.r_peak,
@@ -319,24 +339,11 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         records = as_records(records)
         lengths = np.array([len(x) for x in records])
         beats, r_peak, record = check_beats(beats, r_peak, record, lengths, n_before, n_samples)
-        # The records lie end to end, and so do the beats: two bincounts add up weights and weighted changes.
-        ends = np.cumsum(lengths)
-        flat = np.concatenate(list(records)).astype(np.float64)
-        start = ends[record] - lengths[record] + r_peak - n_before
-        index = (start[:, None] + np.arange(n_samples)).ravel()
-        weight = _fading_weights(n_samples, min(round(fade * self._beat_rate()), n_samples // 2))
-        change = weight * (beats - flat[index].reshape(beats.shape))
-        total_change = np.bincount(index, change.ravel(), minlength=len(flat))
-        total_weight = np.bincount(index, np.tile(weight, len(beats)), minlength=len(flat))
-        covered = total_weight > 0
-        flat[covered] += total_change[covered] / np.maximum(total_weight[covered], 1.0)
-        restored = np.split(flat, ends[:-1])
-        if isinstance(records, np.ndarray):
-            return np.stack(restored).astype(records.dtype)
-        return [new.astype(old.dtype) for new, old in zip(restored, records, strict=True)]
+        n_fade = min(round(fade * self._beat_rate()), n_samples // 2)
+        return write_back(records, beats, r_peak - n_before, record, n_fade)
 
     @available_if(_is_two_dimensional)
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Name the columns of the output: sample counted from the R peak, and beat in layout "flat".
 
         Parameters
@@ -376,8 +383,7 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
                 f"window must be two finite numbers of seconds, before and after the R peak, neither negative, "
                 f"such as (0.25, 0.45); got {window!r}."
             )
-        n_before = round(window[0] * rate)
-        n_samples = n_before + round(window[1] * rate)
+        n_before, n_samples = window_samples(window, rate)
         if n_samples < 2:
             raise ValueError(
                 f"window={window!r} at {'sampling_rate' if self.resample_to is None else 'resample_to'}={rate!r} makes "
@@ -387,63 +393,15 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         return n_before, n_samples
 
     def _check_length(self, n_times, n_samples, sampling_rate, name):
-        # What is left of the record at the rate of the beats, as resample_poly counts.
-        n_left = n_times if self.resample_to is None else -int(-n_times * self._ratio(sampling_rate) // 1)
+        n_left = resampled_length(n_times, self._ratio(sampling_rate))
         if n_left < n_samples:
             raise ValueError(
                 f"window={self.window!r} is longer than {name}: at sampling_rate={self._beat_rate()!r} the window is "
                 f"{n_samples} samples and the record {n_left}. Give a shorter window or longer records."
             )
 
-    def _choose_lead(self, records):
-        """Return the chosen lead of every record, and the sampling rate."""
-        sampling_rate, names = self.sampling_rate, None
-        if isinstance(records, Bunch):
-            records, names, given = records.signals, records.leads, records.sampling_rate
-            if self.resample_to is None and given != sampling_rate:
-                raise ValueError(
-                    f"the records have a sampling rate of {given:g} Hz, but sampling_rate={sampling_rate!r}; set "
-                    f"sampling_rate={given:g}, or resample_to to bring them to a common rate."
-                )
-            sampling_rate = given
-            if len(records) and self.lead is None:
-                several = [row for row, lead in enumerate(names) if len(lead) != 1]
-                if several:
-                    raise ValueError(
-                        f"record {several[0]} has leads {list(names[several[0]])}; choose one with "
-                        "BeatSegmenter(lead=...)."
-                    )
-        elif isinstance(self.lead, str):
-            raise ValueError(
-                f"lead={self.lead!r} is a name, but the records do not name their leads; give its index, or the "
-                "records as a Bunch of skagile.datasets."
-            )
-        if self.lead is None and names is None:
-            return records, sampling_rate
-        if not isinstance(records, (list, tuple)):
-            records = np.asarray(records)
-            if records.ndim == 3 and 0 <= self.lead < records.shape[1]:
-                return records[:, self.lead], sampling_rate
-        chosen = []
-        for row, record in enumerate(records):
-            record = np.asarray(record)
-            if record.ndim != 2:
-                raise ValueError(
-                    f"record {row} has shape {record.shape}; with lead={self.lead!r} it must be (n_leads, n_times)."
-                )
-            of = list(range(len(record))) if names is None else list(names[row])
-            lead = 0 if self.lead is None else self.lead
-            if isinstance(lead, str):
-                if lead not in of:
-                    raise ValueError(f"lead={lead!r} is not in record {row}, whose leads are {of}.")
-                lead = of.index(lead)
-            if lead >= len(record):
-                raise ValueError(f"lead={lead!r} is not in record {row}, which has {len(record)} lead(s): {of}.")
-            chosen.append(record[lead])
-        return chosen, sampling_rate
-
     def _check_records(self, X, *, reset):
-        X, sampling_rate = self._choose_lead(X)
+        X, sampling_rate = choose_lead(X, self.lead, self.sampling_rate, self.resample_to)
         if isinstance(X, list) and len({np.shape(record) for record in X}) > 1 and np.ndim(X[0]) == 1:
             lengths = sorted({np.shape(record)[-1] for record in X})
             raise ValueError(
@@ -480,38 +438,20 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
     def _ratio(self, sampling_rate):
         if self.resample_to is None:
             return Fraction(1)
-        return Fraction(float(self.resample_to) / float(sampling_rate)).limit_denominator(1000)
+        return rate_ratio(sampling_rate, self.resample_to)
 
     def _resample(self, records, r_peaks, sampling_rate):
         """Bring records and R peaks to the rate of the beats."""
         ratio = self._ratio(sampling_rate)
-        if ratio == 1:
-            return records, r_peaks
-        up, down = ratio.numerator, ratio.denominator
-        # "line": the ends of a record are no steps, whatever its offset.
         if isinstance(records, np.ndarray):
-            records = resample_poly(records, up, down, axis=1, padtype="line").astype(records.dtype, copy=False)
+            records = resample(records, ratio, axis=1)
         else:
-            records = [resample_poly(x, up, down, padtype="line").astype(x.dtype, copy=False) for x in records]
-        return records, [
-            np.minimum((2 * peaks * up + down) // (2 * down), len(record) - 1)
-            for peaks, record in zip(r_peaks, records, strict=True)
-        ]
+            records = [resample(record, ratio) for record in records]
+        return records, [move_peaks(peaks, ratio) for peaks in r_peaks]
 
     def _complete(self, r_peaks, lengths):
         """Record and sample of every R peak whose window lies wholly inside its record."""
-        n_before, n_samples = self._window_samples()
         record = np.repeat(np.arange(len(lengths)), [len(peaks) for peaks in r_peaks])
         r_peak = np.concatenate(r_peaks)
-        start = r_peak - n_before
-        complete = (start >= 0) & (start + n_samples <= np.asarray(lengths)[record])
+        complete = fits_record(r_peak, *self._window_samples(), np.asarray(lengths)[record])
         return record[complete], r_peak[complete]
-
-
-def _fading_weights(n_samples, n_fade):
-    """Ones that rise from and fall to zero over `n_fade` samples, as squared sines."""
-    weight = np.ones(n_samples)
-    ramp = np.sin(np.pi / 2 * (np.arange(n_fade) + 0.5) / max(n_fade, 1)) ** 2
-    weight[:n_fade] = ramp
-    weight[n_samples - n_fade :] = ramp[::-1]
-    return weight

@@ -259,29 +259,25 @@ def test_resampling_keeps_time():
 
 
 def test_detected_peaks_take_the_symbols_of_annotated_beats(monkeypatch):
-    import skagile.segmentation
-
-    found = np.array([490, 1030, 2000, 3000])
-    monkeypatch.setattr(skagile.segmentation, "detect_r_peaks", lambda signal, rate: found, raising=False)
+    peaks = np.array([490, 1030, 2000, 3000])
+    monkeypatch.setattr("skagile.datasets._beats.detect_r_peaks", lambda signal, rate: peaks)
     records = records_of(noise(), peaks=[[500, 700, 1000, 2000, 3100]], symbols=[list("NNV+F")])
     beats = beats_from_records(records, r_peaks="detected", **QUIET)
     assert beats.r_peak.tolist() == [490, 1030]  # 2000 is no beat, 3000 is 0.4 s away
     assert "".join(beats.y) == "NV"
     assert beats.dropped["label"] == 2
     beats = beats_from_records(records, r_peaks="detected", labels=None, **QUIET)
-    assert beats.r_peak.tolist() == found.tolist()
+    assert beats.r_peak.tolist() == peaks.tolist()
     assert beats.symbol.tolist() == ["N", "V", "", ""]
 
 
 def test_a_record_in_which_nothing_is_detected_is_skipped(monkeypatch):
-    import skagile.segmentation
-
     def detect(signal, rate):
         if signal[0] > 5:
             raise ValueError("the signal is saturated")
         return np.array([500]) if signal[0] < 0 else np.array([], dtype=int)
 
-    monkeypatch.setattr(skagile.segmentation, "detect_r_peaks", detect, raising=False)
+    monkeypatch.setattr("skagile.datasets._beats.detect_r_peaks", detect)
     signals = [noise(seed=i) for i in range(3)]
     signals[0][0], signals[1][0], signals[2][0] = 6, 1, -1
     records = records_of(*signals, peaks=[[]] * 3)
