@@ -18,10 +18,10 @@ from skagile.datasets._beats import AAMI_CLASSES as AAMI_CLASSES
 from skagile.datasets._beats import FINE_CLASSES as FINE_CLASSES
 from skagile.datasets._beats import RecordCutter as RecordCutter
 from skagile.datasets._beats import check_pair as check_pair
-from skagile.datasets._beats import choose_sessions as choose_sessions
-from skagile.datasets._beats import draw as draw
 from skagile.datasets._beats import pick_leads as pick_leads
-from skagile.datasets._beats import record_sessions as record_sessions
+from skagile.datasets._sessions import choose_sessions as choose_sessions
+from skagile.datasets._sessions import draw as draw
+from skagile.datasets._sessions import record_sessions as record_sessions
 
 __all__ = [
     "beats_from_records",

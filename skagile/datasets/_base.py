@@ -74,5 +74,5 @@ def list_records(root: Path, database: Database) -> list[str]:
     if listing.is_file():
         lines = [line.strip() for line in listing.read_text(encoding="ascii", errors="replace").splitlines()]
         return [database.name_of(check_relative(line, str(listing))) for line in lines if line]
-    found = sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.hea"))
-    return [database.name_of(check_relative(path, str(root))) for path in found]
+    names = sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.hea"))
+    return [database.name_of(check_relative(path, str(root))) for path in names]

@@ -3,12 +3,14 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skagile.datasets._sessions import choose_sessions, draw, record_sessions
 from skagile.records import UnreadableRecordError
 from skagile.segmentation import (
     band_pass,
@@ -256,6 +258,27 @@ def beats_from_records(
     )
 
 
+def cutting_keywords(loader: Callable[..., Bunch], given: dict, **defaults: object) -> dict:
+    """Keywords that a loader passes on to `beats_from_records`: its own defaults, and over them what it was given.
+
+    Raises
+    ------
+    TypeError
+        For a keyword that neither of them takes.
+    """
+    own, passed_on = (
+        [name for name, parameter in signature(function).parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+        for function in (loader, beats_from_records)
+    )
+    unknown = [name for name in given if name not in passed_on]
+    if unknown:
+        raise TypeError(
+            f"{loader.__name__}() got an unexpected keyword argument {unknown[0]!r}; it takes {', '.join(own)}, and "
+            f"those of beats_from_records: {', '.join(name for name in passed_on if name not in own)}."
+        )
+    return {**defaults, **given}
+
+
 class RecordCutter:
     """Cuts one record after the other, and keeps count of what is left out."""
 
@@ -433,49 +456,3 @@ def _record_label(records, i, labels):
     if labels == "diagnosis" and records.diagnoses[i]:
         return str(records.diagnoses[i][0])
     return ""
-
-
-def choose_sessions(wanted, subjects, dates):
-    """Choose what a session is: with "auto", the most honest of the ways that can be probed.
-
-    Parameters
-    ----------
-    wanted : {"auto", "half", "record", "date"}
-        Anything but "auto" is returned as it is.
-    subjects, dates : sequence of str of shape (n_records,)
-        The subject of each record and its date, "" where it is unknown.
-    """
-    if wanted != "auto":
-        return wanted
-    subjects = [str(subject) for subject in subjects]
-    days = {(person, day) for person, day in zip(subjects, map(str, dates), strict=True) if day}
-    for how, owners in (("date", [person for person, _ in days]), ("record", subjects)):
-        people, n_sessions = np.unique(np.array(owners, dtype=str), return_counts=True)
-        if (n_sessions[people != ""] > 1).sum() > 1:
-            return how
-    return "half"
-
-
-def record_sessions(records, how):
-    """Session of each record among those of its subject; of no use when records are split in halves."""
-    subjects, dates = np.asarray(records.subjects), np.asarray(records.sessions)
-    session = np.zeros(len(subjects), dtype=int)
-    for subject in np.unique(subjects):
-        own = np.flatnonzero(subjects == subject)
-        if how == "record":
-            session[own[np.argsort(dates[own], kind="stable")]] = np.arange(len(own))
-        elif how == "date":
-            known = np.unique(dates[own][dates[own] != ""])
-            session[own] = np.searchsorted(known, dates[own])  # "" sorts before every date: 0
-    return session
-
-
-def draw(subjects, session, max_beats, random_state):
-    """Indexes, sorted, of at most `max_beats` rows of each subject and session."""
-    rng = check_random_state(random_state)
-    _, group = np.unique(subjects, return_inverse=True)
-    group = group * (session.max() + 1) + session
-    order = np.lexsort((rng.random_sample(len(group)), group))
-    _, first, inverse = np.unique(group[order], return_index=True, return_inverse=True)
-    rank = np.arange(len(group)) - first[inverse]
-    return np.sort(order[rank < max_beats])

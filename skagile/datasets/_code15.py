@@ -15,7 +15,7 @@ from skagile.datasets._hdf5 import h5py_module, open_part
 from skagile.datasets._labels import CodedLabels
 from skagile.datasets._tables import (
     SELECTION_CONSTRAINTS,
-    check_found,
+    check_known,
     find_folder,
     iter_table,
     lead_positions,
@@ -226,7 +226,7 @@ def _wanted(exams, subjects, records, path):
         ("exam_id", records, "records", ""),
     ):
         ids = wanted_ids(values, name, prefix)
-        check_found(ids, exams[column], name, path)
+        check_known(ids, exams[column], name, path)
         if ids is not None:
             wanted &= np.isin(exams[column], ids)
     if not wanted.any():
@@ -237,11 +237,11 @@ def _wanted(exams, subjects, records, path):
 def _rows(root, exams, parts, wanted, max_records, on_missing):
     """Where the exams lie: numbers of exam, part and row of the part; and how many were skipped."""
     part_of = exams.trace_file.cat.codes.to_numpy()
-    found, n_found, n_skipped = [], 0, 0
+    chosen, n_chosen, n_skipped = [], 0, 0
     for code, name in enumerate(parts):
         of_part = np.flatnonzero(part_of == code)
         n_wanted = int(wanted[of_part].sum())
-        if not n_wanted or (max_records is not None and n_found >= max_records):
+        if not n_wanted or (max_records is not None and n_chosen >= max_records):
             continue
         if not (root / name).is_file():
             if on_missing == "raise":
@@ -256,12 +256,12 @@ def _rows(root, exams, parts, wanted, max_records, on_missing):
         order = np.argsort(row)
         order = order[wanted[of_part[order]]]
         if max_records is not None:
-            order = order[: max_records - n_found]
-        found.append((of_part[order], np.full(len(order), code, dtype=np.int16), row[order]))
-        n_found += len(order)
-    if not n_found:
+            order = order[: max_records - n_chosen]
+        chosen.append((of_part[order], np.full(len(order), code, dtype=np.int16), row[order]))
+        n_chosen += len(order)
+    if not n_chosen:
         raise FileNotFoundError(f"{root}: no part is there that holds one of {n_skipped} exam(s) asked for. {_ADVICE}")
-    exam, part, row = (np.concatenate(pieces) for pieces in zip(*found, strict=True))
+    exam, part, row = (np.concatenate(pieces) for pieces in zip(*chosen, strict=True))
     return Bunch(exam=exam, part=part, row=row), n_skipped
 
 

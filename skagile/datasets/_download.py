@@ -89,11 +89,11 @@ def download_file(url: str, target: Path, sha256: str | None = None) -> None:
             f"{part.name}; call again to go on from there, or set SKAGILE_DATA or data_home to a folder that has the "
             "recordings."
         )
-    if sha256 is not None and (found := sha256_of(part)) != sha256:
+    if sha256 is not None and (digest := sha256_of(part)) != sha256:
         part.unlink()
         raise ValueError(
-            f"{url}: the file that came has SHA-256 {found}, expected {sha256}. It was deleted; try again, and if that "
-            "does not help distrust the server."
+            f"{url}: the file that came has SHA-256 {digest}, expected {sha256}. It was deleted; try again, and if "
+            "that does not help distrust the server."
         )
     part.replace(target)
 

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Sequence
 
-import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skagile.datasets._base import Database
-from skagile.datasets._beats import FETCH_CONSTRAINTS, beats_from_records
+from skagile.datasets._beats import FETCH_CONSTRAINTS, beats_from_records, cutting_keywords
 from skagile.datasets._locate import locate
 from skagile.records import (
     Entry,
@@ -112,10 +111,10 @@ def _channel(channel, record):
     """Pick the filtered or the raw signal by its name."""
 
     def pick(names):
-        found = [i for i, name in enumerate(names) if ("filtered" in name) == (channel == "filtered")]
-        if not found:
+        indexes = [i for i, name in enumerate(names) if ("filtered" in name) == (channel == "filtered")]
+        if not indexes:
             raise ValueError(f"record {record}: no {channel} signal among {names}.")
-        return found[:1]
+        return indexes[:1]
 
     return pick
 
@@ -128,16 +127,7 @@ def load_ecgid_beats(
     download_if_missing: bool = True,
     base_url: str | None = None,
     lead: int | str | Sequence[int | str] = 0,
-    window: tuple[float, float] = (0.25, 0.45),
-    labels: str | None = "sex",
-    r_peaks: str = "detected",
-    sampling_rate: float | None = None,
-    band: tuple[float, float] | None = (0.5, 40.0),
-    max_beats: int | None = None,
-    guard: float = 0.0,
-    sessions: str = "date",
-    random_state: int | np.random.RandomState | None = None,
-    classes: Sequence[str] | None = None,
+    **cutting: object,
 ) -> Bunch:
     """Load the beats of the ECG-ID Database with sex, subject and session.
 
@@ -145,14 +135,25 @@ def load_ecgid_beats(
     ----------
     data_home, records, channel, download_if_missing, base_url
         As in :func:`fetch_ecgid`.
-    lead, window, labels, r_peaks, sampling_rate, band, max_beats, guard, sessions, random_state, classes
-        As in :func:`beats_from_records`. By default R peaks are detected (the database's own marks cover ten beats a
-        record), `y` is the sex, and session 0 is the first date of a person and 1, 2, ... the later ones.
+    lead : int, str or sequence of them, default=0
+        There is one.
+    **cutting
+        Keywords of :func:`beats_from_records`: ``window``, ``labels``, ``r_peaks``, ``sampling_rate``, ``band``,
+        ``max_beats``, ``guard``, ``sessions``, ``random_state`` and ``classes``. Three have other defaults here.
+        ``r_peaks="detected"``: the database's own marks cover ten beats a record. ``labels="sex"``: `y` is the sex.
+        ``sessions="date"``: session 0 is the first date of a person, and 1, 2, ... the later ones.
 
     Returns
     -------
     beats : :class:`~sklearn.utils.Bunch`
         As from :func:`beats_from_records`.
+
+    Raises
+    ------
+    TypeError
+        For a keyword that is none of these.
+    FileNotFoundError, OSError, ValueError
+        As :func:`fetch_ecgid` and :func:`beats_from_records`.
 
     See Also
     --------
@@ -170,20 +171,8 @@ def load_ecgid_beats(
     >>> beats = load_ecgid_beats(max_beats=10, random_state=0)  # doctest: +SKIP
     >>> enrolled = beats.sessions == 0  # doctest: +SKIP
     """
+    cutting = cutting_keywords(load_ecgid_beats, cutting, labels="sex", r_peaks="detected", sessions="date")
     bunch = fetch_ecgid(
         data_home, records=records, channel=channel, download_if_missing=download_if_missing, base_url=base_url
     )
-    return beats_from_records(
-        bunch,
-        lead=lead,
-        window=window,
-        labels=labels,
-        r_peaks=r_peaks,
-        sampling_rate=sampling_rate,
-        band=band,
-        max_beats=max_beats,
-        guard=guard,
-        sessions=sessions,
-        random_state=random_state,
-        classes=classes,
-    )
+    return beats_from_records(bunch, lead=lead, **cutting)

@@ -29,7 +29,7 @@ class CodedLabels(Sequence):
 
     def __getitem__(self, key):
         """List of labels for an integer; for a slice, an index array or a mask, a sequence of such lists."""
-        found = self._codes[key if isinstance(key, (slice, Integral)) else np.asarray(key)]
-        if found.ndim == 1:
-            return [self._vocabulary[code] for code in found.tolist() if code >= 0]
-        return CodedLabels(found, self._vocabulary)
+        codes = self._codes[key if isinstance(key, (slice, Integral)) else np.asarray(key)]
+        if codes.ndim == 1:
+            return [self._vocabulary[code] for code in codes.tolist() if code >= 0]
+        return CodedLabels(codes, self._vocabulary)

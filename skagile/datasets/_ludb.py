@@ -4,12 +4,17 @@ import csv
 import os
 from collections.abc import Sequence
 
-import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skagile.datasets._base import Database
-from skagile.datasets._beats import FETCH_CONSTRAINTS, LEADS_CONSTRAINT, beats_from_records, pick_leads
+from skagile.datasets._beats import (
+    FETCH_CONSTRAINTS,
+    LEADS_CONSTRAINT,
+    beats_from_records,
+    cutting_keywords,
+    pick_leads,
+)
 from skagile.datasets._locate import locate
 from skagile.records import Entry, parse_age, parse_sex, read_annotation, read_record, records_bunch
 
@@ -138,16 +143,7 @@ def load_ludb_beats(
     download_if_missing: bool = True,
     base_url: str | None = None,
     lead: str = "ii",
-    window: tuple[float, float] = (0.25, 0.45),
-    labels: str | None = "diagnosis",
-    r_peaks: str = "annotated",
-    sampling_rate: float | None = None,
-    band: tuple[float, float] | None = (0.5, 40.0),
-    max_beats: int | None = None,
-    guard: float = 0.0,
-    sessions: str = "half",
-    random_state: int | np.random.RandomState | None = None,
-    classes: Sequence[str] | None = None,
+    **cutting: object,
 ) -> Bunch:
     """Load the beats of the Lobachevsky University Database with the rhythm diagnosis and the subject.
 
@@ -157,14 +153,22 @@ def load_ludb_beats(
         As in :func:`fetch_ludb`.
     lead : str, default="ii"
         The lead that beats are cut from; the marks are those of the same lead.
-    window, labels, r_peaks, sampling_rate, band, max_beats, guard, sessions, random_state, classes
-        As in :func:`beats_from_records`. By default `y` is the record's first diagnosis, its rhythm, and sessions are
-        the two halves of the 10 s.
+    **cutting
+        Keywords of :func:`beats_from_records`: ``window``, ``labels``, ``r_peaks``, ``sampling_rate``, ``band``,
+        ``max_beats``, ``guard``, ``sessions``, ``random_state`` and ``classes``. One has another default here.
+        ``labels="diagnosis"``: `y` is the record's first diagnosis, its rhythm. Sessions are the halves of the 10 s.
 
     Returns
     -------
     beats : :class:`~sklearn.utils.Bunch`
         As from :func:`beats_from_records`.
+
+    Raises
+    ------
+    TypeError
+        For a keyword that is none of these.
+    FileNotFoundError, OSError, ValueError
+        As :func:`fetch_ludb` and :func:`beats_from_records`.
 
     See Also
     --------
@@ -181,6 +185,7 @@ def load_ludb_beats(
     >>> from skagile.datasets import load_ludb_beats
     >>> beats = load_ludb_beats(lead="v5", classes=["Sinus rhythm", "Atrial fibrillation"])  # doctest: +SKIP
     """
+    cutting = cutting_keywords(load_ludb_beats, cutting, labels="diagnosis")
     bunch = fetch_ludb(
         data_home,
         records=records,
@@ -189,17 +194,4 @@ def load_ludb_beats(
         download_if_missing=download_if_missing,
         base_url=base_url,
     )
-    return beats_from_records(
-        bunch,
-        lead=0,
-        window=window,
-        labels=labels,
-        r_peaks=r_peaks,
-        sampling_rate=sampling_rate,
-        band=band,
-        max_beats=max_beats,
-        guard=guard,
-        sessions=sessions,
-        random_state=random_state,
-        classes=classes,
-    )
+    return beats_from_records(bunch, lead=0, **cutting)

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import validate_params
 from skagile.datasets._labels import CodedLabels
 from skagile.datasets._tables import (
     SELECTION_CONSTRAINTS,
-    check_found,
+    check_known,
     find_folder,
     first_of,
     iter_table,
@@ -217,8 +217,8 @@ def _select(listing, subjects, records, max_records):
     if chosen.study_id.duplicated().any():
         raise ValueError(f"{listing}: study_id {chosen.study_id[chosen.study_id.duplicated()].iloc[0]} occurs twice.")
     if max_records is None:
-        check_found(of_subject, chosen.subject_id, "subjects", listing)
-        check_found(of_record, chosen.study_id, "records", listing)
+        check_known(of_subject, chosen.subject_id, "subjects", listing)
+        check_known(of_record, chosen.study_id, "records", listing)
     return chosen
 
 

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Sequence
 
-import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
 from skagile.datasets._base import Database
-from skagile.datasets._beats import FETCH_CONSTRAINTS, beats_from_records, pick_leads
+from skagile.datasets._beats import FETCH_CONSTRAINTS, beats_from_records, cutting_keywords, pick_leads
 from skagile.datasets._locate import locate
 from skagile.records import Entry, parse_age, parse_sex, read_annotation, read_record, records_bunch
 
@@ -131,16 +130,7 @@ def load_mitdb_beats(
     download_if_missing: bool = True,
     base_url: str | None = None,
     lead: int | str | Sequence[int | str] = ("MLII", 0),
-    window: tuple[float, float] = (0.25, 0.45),
-    labels: str | None = "aami",
-    r_peaks: str = "annotated",
-    sampling_rate: float | None = None,
-    band: tuple[float, float] | None = (0.5, 40.0),
-    max_beats: int | None = None,
-    guard: float = 0.0,
-    sessions: str = "half",
-    random_state: int | np.random.RandomState | None = None,
-    classes: Sequence[str] | None = None,
+    **cutting: object,
 ) -> Bunch:
     """Load the beats of the MIT-BIH Arrhythmia Database with their diagnosis, subject and session.
 
@@ -151,13 +141,22 @@ def load_mitdb_beats(
     lead : int, str or sequence of them, default=("MLII", 0)
         By default lead MLII, wherever it is in the file (second in record 114), and the first lead of the two
         records that have no MLII (102 and 104).
-    window, labels, r_peaks, sampling_rate, band, max_beats, guard, sessions, random_state, classes
-        As in :func:`beats_from_records`. Session 0 is the first half of a record, session 1 the second.
+    **cutting
+        Keywords of :func:`beats_from_records`, with its defaults: ``window``, ``labels``, ``r_peaks``,
+        ``sampling_rate``, ``band``, ``max_beats``, ``guard``, ``sessions``, ``random_state`` and ``classes``. So `y` is
+        the AAMI class of each annotated beat, and session 0 is the first half of a record, session 1 the second.
 
     Returns
     -------
     beats : :class:`~sklearn.utils.Bunch`
         As from :func:`beats_from_records`.
+
+    Raises
+    ------
+    TypeError
+        For a keyword that is none of these.
+    FileNotFoundError, OSError, ValueError
+        As :func:`fetch_mitdb` and :func:`beats_from_records`.
 
     See Also
     --------
@@ -176,18 +175,6 @@ def load_mitdb_beats(
     >>> beats.X.shape  # doctest: +SKIP
     (100, 252)
     """
+    cutting = cutting_keywords(load_mitdb_beats, cutting)
     bunch = _fetch(data_home, records, download_if_missing, base_url, lead=lead)
-    return beats_from_records(
-        bunch,
-        lead=0,  # the one that _fetch kept
-        window=window,
-        labels=labels,
-        r_peaks=r_peaks,
-        sampling_rate=sampling_rate,
-        band=band,
-        max_beats=max_beats,
-        guard=guard,
-        sessions=sessions,
-        random_state=random_state,
-        classes=classes,
-    )
+    return beats_from_records(bunch, lead=0, **cutting)  # the one that _fetch kept

@@ -3,12 +3,17 @@
 import os
 from collections.abc import Sequence
 
-import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
 from skagile.datasets._base import Database
-from skagile.datasets._beats import FETCH_CONSTRAINTS, LEADS_CONSTRAINT, beats_from_records, pick_leads
+from skagile.datasets._beats import (
+    FETCH_CONSTRAINTS,
+    LEADS_CONSTRAINT,
+    beats_from_records,
+    cutting_keywords,
+    pick_leads,
+)
 from skagile.datasets._locate import locate
 from skagile.records import Entry, comment_fields, parse_age, parse_date, parse_sex, read_record, records_bunch
 
@@ -104,16 +109,7 @@ def load_ptbdb_beats(
     download_if_missing: bool = True,
     base_url: str | None = None,
     lead: str = "ii",
-    window: tuple[float, float] = (0.25, 0.45),
-    labels: str | None = "diagnosis",
-    r_peaks: str = "detected",
-    sampling_rate: float | None = None,
-    band: tuple[float, float] | None = (0.5, 40.0),
-    max_beats: int | None = None,
-    guard: float = 0.0,
-    sessions: str = "date",
-    random_state: int | np.random.RandomState | None = None,
-    classes: Sequence[str] | None = None,
+    **cutting: object,
 ) -> Bunch:
     """Load the beats of the PTB Diagnostic ECG Database with the reason for admission, subject and session.
 
@@ -123,14 +119,23 @@ def load_ptbdb_beats(
         As in :func:`fetch_ptbdb`.
     lead : str, default="ii"
         The lead that beats are cut from.
-    window, labels, r_peaks, sampling_rate, band, max_beats, guard, sessions, random_state, classes
-        As in :func:`beats_from_records`. By default R peaks are detected, `y` is the reason for admission, and
-        session 0 is the first date of a patient and 1, 2, ... the later ones.
+    **cutting
+        Keywords of :func:`beats_from_records`: ``window``, ``labels``, ``r_peaks``, ``sampling_rate``, ``band``,
+        ``max_beats``, ``guard``, ``sessions``, ``random_state`` and ``classes``. Three have other defaults here.
+        ``r_peaks="detected"``: there are no annotations. ``labels="diagnosis"``: `y` is the reason for admission.
+        ``sessions="date"``: session 0 is the first date of a patient, and 1, 2, ... the later ones.
 
     Returns
     -------
     beats : :class:`~sklearn.utils.Bunch`
         As from :func:`beats_from_records`.
+
+    Raises
+    ------
+    TypeError
+        For a keyword that is none of these.
+    FileNotFoundError, OSError, ValueError
+        As :func:`fetch_ptbdb` and :func:`beats_from_records`.
 
     See Also
     --------
@@ -147,20 +152,8 @@ def load_ptbdb_beats(
     >>> from skagile.datasets import load_ptbdb_beats
     >>> beats = load_ptbdb_beats(sampling_rate=360, max_beats=50, random_state=0)  # doctest: +SKIP
     """
+    cutting = cutting_keywords(load_ptbdb_beats, cutting, labels="diagnosis", r_peaks="detected", sessions="date")
     bunch = fetch_ptbdb(
         data_home, records=records, leads=[lead], download_if_missing=download_if_missing, base_url=base_url
     )
-    return beats_from_records(
-        bunch,
-        lead=0,
-        window=window,
-        labels=labels,
-        r_peaks=r_peaks,
-        sampling_rate=sampling_rate,
-        band=band,
-        max_beats=max_beats,
-        guard=guard,
-        sessions=sessions,
-        random_state=random_state,
-        classes=classes,
-    )
+    return beats_from_records(bunch, lead=0, **cutting)

@@ -88,11 +88,11 @@ def wanted_ids(values, name: str, prefix: str = "") -> np.ndarray | None:
     return np.unique(np.array(texts, dtype=np.int64))
 
 
-def check_found(wanted: np.ndarray | None, found: np.ndarray, name: str, path: Path) -> None:
+def check_known(wanted: np.ndarray | None, known: np.ndarray, name: str, path: Path) -> None:
     """Refuse a selection that names what is not in the table."""
     if wanted is None:
         return
-    strangers = np.setdiff1d(wanted, found)
+    strangers = np.setdiff1d(wanted, known)
     if len(strangers):
         raise ValueError(f"{name} holds {len(strangers)} number(s) not in {path}, such as {strangers[:3].tolist()}.")
 

@@ -100,8 +100,8 @@ def gallery_curve(
     >>> rng = np.random.default_rng(0)
     >>> subjects = np.repeat(np.arange(60), 5)
     >>> scores = rng.normal(size=(300, 60)) + 3 * np.eye(60)[subjects]
-    >>> found = gallery_curve(scores, subjects, sizes=[10, 60], extrapolate=[1e4], n_resamples=50, random_state=0)
-    >>> found.n.tolist(), found.extrapolated.tolist()
+    >>> curve = gallery_curve(scores, subjects, sizes=[10, 60], extrapolate=[1e4], n_resamples=50, random_state=0)
+    >>> curve.n.tolist(), curve.extrapolated.tolist()
     ([10.0, 60.0, 10000.0], [False, False, True])
     """
     scores, subjects, classes, column = _check_scores(scores, subjects, classes)
@@ -112,20 +112,7 @@ def gallery_curve(
             f"{subjects[column < 0][0]!r}: leave them out."
         )
     n_classes = len(classes)
-    if n_classes < 3:
-        raise ValueError(f"scores has {n_classes} columns; a curve needs at least 3 enrolled subjects.")
-    if sizes is None:
-        sizes = [size for size in _SIZES if size < n_classes] + [n_classes]
-    sizes = np.unique(np.asarray(sizes, dtype=np.float64))
-    if not len(sizes) or sizes[0] < 1 or sizes[-1] > n_classes or (sizes != np.round(sizes)).any():
-        raise ValueError(
-            f"sizes is {sizes.tolist()}; expected whole numbers from 1 to {n_classes}, the number of enrolled "
-            "subjects. Larger galleries go to extrapolate."
-        )
-    extrapolate = np.unique(np.asarray(extrapolate, dtype=np.float64))
-    if not np.isfinite(extrapolate).all():
-        raise ValueError(f"extrapolate is {extrapolate.tolist()}; expected finite numbers.")
-    extrapolate = extrapolate[extrapolate > n_classes]
+    sizes, extrapolate = _check_sizes(sizes, extrapolate, n_classes)
 
     # Counts of r per person: all that follows is a function of them. Tied impostors spread their probe evenly.
     own = np.take_along_axis(scores, column[:, None], axis=1)
@@ -161,8 +148,8 @@ def gallery_curve(
         models = [model(ranks, n_classes - 1, extrapolate, rows) for model in (_probit_normal, _beta)]
         rank1 += list(np.minimum(models[0][-1], value[-1]))
         for j in range(len(extrapolate)):
-            ends = [interval(found[:-2, j], found[-1, j]) for found in models]
-            low.append(min(*(end.low for end in ends), *(found[-2, j] for found in models)))
+            ends = [interval(expected[:-2, j], expected[-1, j]) for expected in models]
+            low.append(min(*(end.low for end in ends), *(expected[-2, j] for expected in models)))
             high.append(max(end.high for end in ends))
     return Bunch(
         n=np.concatenate([sizes, extrapolate]),
@@ -171,6 +158,24 @@ def gallery_curve(
         high=np.array(high),
         extrapolated=np.arange(len(rank1)) >= len(sizes),
     )
+
+
+def _check_sizes(sizes, extrapolate, n_classes):
+    """Return the gallery sizes to compute and those to extrapolate to, both ascending."""
+    if n_classes < 3:
+        raise ValueError(f"scores has {n_classes} columns; a curve needs at least 3 enrolled subjects.")
+    if sizes is None:
+        sizes = [size for size in _SIZES if size < n_classes] + [n_classes]
+    sizes = np.unique(np.asarray(sizes, dtype=np.float64))
+    if not len(sizes) or sizes[0] < 1 or sizes[-1] > n_classes or (sizes != np.round(sizes)).any():
+        raise ValueError(
+            f"sizes is {sizes.tolist()}; expected whole numbers from 1 to {n_classes}, the number of enrolled "
+            "subjects. Larger galleries go to extrapolate."
+        )
+    extrapolate = np.unique(np.asarray(extrapolate, dtype=np.float64))
+    if not np.isfinite(extrapolate).all():
+        raise ValueError(f"extrapolate is {extrapolate.tolist()}; expected finite numbers.")
+    return sizes, extrapolate[extrapolate > n_classes]
 
 
 def _spread(counts, r, n_classes):

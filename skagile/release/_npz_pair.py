@@ -188,7 +188,7 @@ def _keys_fit(headers, side, path, problems):
         return False
     fits = True
     n_bytes = {key: member.file_size for key, (member, _, _) in headers.items()}
-    for key, (_, found, kind) in headers.items():
+    for key, (_, of_key, kind) in headers.items():
         if n_bytes[key] > max(_SMALL, n_bytes["X"]):
             problems.of_whole(
                 f"{path}, key {key!r}",
@@ -197,17 +197,17 @@ def _keys_fit(headers, side, path, problems):
             fits = False
         if key == "X" or key in _NUMBERS:
             expected = {"sampling_rate": (), "window": (2,)}.get(key)
-            fits &= key == "X" or _note_shape(path, key, found, expected, kind.kind in "fiu", problems)
+            fits &= key == "X" or _note_shape(path, key, of_key, expected, kind.kind in "fiu", problems)
         else:
-            fits &= _note_shape(path, key, found, shape[:1], key != "times" or kind.kind in "fiu", problems)
+            fits &= _note_shape(path, key, of_key, shape[:1], key != "times" or kind.kind in "fiu", problems)
     return fits
 
 
-def _note_shape(path, key, found, expected, right_kind, problems):
-    alike = found == expected or (expected == () and found == (1,))
+def _note_shape(path, key, shape, expected, right_kind, problems):
+    alike = shape == expected or (expected == () and shape == (1,))
     if not alike:
         rows = ", one entry per row of X" if len(expected) == 1 and key not in _NUMBERS else ""
-        problems.of_whole(f"{path}, key {key!r}", f"has shape {found}; expected {expected}{rows}. Correct the file.")
+        problems.of_whole(f"{path}, key {key!r}", f"has shape {shape}; expected {expected}{rows}. Correct the file.")
     if not right_kind:
         problems.of_whole(f"{path}, key {key!r}", "holds text; expected numbers. Correct the file.")
     return alike and right_kind

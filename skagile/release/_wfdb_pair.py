@@ -104,22 +104,22 @@ class _Rate:
 
     def __init__(self, wanted):
         self.wanted = wanted
-        self.found = {}
+        self.rates = {}
 
     def of(self, name, rate):
-        self.found.setdefault(rate, name)
+        self.rates.setdefault(rate, name)
         return self.wanted or rate
 
     @property
     def value(self):
-        return self.wanted or next(iter(self.found))
+        return self.wanted or next(iter(self.rates))
 
     def check(self, problems):
-        if self.wanted is None and len(self.found) > 1:
-            rates = ", ".join(f"{rate:g} Hz ({name})" for rate, name in sorted(self.found.items()))
+        if self.wanted is None and len(self.rates) > 1:
+            rates = ", ".join(f"{rate:g} Hz ({name})" for rate, name in sorted(self.rates.items()))
             problems.of_whole(
                 "original",
-                f"its records have {len(self.found)} sampling rates: {rates}; expected one. Give sampling_rate=, on "
+                f"its records have {len(self.rates)} sampling rates: {rates}; expected one. Give sampling_rate=, on "
                 "the command line --sampling-rate, to resample the beats.",
             )
 
@@ -180,10 +180,10 @@ def _people(subjects, names, problems):
             name, name, f"subjects={subjects!r} names nobody for this record; expected a person for each"
         )
     if names and len({person["subject"] for person in people.values()} - {""}) < 2:
-        found = next(iter(people.values()))["subject"]
+        person = next(iter(people.values()))["subject"]
         problems.of_whole(
             "subjects",
-            f"all {len(names)} record(s) are of one person ({found!r}); expected at least two people. Say who is who "
+            f"all {len(names)} record(s) are of one person ({person!r}); expected at least two people. Say who is who "
             "with subjects=, on the command line --subjects: 'folder', 'record', a table or a pattern.",
         )
     return people
@@ -324,20 +324,12 @@ def _alone(entry):
 
 
 def _assemble(cuts, cutting, rate, labels, sessions, max_beats, random_state, dropped, problems):
-    count = [len(cut.original) for cut in cuts]
-    record = np.repeat(np.arange(len(cuts)), count)
-    of_record = {
-        key: np.array([getattr(cut.entry, key) for cut in cuts], dtype=dtype)
+    record = np.repeat(np.arange(len(cuts)), [len(cut.original) for cut in cuts])
+    subject, date, sex, age = (
+        np.array([getattr(cut.entry, key) for cut in cuts], dtype=dtype)
         for key, dtype in (("subject", str), ("session", str), ("sex", "<U1"), ("age", float))
-    }
-    subject = of_record["subject"]
-    of_record["session"] = _sortable(of_record["session"])
-    how = choose_sessions(sessions, subject, of_record["session"])
-    if how == "half":
-        session = np.concatenate([cut.half for cut in cuts])
-    else:
-        metadata = Bunch(subjects=subject, sessions=of_record["session"])
-        session = record_sessions(metadata, how)[record]
+    )
+    how, session = _sessions(sessions, cuts, record, Bunch(subjects=subject, sessions=_sortable(date)))
     what, y = _labels(labels, cuts, record, problems)
     beats = {
         "original": np.concatenate([cut.original for cut in cuts]),
@@ -357,38 +349,53 @@ def _assemble(cuts, cutting, rate, labels, sessions, max_beats, random_state, dr
         beats = _rows(beats, kept)
     _check_people(beats, how, problems)
     problems.stop_if_any()
-    known = {"sex": of_record["sex"], "age": of_record["age"]}
-    attributes = {
-        name: values[beats["records"]]
-        for name, values in known.items()
-        if (values != "").any() and not (values.dtype.kind == "f" and np.isnan(values).all())
-    }
-    skipped = problems.skipped
     return Bunch(
         **{"y": None, **beats},
         # A record keeps its beats where they were: whoever gets it reads the rhythm off it.
         released_times=beats["times"],
         sampling_rate=rate.value,
         window=cutting.window,
-        attributes=attributes,
+        attributes=_attributes({"sex": sex, "age": age}, beats["records"]),
         tasks={},
         record_names=[cut.entry.name for cut in cuts],
         dropped=dict(dropped),
-        skipped=skipped,
-        protocol={
-            "kind": "wfdb",
-            "n_records": len(cuts),
-            "n_problems_skipped": len(skipped),
-            "lead": cutting.lead if isinstance(cutting.lead, int | str) else list(cutting.lead),
-            "r_peaks": cutting.r_peaks,
-            "band": None if cutting.band is None else list(cutting.band),
-            "window": list(cutting.window),
-            "labels": what,
-            "sessions": how,
-            "guard": cutting.guard,
-            "dropped": dict(dropped),
-        },
+        skipped=problems.skipped,
+        protocol=_protocol(cutting, len(cuts), what, how, dropped, problems),
     )
+
+
+def _sessions(wanted, cuts, record, of_records):
+    """Say what a session is, and give the session of each beat."""
+    how = choose_sessions(wanted, of_records.subjects, of_records.sessions)
+    if how == "half":
+        return how, np.concatenate([cut.half for cut in cuts])
+    return how, record_sessions(of_records, how)[record]
+
+
+def _attributes(of_records, record):
+    """Traits of the beats' people of which anything is known; `of_records` has them by record."""
+    return {
+        name: values[record]
+        for name, values in of_records.items()
+        if (values != "").any() and not (values.dtype.kind == "f" and np.isnan(values).all())
+    }
+
+
+def _protocol(cutting, n_records, labels, sessions, dropped, problems):
+    """Say how a pair was read, without names: for the report."""
+    return {
+        "kind": "wfdb",
+        "n_records": n_records,
+        "n_problems_skipped": len(problems.skipped),
+        "lead": cutting.lead if isinstance(cutting.lead, int | str) else list(cutting.lead),
+        "r_peaks": cutting.r_peaks,
+        "band": None if cutting.band is None else list(cutting.band),
+        "window": list(cutting.window),
+        "labels": labels,
+        "sessions": sessions,
+        "guard": cutting.guard,
+        "dropped": dict(dropped),
+    }
 
 
 def _rows(beats, kept):

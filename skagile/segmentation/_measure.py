@@ -158,8 +158,8 @@ def measure_beats(beats, sampling_rate, *, window=(0.25, 0.45)):
     >>> time = np.arange(-175, 325) / 500
     >>> waves = [(-0.16, 0.1, 0.02), (0.0, 1.2, 0.01), (0.03, -0.3, 0.01), (0.3, 0.3, 0.04)]  # s, mV, s
     >>> beat = sum(height * np.exp(-0.5 * ((time - at) / width) ** 2) for at, height, width in waves)
-    >>> found = measure_beats([beat, beat], 500, window=(0.35, 0.65))
-    >>> found.p_present, found.t_peak, found.t_amplitude.round(2)
+    >>> measures = measure_beats([beat, beat], 500, window=(0.35, 0.65))
+    >>> measures.p_present, measures.t_peak, measures.t_amplitude.round(2)
     (array([ True,  True]), array([300., 300.]), array([0.3, 0.3]))
     """
     rate = _check_rate(sampling_rate)
@@ -167,12 +167,12 @@ def measure_beats(beats, sampling_rate, *, window=(0.25, 0.45)):
     r_index, n_samples = _check_window(window, rate, beats.shape)
     rows = beats.reshape(-1, n_samples)
     present = ~np.isnan(rows).any(axis=1)
-    found = np.full((len(_FIELDS), len(rows)), np.nan)
-    found[0] = 0.0
+    measured = np.full((len(_FIELDS), len(rows)), np.nan)
+    measured[0] = 0.0
     for block in np.array_split(np.flatnonzero(present), max(1, -(-rows.size // _BLOCK))):
         if len(block):
-            found[:, block] = _measure(rows[block], rate, r_index)
-    out = Bunch(**{name: row.reshape(beats.shape[:-1]) for name, row in zip(_FIELDS, found, strict=True)})
+            measured[:, block] = _measure(rows[block], rate, r_index)
+    out = Bunch(**{name: row.reshape(beats.shape[:-1]) for name, row in zip(_FIELDS, measured, strict=True)})
     out.p_present = out.p_present.astype(bool)
     return out
 
@@ -312,7 +312,7 @@ def delineate(beats, sampling_rate, r_index, rules=RULES):
     t_marks = _find_t(
         beats[:, start:], sampling_rate, r_index - start, offset - start, other_qrs[:, start:], noise, height, rules
     )
-    t_marks = (np.where(found & (offset >= 0), index + start, -1) for index, found in t_marks)
+    t_marks = (np.where(there & (offset >= 0), index + start, -1) for index, there in t_marks)
     return Marks(*p_marks, onset, offset, *t_marks)
 
 
@@ -370,8 +370,8 @@ def _find_t(beats, sampling_rate, r_index, qrs_offset, other_qrs, noise, height,
     least = np.maximum(rules.t_over_noise * noise, rules.t_over_qrs * height)
     tall = _at(wave, t_peak) > np.maximum(rest, least)
     # An end at the very end of the window is where the window cuts the T wave off.
-    found = within.any(axis=1) & tall & (t_end < np.minimum(end, n_samples) - 1)
-    return (t_peak, found & (t_peak < t_end)), (t_end, found)
+    there = within.any(axis=1) & tall & (t_end < np.minimum(end, n_samples) - 1)
+    return (t_peak, there & (t_peak < t_end)), (t_end, there)
 
 
 def _find_p(beats, sampling_rate, r_index, qrs_onset, other_qrs, qrs_height, rules):
@@ -399,8 +399,8 @@ def _find_p(beats, sampling_rate, r_index, qrs_onset, other_qrs, qrs_height, rul
     doubt = rivals.max(axis=1) - rules.p_opposite * rivals.min(axis=1)
     doubt += np.abs(height) * ((_at(lead, peak) / sampling_rate - rules.p_usual) / rules.p_odd_time) ** 2
     least = np.maximum(rules.p_over_noise * noise, rules.p_over_qrs * qrs_height)
-    found = within.any(axis=1) & (qrs_onset >= 0) & (np.abs(height) > least)
-    found &= doubt < rules.p_doubt * np.abs(height)
+    there = within.any(axis=1) & (qrs_onset >= 0) & (np.abs(height) > least)
+    there &= doubt < rules.p_doubt * np.abs(height)
     slope = np.abs(np.gradient(smooth, axis=1))
     bounds = []
     for ahead in (False, True):
@@ -417,8 +417,8 @@ def _find_p(beats, sampling_rate, r_index, qrs_onset, other_qrs, qrs_height, rul
             bound = np.minimum(np.where(bound < 0, n_samples, bound), qrs_onset)
         else:
             bound = _last(quiet & (time <= steepest[:, None]))
-        bounds.append(np.where(found, bound, -1))
-    return (bounds[0], np.where(found, peak, -1), bounds[1]), noise
+        bounds.append(np.where(there, bound, -1))
+    return (bounds[0], np.where(there, peak, -1), bounds[1]), noise
 
 
 def _near(values, index, reach):
