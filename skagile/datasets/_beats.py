@@ -249,12 +249,7 @@ def beats_from_records(
         n_dropped=dropped["signal"],
         dropped=dict(dropped),
         skipped=skipped,
-        DESCR=(
-            f"{len(beats['X'])} beats of {len(records.signals)} record(s) of {records.database}: "
-            f"{cutter.window[0]:g} s before to {cutter.window[1]:g} s after {r_peaks} R peaks at {cutter.rate:g} Hz, "
-            f"{'unfiltered' if band is None else f'{band[0]:g}-{band[1]:g} Hz'}; sessions by {cutter.sessions}. Left "
-            f"out: {dict(dropped)}; records skipped: {[name for name, _ in skipped]}.\n\n{records.DESCR}"
-        ),
+        DESCR=f"{len(beats['X'])} beats of {cutter.described(r_peaks)}",
     )
 
 
@@ -282,7 +277,20 @@ def cutting_keywords(loader: Callable[..., Bunch], given: dict, **defaults: obje
 class RecordCutter:
     """Cuts one record after the other, and keeps count of what is left out."""
 
-    def __init__(self, *, records, lead, window, labels, r_peaks, rate, band, guard, sessions, classes):
+    def __init__(
+        self,
+        *,
+        records: Bunch,
+        lead: int | str | Sequence[int | str],
+        window: tuple[float, float],
+        labels: str | None,
+        r_peaks: str,
+        rate: float,
+        band: tuple[float, float] | None,
+        guard: float,
+        sessions: str,
+        classes: np.ndarray | None,
+    ):
         self.records, self.lead, self.window, self.labels = records, lead, window, labels
         self.rate, self.guard, self.classes = rate, guard, classes
         self.sessions = choose_sessions(sessions, records.subjects, records.sessions)
@@ -300,7 +308,7 @@ class RecordCutter:
         self.dropped = Counter(signal=0, edge=0, guard=0, label=0, max_beats=0)
         self.skipped, self.leads = [], []
 
-    def cut(self, i):
+    def cut(self, i: int) -> dict[str, np.ndarray] | None:
         """Beats of record `i` with all that is known of them; None where its signal gives none."""
         name = self.records.record_names[i]
         [row] = pick_leads(self.lead, name)(list(self.records.leads[i]))
@@ -343,6 +351,17 @@ class RecordCutter:
             "records": np.full(len(kept), i),
         }
 
+    def described(self, r_peaks: str) -> str:
+        """Say what was cut, and how."""
+        records, (before, after) = self.records, self.window
+        return (
+            f"{len(records.signals)} record(s) of {records.database}: {before:g} s before to {after:g} s after {r_peaks} "
+            f"R peaks at {self.rate:g} Hz, "
+            f"{'unfiltered' if self.band is None else f'{self.band[0]:g}-{self.band[1]:g} Hz'}; sessions by "
+            f"{self.sessions}. Left out: {dict(self.dropped)}; records skipped: {[name for name, _ in self.skipped]}."
+            f"\n\n{records.DESCR}"
+        )
+
     def _label(self, i, symbol):
         """Label of each beat, and which beats are wanted."""
         if self.class_of is not None:
@@ -373,7 +392,7 @@ class _UnusableError(ValueError):
     """A record that gives no beats, though its neighbours may."""
 
 
-def check_pair(pair, name, what):
+def check_pair(pair: Sequence[float], name: str, what: str) -> tuple[float, float]:
     try:
         first, second = (float(value) for value in pair)
     except (TypeError, ValueError):

@@ -113,7 +113,9 @@ def integrate_ecg(r_times: np.ndarray, waves: Waves, baseline: np.ndarray, sampl
     return lfilter([new, old], [1, -decay], drive, axis=1, zi=baseline[0] - new * drive[:, :1])[0]  # z(0) = z_0(0)
 
 
-def rr_series(rng, duration: float, mean: float, sd: float, lf_hf: float, *, rate: float = 4.0) -> np.ndarray:
+def rr_series(
+    rng: np.random.RandomState, duration: float, mean: float, sd: float, lf_hf: float, *, rate: float = 4.0
+) -> np.ndarray:
     """RR intervals in s at `rate` per second: a spectrum with a Mayer (0.1 Hz) and a respiratory (0.25 Hz) peak.
 
     The amplitudes are the square root of the two-peaked spectrum of the paper, the phases random; power between the

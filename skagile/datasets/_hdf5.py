@@ -1,6 +1,11 @@
 """HDF5 files of tracings, opened with suspicion."""
 
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import h5py
 
 _MAX_ROWS = 10_000_000
 _MAX_CHUNK_BYTES = 512 << 20
@@ -8,7 +13,7 @@ _MAX_CHUNK_BYTES = 512 << 20
 _KNOWN_FILTERS = {1, 2, 3, 4, 5, 6, 32000}
 
 
-def h5py_module():
+def h5py_module() -> ModuleType:
     """Import h5py, which only this database needs."""
     try:
         import h5py
@@ -19,7 +24,7 @@ def h5py_module():
     return h5py
 
 
-def open_part(path: Path, n_leads: int, n_times: int):
+def open_part(path: Path, n_leads: int, n_times: int) -> "h5py.File":
     """Open an HDF5 file of ``exam_id`` (n,) and ``tracings`` (n, n_times, n_leads) for reading.
 
     Raises

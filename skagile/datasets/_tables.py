@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skagile.datasets._locate import search_places
@@ -75,7 +76,7 @@ def iter_table(path: Path, columns: Sequence[str], dtype: dict) -> Iterator[pd.D
         raise ValueError(f"{path}: not the table of the database ({type(error).__name__}: {error}).") from error
 
 
-def wanted_ids(values, name: str, prefix: str = "") -> np.ndarray | None:
+def wanted_ids(values: ArrayLike | None, name: str, prefix: str = "") -> np.ndarray | None:
     """Numbers out of an argument that names records or subjects by number, as integers or text."""
     if values is None:
         return None
@@ -114,7 +115,9 @@ def lead_positions(leads: Sequence[str] | None, known: Sequence[str], database: 
     return [known.index(lead) for lead in leads]
 
 
-def first_of(mask: Callable[[pd.DataFrame], np.ndarray], pieces: Iterator[pd.DataFrame], maximum: int | None):
+def first_of(
+    mask: Callable[[pd.DataFrame], np.ndarray], pieces: Iterator[pd.DataFrame], maximum: int | None
+) -> pd.DataFrame | None:
     """Rows of the pieces that `mask` wants, at most `maximum`, reading no further than needed."""
     kept, n_kept = [], 0
     for piece in pieces:

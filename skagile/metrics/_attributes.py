@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval as _Range
@@ -19,7 +20,13 @@ __all__ = ["attribute_auroc", "attribute_null"]
     prefer_skip_nested_validation=True,
 )
 def attribute_auroc(
-    y_true, scores, subjects, *, confidence: Real = 0.95, n_resamples: Integral = 2000, random_state=None
+    y_true: ArrayLike,
+    scores: ArrayLike,
+    subjects: ArrayLike,
+    *,
+    confidence: Real = 0.95,
+    n_resamples: Integral = 2000,
+    random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
     """Area under the ROC curve of telling a trait of people, each scored by the mean of his rows.
 
@@ -95,7 +102,14 @@ def attribute_auroc(
     },
     prefer_skip_nested_validation=True,
 )
-def attribute_null(y_true, scores, subjects, *, n_permutations: int = 999, random_state=None) -> np.ndarray:
+def attribute_null(
+    y_true: ArrayLike,
+    scores: ArrayLike,
+    subjects: ArrayLike,
+    *,
+    n_permutations: int = 999,
+    random_state: int | np.random.RandomState | None = None,
+) -> np.ndarray:
     """Areas under the ROC curve where the trait is shuffled over people: the control of :func:`attribute_auroc`.
 
     Parameters

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import norm, t
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval as _Range
@@ -42,14 +43,14 @@ class Interval(NamedTuple):
     prefer_skip_nested_validation=True,
 )
 def bootstrap_interval(
-    values,
-    subjects,
+    values: ArrayLike,
+    subjects: ArrayLike,
     *,
     statistic: Callable | None = None,
     proportion: bool | None = None,
     confidence: float = 0.95,
     n_resamples: int = 2000,
-    random_state=None,
+    random_state: int | np.random.RandomState | None = None,
 ) -> Interval:
     r"""Confidence interval of a mean, or of any statistic of sums, by a bootstrap over subjects.
 
@@ -145,7 +146,7 @@ def bootstrap_interval(
     )
 
 
-def encode_subjects(subjects, n_rows):
+def encode_subjects(subjects: ArrayLike, n_rows: int) -> tuple[np.ndarray, int]:
     """Integer code per row and number of subjects; at least two are wanted."""
     subjects = column_or_1d(subjects)
     if len(subjects) != n_rows:
@@ -159,7 +160,16 @@ def encode_subjects(subjects, n_rows):
     return codes, len(distinct)
 
 
-def interval_of_sums(sums, statistic, *, n_rows, proportion, confidence, n_resamples, random_state):
+def interval_of_sums(
+    sums: np.ndarray,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    *,
+    n_rows: int,
+    proportion: bool,
+    confidence: float,
+    n_resamples: int,
+    random_state: int | np.random.RandomState | None,
+) -> Interval:
     """Interval of ``statistic`` of the columns of `sums`, one row per subject; see :func:`bootstrap_interval`."""
     draws = statistic(draw_people(len(sums), n_resamples, random_state) @ sums)
     return interval_of_draws(
@@ -172,13 +182,15 @@ def interval_of_sums(sums, statistic, *, n_rows, proportion, confidence, n_resam
     )
 
 
-def draw_people(n_subjects, n_resamples, random_state):
+def draw_people(n_subjects: int, n_resamples: int, random_state: int | np.random.RandomState | None) -> np.ndarray:
     """How often each person is drawn, as floats of shape (n_resamples, n_subjects)."""
     rng = check_random_state(random_state)
     return rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=n_resamples).astype(np.float64)
 
 
-def interval_of_draws(draws, estimate, *, n_subjects, n_rows, proportion, confidence):
+def interval_of_draws(
+    draws: ArrayLike, estimate: float, *, n_subjects: int, n_rows: int, proportion: bool, confidence: float
+) -> Interval:
     """Interval from bootstrap `draws` of a statistic that is `estimate` on the data; see :func:`bootstrap_interval`."""
     draws = np.asarray(draws, dtype=np.float64)
     draws = draws[~np.isnan(draws)]

@@ -3,6 +3,7 @@
 from numbers import Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import entropy
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, validate_params
@@ -20,7 +21,7 @@ __all__ = ["identity_divergence"]
     prefer_skip_nested_validation=True,
 )
 def identity_divergence(
-    proba_original, proba_released, *, clip: Real = 1e-12, average: bool = True
+    proba_original: ArrayLike, proba_released: ArrayLike, *, clip: Real = 1e-12, average: bool = True
 ) -> float | np.ndarray:
     r"""Kullback-Leibler divergence of who a network takes the released beats for, from whom it took the originals for.
 

@@ -1,8 +1,10 @@
 """How far released beats are from the original ones, beat by beat."""
 
+from collections.abc import Mapping
 from numbers import Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.signal import detrend
 from sklearn.utils import Bunch
 
@@ -22,7 +24,7 @@ _INTERVALS = ("pr_interval", "qrs_duration", "qt_interval")
 _LEVELS = ("st_level", "p_amplitude", "q_amplitude", "r_amplitude", "s_amplitude", "t_amplitude")
 
 
-def prd(original, released) -> np.ndarray:
+def prd(original: ArrayLike, released: ArrayLike) -> np.ndarray:
     r"""Percentage root-mean-square difference.
 
     .. math:: 100\,\sqrt{\sum_i (x_i-\tilde x_i)^2 / \sum_i x_i^2}
@@ -58,7 +60,7 @@ def prd(original, released) -> np.ndarray:
     return 100 * np.sqrt(_ratio((error**2).sum(axis=-1), (x**2).sum(axis=-1)))
 
 
-def prdn(original, released) -> np.ndarray:
+def prdn(original: ArrayLike, released: ArrayLike) -> np.ndarray:
     r"""Percentage root-mean-square difference, normalised: the original's mean is removed first.
 
     .. math:: 100\,\sqrt{\sum_i (x_i-\tilde x_i)^2 / \sum_i (x_i-\bar x)^2}
@@ -95,7 +97,7 @@ def prdn(original, released) -> np.ndarray:
     return 100 * np.sqrt(_ratio((error**2).sum(axis=-1), _variation(x)))
 
 
-def snr(original, released) -> np.ndarray:
+def snr(original: ArrayLike, released: ArrayLike) -> np.ndarray:
     r"""Signal-to-noise ratio of the released beat, its difference from the original taken as noise.
 
     .. math:: 10\log_{10}\left(\sum_i (x_i-\bar x)^2 / \sum_i (x_i-\tilde x_i)^2\right)
@@ -128,7 +130,7 @@ def snr(original, released) -> np.ndarray:
         return -10 * np.log10(_ratio((error**2).sum(axis=-1), _variation(x)))
 
 
-def max_abs_error(original, released) -> np.ndarray:
+def max_abs_error(original: ArrayLike, released: ArrayLike) -> np.ndarray:
     """Greatest change of any sample of a beat.
 
     Parameters
@@ -156,7 +158,7 @@ def max_abs_error(original, released) -> np.ndarray:
     return np.abs(error).max(axis=-1)
 
 
-def pearson_correlation(original, released) -> np.ndarray:
+def pearson_correlation(original: ArrayLike, released: ArrayLike) -> np.ndarray:
     """Correlation of each beat with its release.
 
     Parameters
@@ -188,7 +190,7 @@ def pearson_correlation(original, released) -> np.ndarray:
         return np.where(norm > 0, np.clip((x * z).sum(axis=-1) / norm, -1, 1), np.nan)
 
 
-def dtw_distance(original, released, *, band=0.1) -> np.ndarray:
+def dtw_distance(original: ArrayLike, released: ArrayLike, *, band: float | None = 0.1) -> np.ndarray:
     """Distance after dynamic time warping within a band.
 
     Sum of absolute differences along the cheapest monotone path that pairs the samples of both beats, divided by the
@@ -245,7 +247,7 @@ def dtw_distance(original, released, *, band=0.1) -> np.ndarray:
     return (last[:, reach + 1] / n_samples).reshape(shape)
 
 
-def high_frequency_energy(X, sampling_rate, *, cutoff=40.0) -> np.ndarray:
+def high_frequency_energy(X: ArrayLike, sampling_rate: float, *, cutoff: float = 40.0) -> np.ndarray:
     """Share of the energy of beats above a frequency.
 
     An electrocardiogram holds next to nothing there; a perturbation may.
@@ -299,7 +301,9 @@ def high_frequency_energy(X, sampling_rate, *, cutoff=40.0) -> np.ndarray:
         return np.where(flat, np.nan, 100 * power[..., high].sum(axis=-1) / total)
 
 
-def r_peak_shift(original, released, sampling_rate, *, max_shift=0.1) -> np.ndarray:
+def r_peak_shift(
+    original: ArrayLike, released: ArrayLike, sampling_rate: float, *, max_shift: float = 0.1
+) -> np.ndarray:
     """How much later the released beat is: the lag at which it resembles the original most.
 
     Parameters
@@ -350,7 +354,7 @@ def r_peak_shift(original, released, sampling_rate, *, max_shift=0.1) -> np.ndar
     return np.where(np.isnan(found[0]), np.nan, 1000.0 * lag / sampling_rate)
 
 
-def measurement_errors(original, released) -> Bunch:
+def measurement_errors(original: Mapping[str, ArrayLike], released: Mapping[str, ArrayLike]) -> Bunch:
     """Errors of intervals and amplitudes that a release makes.
 
     Parameters

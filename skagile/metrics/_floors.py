@@ -1,12 +1,13 @@
 """What an attacker gets without a look at the signal."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skagile.metrics._privacy import fuse_scores
 
 
-def majority_floor(enrolment_subjects, probe_subjects) -> float:
+def majority_floor(enrolment_subjects: ArrayLike, probe_subjects: ArrayLike) -> float:
     """Rank-1 of an attacker who always names the person with the most enrolled beats.
 
     Parameters
@@ -37,7 +38,14 @@ def majority_floor(enrolment_subjects, probe_subjects) -> float:
     return float(np.mean(probed == people[count.argmax()]))
 
 
-def label_only_floor(y_enrolment, enrolment_subjects, y_probe, probe_subjects, *, fused: bool = False) -> float:
+def label_only_floor(
+    y_enrolment: ArrayLike,
+    enrolment_subjects: ArrayLike,
+    y_probe: ArrayLike,
+    probe_subjects: ArrayLike,
+    *,
+    fused: bool = False,
+) -> float:
     """Rank-1 of the best attacker who sees the diagnosis of the beat and nothing else.
 
     A release that keeps the diagnosis cannot push an attacker below it.

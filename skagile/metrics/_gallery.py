@@ -1,8 +1,10 @@
 """Rank-1 as the gallery grows: measured where people are at hand, extrapolated beyond."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import betaln, gammaln, log_ndtr
 from scipy.stats import norm
 from sklearn.utils import Bunch
@@ -28,15 +30,15 @@ _SIZES = (10, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
     prefer_skip_nested_validation=True,
 )
 def gallery_curve(
-    scores,
-    subjects,
+    scores: ArrayLike,
+    subjects: ArrayLike,
     *,
-    classes=None,
-    sizes=None,
-    extrapolate=(1e3, 1e4, 1e5, 1e6),
+    classes: ArrayLike | None = None,
+    sizes: ArrayLike | None = None,
+    extrapolate: ArrayLike = (1e3, 1e4, 1e5, 1e6),
     confidence: Real = 0.95,
     n_resamples: Integral = 1000,
-    random_state=None,
+    random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
     r"""Rank-1 against the number of enrolled people.
 
@@ -127,11 +129,7 @@ def gallery_curve(
     times_drawn = draw_people(n_subjects, n_resamples, random_state)
     drawn = times_drawn @ histogram
 
-    def interval(draws, value):
-        return interval_of_draws(
-            draws, value, n_subjects=n_subjects, n_rows=n_rows, proportion=True, confidence=confidence
-        )
-
+    interval = partial(interval_of_draws, n_subjects=n_subjects, n_rows=n_rows, proportion=True, confidence=confidence)
     survival = _survival(r, n_classes - 1, sizes)
     value = histogram.sum(axis=0) @ survival / n_rows
     draws = drawn @ survival / drawn.sum(axis=1, keepdims=True)

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval as _Range
@@ -25,7 +26,9 @@ __all__ = ["information_bound", "permutation_p_value", "rank1_null", "rank_k_acc
     },
     prefer_skip_nested_validation=True,
 )
-def rank_k_accuracy(y_true, scores, *, k: Integral = 5, classes=None) -> float:
+def rank_k_accuracy(
+    y_true: ArrayLike, scores: ArrayLike, *, k: Integral = 5, classes: ArrayLike | None = None
+) -> float:
     """Share of probes whose person is among the first `k` guesses.
 
     Parameters
@@ -73,7 +76,14 @@ def rank_k_accuracy(y_true, scores, *, k: Integral = 5, classes=None) -> float:
     },
     prefer_skip_nested_validation=True,
 )
-def rank1_null(log_proba, subjects, *, classes=None, n_permutations: Integral = 1000, random_state=None) -> np.ndarray:
+def rank1_null(
+    log_proba: ArrayLike,
+    subjects: ArrayLike,
+    *,
+    classes: ArrayLike | None = None,
+    n_permutations: Integral = 1000,
+    random_state: int | np.random.RandomState | None = None,
+) -> np.ndarray:
     """Rank-1 of an attack when the identities of the probed people are permuted.
 
     Parameters
@@ -129,7 +139,7 @@ def rank1_null(log_proba, subjects, *, classes=None, n_permutations: Integral = 
     return table[np.arange(len(own)), orders].sum(axis=1) / len(subjects)
 
 
-def permutation_p_value(value, null) -> float:
+def permutation_p_value(value: float, null: ArrayLike) -> float:
     """P-value of a value against its permutation null, larger values being further from it.
 
     Parameters
@@ -179,14 +189,14 @@ def permutation_p_value(value, null) -> float:
     prefer_skip_nested_validation=True,
 )
 def information_bound(
-    log_proba,
-    subjects,
+    log_proba: ArrayLike,
+    subjects: ArrayLike,
     *,
-    classes=None,
+    classes: ArrayLike | None = None,
     smoothing: Real = 1e-3,
     confidence: Real = 0.95,
     n_resamples: Integral = 2000,
-    random_state=None,
+    random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
     r"""Lower bound, in bits, of what a probe says about who it is of.
 

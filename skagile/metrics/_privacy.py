@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 from scipy.special import expit
 from sklearn.metrics import roc_curve
 from sklearn.preprocessing import normalize
@@ -45,7 +46,7 @@ class VerificationScores(NamedTuple):
     templates: np.ndarray
 
 
-def rank1_accuracy(y_true, y_pred) -> float:
+def rank1_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Share of probes whose person is named right at the first guess.
 
     Parameters
@@ -81,7 +82,7 @@ def rank1_accuracy(y_true, y_pred) -> float:
     return float(np.mean(y_true == y_pred))
 
 
-def cmc_curve(y_true, scores, *, classes=None) -> np.ndarray:
+def cmc_curve(y_true: ArrayLike, scores: ArrayLike, *, classes: ArrayLike | None = None) -> np.ndarray:
     """Cumulative match characteristic: share of probes whose person is among the first k guesses.
 
     Parameters
@@ -139,7 +140,7 @@ def cmc_curve(y_true, scores, *, classes=None) -> np.ndarray:
     return count @ np.clip((k - pairs[:, :1]) / pairs[:, 1:], 0, 1) / len(y_true)
 
 
-def fuse_scores(scores, subjects) -> tuple[np.ndarray, np.ndarray]:
+def fuse_scores(scores: ArrayLike, subjects: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Mean score of each subject's rows: what an attacker believes who knows that they belong to one person.
 
     Parameters
@@ -176,7 +177,12 @@ def fuse_scores(scores, subjects) -> tuple[np.ndarray, np.ndarray]:
 
 
 def verification_scores(
-    enrolment_embeddings, enrolment_subjects, probe_embeddings, probe_subjects, *, dtype=np.float64
+    enrolment_embeddings: ArrayLike,
+    enrolment_subjects: ArrayLike,
+    probe_embeddings: ArrayLike,
+    probe_subjects: ArrayLike,
+    *,
+    dtype: DTypeLike = np.float64,
 ) -> VerificationScores:
     """Cosine similarity of every probe with the mean template of every enrolled person.
 
@@ -240,7 +246,7 @@ def verification_scores(
     return VerificationScores(scores, probed[:, None] == templates, templates)
 
 
-def equal_error_rate(y_true, scores) -> float:
+def equal_error_rate(y_true: ArrayLike, scores: ArrayLike) -> float:
     """Error rate at the threshold where false acceptances and false rejections are equally frequent.
 
     Parameters
@@ -282,11 +288,11 @@ def equal_error_rate(y_true, scores) -> float:
 )
 def equal_error_rate_interval(
     verification: VerificationScores,
-    probe_subjects,
+    probe_subjects: ArrayLike,
     *,
     confidence: Real = 0.95,
     n_resamples: Integral = 2000,
-    random_state=None,
+    random_state: int | np.random.RandomState | None = None,
 ) -> Interval:
     r"""Confidence interval of the equal error rate, by a bootstrap over subjects.
 

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch, check_array, check_random_state
 from sklearn.utils._param_validation import Interval as _Range
 from sklearn.utils._param_validation import validate_params
@@ -27,14 +28,14 @@ _BLOCK = 2**22  # similarities held at a time
     prefer_skip_nested_validation=True,
 )
 def singling_out(
-    original,
-    released,
-    subjects,
+    original: ArrayLike,
+    released: ArrayLike,
+    subjects: ArrayLike,
     *,
     n_permutations: int = 999,
     confidence: Real = 0.95,
     n_resamples: Integral = 2000,
-    random_state=None,
+    random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
     """Share of released beats whose most similar original is of the right person.
 
@@ -107,7 +108,7 @@ def singling_out(
     )
 
 
-def nearest_rows(rows, others):
+def nearest_rows(rows: ArrayLike, others: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Index of, and correlation with, the row of `others` that resembles each of `rows` most."""
     rows, others = _unit(rows), _unit(others)
     step = max(1, _BLOCK // len(others))

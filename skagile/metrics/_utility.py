@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 from sklearn.utils.validation import column_or_1d
@@ -23,14 +24,14 @@ __all__ = ["diagnostic_utility"]
     prefer_skip_nested_validation=True,
 )
 def diagnostic_utility(
-    y_true,
-    y_pred,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    subjects,
-    labels=None,
+    subjects: ArrayLike,
+    labels: ArrayLike | None = None,
     confidence: Real = 0.95,
     n_resamples: Integral = 2000,
-    random_state=None,
+    random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
     """Accuracy, macro-F1, and sensitivity and predictivity per class of a diagnosis; intervals over subjects.
 

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 from sklearn.metrics import roc_curve
 from sklearn.utils import check_random_state
@@ -16,7 +17,7 @@ _N_PERMUTATIONS = [_Range(Integral, 1, None, closed="left")]
 _OMEGA = [_Range(Real, 0, None, closed="neither")]
 
 
-def tar_at_far(y_true, scores, far=(1e-2, 1e-3)) -> np.ndarray:
+def tar_at_far(y_true: ArrayLike, scores: ArrayLike, far: ArrayLike = (1e-2, 1e-3)) -> np.ndarray:
     """Share of true claims accepted at thresholds that accept no more than given shares of false claims.
 
     Parameters
@@ -62,7 +63,7 @@ def tar_at_far(y_true, scores, far=(1e-2, 1e-3)) -> np.ndarray:
 @validate_params(
     {"y_true": ["array-like"], "scores": ["array-like"], "omega": _OMEGA}, prefer_skip_nested_validation=True
 )
-def d_sys(y_true, scores, *, omega: Real = 1.0) -> float:
+def d_sys(y_true: ArrayLike, scores: ArrayLike, *, omega: Real = 1.0) -> float:
     r"""Global linkability of scores.
 
     With :math:`LR(s) = p(s|\text{mated}) / p(s|\text{non-mated})`, the local linkability is
@@ -129,7 +130,13 @@ def d_sys(y_true, scores, *, omega: Real = 1.0) -> float:
     prefer_skip_nested_validation=True,
 )
 def d_sys_null(
-    y_true, scores, *, subjects=None, omega: Real = 1.0, n_permutations: Integral = 1000, random_state=None
+    y_true: ArrayLike,
+    scores: ArrayLike,
+    *,
+    subjects: ArrayLike | None = None,
+    omega: Real = 1.0,
+    n_permutations: Integral = 1000,
+    random_state: int | np.random.RandomState | None = None,
 ) -> np.ndarray:
     """D_sys of scores whose comparisons are mated at random.
 
@@ -217,12 +224,12 @@ def d_sys_null(
     return _linkability((select @ histograms).toarray(), everything, omega)
 
 
-def permutations(n, n_permutations, rng):
+def permutations(n: int, n_permutations: int, rng: np.random.RandomState) -> np.ndarray:
     """Give `n_permutations` random orders of `n` things, one a row."""
     return rng.random_sample((n_permutations, n)).argsort(axis=1)
 
 
-def check_comparisons(y_true, scores):
+def check_comparisons(y_true: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Both flat; the same shape, finite scores, and both kinds of comparisons."""
     y_true, scores = np.asarray(y_true), np.asarray(scores)
     if scores.dtype != np.float32:

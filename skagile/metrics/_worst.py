@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import validate_params
@@ -18,7 +19,12 @@ _N_NORMAL = 20000  # draws of the normal vector whose maximum gives the correcte
     {"correct": ["array-like"], "subjects": ["array-like"], **_RESAMPLING}, prefer_skip_nested_validation=True
 )
 def worst_interval(
-    correct, subjects, *, confidence: Real = 0.95, n_resamples: Integral = 2000, random_state=None
+    correct: ArrayLike,
+    subjects: ArrayLike,
+    *,
+    confidence: Real = 0.95,
+    n_resamples: Integral = 2000,
+    random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
     r"""Largest success rate of several attacks, with an interval corrected for picking the worst.
 

@@ -23,7 +23,7 @@ class Entry:
     diagnoses: Sequence[str] = ()
 
 
-def records_bunch(entries: Sequence[Entry], database: str, descr: str, **extra) -> Bunch:
+def records_bunch(entries: Sequence[Entry], database: str, descr: str, **extra: object) -> Bunch:
     """Lay entries out as the Bunch that every fetcher returns."""
     rates = sorted({entry.recording.sampling_rate for entry in entries})
     if len(rates) != 1:

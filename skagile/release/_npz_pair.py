@@ -1,5 +1,6 @@
 """Two ``.npz`` files of beats, opened as if they were sent by an enemy."""
 
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skagile.datasets import check_pair, draw
-from skagile.release._problems import first_of
+from skagile.release._problems import Collector, first_of
 
 _ROWS = ("subjects", "y", "sessions", "records", "times")
 _PREFIXES = ("attribute_", "task_")
@@ -21,7 +22,17 @@ _MAX_SHRINKING = 50
 _SMALL = 1 << 26  # bytes that anybody has
 
 
-def read_npz_pair(sides, problems, *, window, sampling_rate, labels, sessions, max_beats, random_state):
+def read_npz_pair(
+    sides: dict[str, str | os.PathLike],
+    problems: Collector,
+    *,
+    window: tuple[float, float],
+    sampling_rate: float | None,
+    labels: str | None,
+    sessions: str,
+    max_beats: int | None,
+    random_state: int | np.random.RandomState | None,
+) -> Bunch:
     """Read two files; the arguments are those of :func:`~skagile.records.read_release_pair`."""
     files = {side: _read(side, str(path), problems) for side, path in sides.items()}
     if all(files.values()):
@@ -34,16 +45,7 @@ def read_npz_pair(sides, problems, *, window, sampling_rate, labels, sessions, m
     rate = _agreed("sampling_rate", before, after, sampling_rate, problems)
     window = _agreed("window", before, after, None, problems) or _given_window(window, rate, before["X"].shape[1])
     problems.stop_if_any()
-    rows = {"original": before["X"], "released": after["X"]}
-    rows |= {key: before[key] for key in before if key in _ROWS or key.startswith(_PREFIXES)}
-    if "times" in after:
-        rows["released_times"] = after["times"]
-    rows["subjects"] = rows["subjects"].astype(str)
-    if labels is None:
-        rows.pop("y", None)
-    if sessions == "half":
-        rows.pop("sessions", None)
-    rows = _sound_rows(rows, sides, problems)
+    rows = _sound_rows(_rows(before, after, labels, sessions), sides, problems)
     n_sound, dropped = len(rows["subjects"]), {}
     problems.stop_if_any(last=not n_sound)
     if max_beats is not None:
@@ -73,6 +75,20 @@ def read_npz_pair(sides, problems, *, window, sampling_rate, labels, sessions, m
         skipped=problems.skipped,
         protocol={"kind": "npz", "n_problems_skipped": len(problems.skipped), "dropped": dropped},
     )
+
+
+def _rows(before, after, labels, sessions):
+    """Lay the arrays of both files with an entry a row side by side, but for what is not wanted."""
+    rows = {"original": before["X"], "released": after["X"]}
+    rows |= {key: before[key] for key in before if key in _ROWS or key.startswith(_PREFIXES)}
+    if "times" in after:
+        rows["released_times"] = after["times"]
+    rows["subjects"] = rows["subjects"].astype(str)
+    if labels is None:
+        rows.pop("y", None)
+    if sessions == "half":
+        rows.pop("sessions", None)
+    return rows
 
 
 def _with_prefix(rows, prefix):

@@ -1,6 +1,7 @@
 """Everything that is wrong with an input, said at once."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 _MAX_NAMED = 8
 _MAX_LISTED = 60
@@ -29,7 +30,7 @@ class ReleaseProblems(ValueError):
       1. original/100.hea: the header describes no signal.
     """
 
-    def __init__(self, problems, hint=""):
+    def __init__(self, problems: Sequence[str], hint: str = ""):
         self.problems = [printable(problem) for problem in problems]
         self.hint = hint
         super().__init__(self.problems, hint)
@@ -43,7 +44,7 @@ class ReleaseProblems(ValueError):
         return "\n".join([*lines, self.hint] if self.hint else lines)
 
 
-def printable(text):
+def printable(text: object) -> str:
     """`text` on one line, without the control characters that a hostile file name could send to a terminal."""
     return "".join(character if character.isprintable() else "?" for character in " ".join(str(text).split()))
 
@@ -51,25 +52,25 @@ def printable(text):
 class Collector:
     """Collects problems: those of one record, which can be left out, and those of the whole."""
 
-    def __init__(self, *, skip):
+    def __init__(self, *, skip: bool):
         self.skip = skip
         self._whole = []
         self._of_records = []  # (record, where, what)
 
-    def of_whole(self, where, what):
+    def of_whole(self, where: str, what: str) -> None:
         """Note a problem that leaving a record out does not mend."""
         self._whole.append(f"{where}: {what}")
 
-    def of_record(self, record, where, what):
+    def of_record(self, record: str, where: str, what: str) -> None:
         """Note a problem of one record (or, of an array, of some rows)."""
         self._of_records.append((record, where, what if what.endswith(".") else f"{what}."))
 
     @property
-    def skipped(self):
+    def skipped(self) -> list[tuple[str, str]]:
         """Records that have a problem, and which: list of (record, problem)."""
         return [(printable(record), printable(f"{where}: {what}")) for record, where, what in self._of_records]
 
-    def stop_if_any(self, *, last=False):
+    def stop_if_any(self, *, last: bool = False) -> None:
         """Raise what was collected. Problems of records alone stop nothing under ``skip``, except with `last`."""
         if self._whole or (self._of_records and (last or not self.skip)):
             hint = ""
@@ -85,7 +86,7 @@ class Collector:
         return [f"{first_of(places)}: {what}" for what, places in same.items()]
 
 
-def first_of(names):
+def first_of(names: Iterable[str]) -> str:
     """Names with commas, the first few of them."""
     names = list(names)
     more = len(names) - _MAX_NAMED

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from skagile.records import parse_age, parse_sex, subject_rule
@@ -11,7 +12,9 @@ _MAX_TABLE_BYTES = 1 << 28
 _BY_PATH = ("auto", "folder", "record")
 
 
-def people_of(subjects, names):
+def people_of(
+    subjects: str | os.PathLike | Callable[[str], str], names: Sequence[str]
+) -> tuple[dict[str, dict], list[str]]:
     """Return what is known of the person of each record.
 
     Parameters

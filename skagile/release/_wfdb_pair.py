@@ -1,6 +1,8 @@
 """Two folders of WFDB records, cut into beats at the same samples."""
 
+import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from skagile.datasets import (
     record_sessions,
 )
 from skagile.records import Entry, read_entry, record_names, records_bunch
-from skagile.release._problems import first_of
+from skagile.release._problems import Collector, first_of
 from skagile.release._subjects import people_of
 
 _CLASSES = {"aami": AAMI_CLASSES, "fine": FINE_CLASSES}
@@ -49,18 +51,18 @@ class _Cut:
 
 
 def read_wfdb_pair(
-    sides,
-    problems,
-    cutting,
+    sides: dict[str, str | os.PathLike],
+    problems: Collector,
+    cutting: Cutting,
     *,
-    subjects,
-    progress,
-    sampling_rate,
-    labels,
-    sessions,
-    max_beats,
-    random_state,
-):
+    subjects: str | os.PathLike | Callable[[str], str],
+    progress: Callable[[int, int, str], object] | None,
+    sampling_rate: float | None,
+    labels: str | None,
+    sessions: str,
+    max_beats: int | None,
+    random_state: int | np.random.RandomState | None,
+) -> Bunch:
     """Read two folders; the arguments are those of :func:`~skagile.records.read_release_pair`."""
     folders = {side: _Folder(path) for side, path in sides.items()}
     cutting = _checked(cutting, problems)
@@ -283,19 +285,8 @@ def _cut(before, after, rows, cutting, old_rate, rate, folders, problems, droppe
     _, first = np.unique(part["r_peak"], return_index=True)
     part = {key: values[first] for key, values in part.items()}
     peaks = part["sample"]
-    after.annotation = Bunch(sample=peaks, symbol=np.full(len(peaks), "N"), aux_note=[])
-    try:
-        released_cutter = RecordCutter(
-            records=_alone(after), lead=rows[1], r_peaks="annotated", **{**settings, "guard": 0.0}
-        )
-        released = released_cutter.cut(0)
-    except ValueError as error:
-        problems.of_record(name, shown["released"], str(error))
-        return None
+    released = _cut_released(after, peaks, rows[1], settings, shown["released"], problems)
     if released is None:
-        problems.of_record(
-            name, shown["released"], f"{released_cutter.skipped[0][1]}; expected a signal wherever the original has one"
-        )
         return None
     _, kept, kept_released = np.intersect1d(part["r_peak"], released["r_peak"], assume_unique=True, return_indices=True)
     n_lost = len(peaks) - len(kept)
@@ -317,6 +308,22 @@ def _cut(before, after, rows, cutting, old_rate, rate, folders, problems, droppe
         half=part["sessions"][kept],
         times=part["r_peak"][kept] / settings["rate"],
     )
+
+
+def _cut_released(after, peaks, row, settings, shown, problems):
+    """Cut a released record where its original has its beats."""
+    after.annotation = Bunch(sample=peaks, symbol=np.full(len(peaks), "N"), aux_note=[])
+    try:
+        cutter = RecordCutter(records=_alone(after), lead=row, r_peaks="annotated", **{**settings, "guard": 0.0})
+        released = cutter.cut(0)
+    except ValueError as error:
+        problems.of_record(after.name, shown, str(error))
+        return None
+    if released is None:
+        problems.of_record(
+            after.name, shown, f"{cutter.skipped[0][1]}; expected a signal wherever the original has one"
+        )
+    return released
 
 
 def _alone(entry):

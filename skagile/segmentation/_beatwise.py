@@ -1,6 +1,7 @@
 """Classify records by their beats: any classifier, fitted per beat and pooled per record."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
@@ -92,14 +93,16 @@ class BeatwiseClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         "on_empty": [StrOptions({"raise", "prior"})],
     }
 
-    def __init__(self, estimator, *, pooling="mean", on_empty="raise"):
+    def __init__(self, estimator: BaseEstimator, *, pooling: str = "mean", on_empty: str = "raise"):
         self.estimator = estimator
         self.pooling = pooling
         self.on_empty = on_empty
 
     # The parameters of the estimator are its own affair.
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, **fit_params):
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **fit_params: object
+    ) -> "BeatwiseClassifier":
         """Fit the estimator on the beats.
 
         Parameters
@@ -151,7 +154,7 @@ class BeatwiseClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.class_prior_ = (seen[:, None] == self.classes_).mean(axis=0)
         return self
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """Predict the class of each row.
 
         Parameters
@@ -178,7 +181,7 @@ class BeatwiseClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return self.classes_[(decision > 0).astype(int) if decision.ndim == 1 else decision.argmax(axis=1)]
 
     @available_if(_tells_probabilities)
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Mean of the probabilities of each row's beats, or under ``pooling="vote"`` each class's share of the votes.
 
         Parameters
@@ -207,7 +210,7 @@ class BeatwiseClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return beats.pool(values, self.class_prior_)
 
     @available_if(_tells_decisions_only)
-    def decision_function(self, X):
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Mean of the decision values of each row's beats; only where the estimator has no probabilities.
 
         Parameters
@@ -233,7 +236,7 @@ class BeatwiseClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             return beats.pool(values[:, None], 1.0 if self.class_prior_.argmax() else -1.0)[:, 0]
         return beats.pool(values, self.class_prior_)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Route the metadata of ``fit`` to the estimator.
 
         Returns

@@ -2,8 +2,10 @@
 
 from functools import lru_cache
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.interpolate import make_interp_spline
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval
@@ -12,12 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 from skagile._arrays import standardize
 from skagile._validation import check_beats
 
+if TYPE_CHECKING:  # torch is loaded when a beat is drawn
+    import torch
+
 # Reading weighs a column's rows by the power of their gray: a faint background over 200 rows would otherwise pull
 # the trace to the middle.
 _SHARPNESS = 4
 
 
-def render_beats(beats, *, size=200, n_sd=8.0, line_width=1.5):
+def render_beats(
+    beats: "torch.Tensor", *, size: int = 200, n_sd: float = 8.0, line_width: float = 1.5
+) -> "torch.Tensor":
     r"""Draw beats as grayscale images that the gradient flows through.
 
     Each beat is z-scored to :math:`s`, resampled in time to one value a column, clipped, and drawn as
@@ -73,7 +80,7 @@ def _draw(trace, line_width):
     return torch.exp(((row - trace[..., None, :]) / line_width) ** 2 / -2)
 
 
-def read_beats(images, n_samples, *, n_sd=8.0):
+def read_beats(images: "torch.Tensor", n_samples: int, *, n_sd: float = 8.0) -> "torch.Tensor":
     """Read z-scored beats off images, differentiably: the soft argmax of each column.
 
     A column's value is the centroid of its rows under the fourth power of their gray, negative gray taken as 0. That
@@ -191,14 +198,14 @@ class BeatImager(TransformerMixin, BaseEstimator):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, *, size=200, n_sd=8.0, line_width=1.5, batch_size=64):
+    def __init__(self, *, size: int = 200, n_sd: float = 8.0, line_width: float = 1.5, batch_size: int = 64):
         self.size = size
         self.n_sd = n_sd
         self.line_width = line_width
         self.batch_size = batch_size
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: None = None) -> "BeatImager":
         """Check parameters and beats; nothing else is learnt.
 
         Parameters
@@ -221,7 +228,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
         check_beats(self, X, reset=True)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Draw beats.
 
         Parameters
@@ -256,7 +263,9 @@ class BeatImager(TransformerMixin, BaseEstimator):
                 images[start : start + self.batch_size] = drawn.numpy()
         return beats.restore(images)
 
-    def inverse_transform(self, X, *, offset=None, scale=None):
+    def inverse_transform(
+        self, X: ArrayLike, *, offset: ArrayLike | None = None, scale: ArrayLike | None = None
+    ) -> np.ndarray:
         """Read beats off images.
 
         Parameters

@@ -1,14 +1,16 @@
 """Records, R peaks and beats as the segmenter takes them, checked."""
 
+from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
 _MIN_SAMPLING_RATE = 100.0
 
 
-def check_sampling_rate(sampling_rate):
+def check_sampling_rate(sampling_rate: float) -> float:
     """Return the sampling rate as a float, or raise ValueError."""
     if not isinstance(sampling_rate, Real) or isinstance(sampling_rate, bool) or not np.isfinite(sampling_rate):
         raise ValueError(f"sampling_rate must be a finite number of samples per second, got {sampling_rate!r}.")
@@ -20,7 +22,7 @@ def check_sampling_rate(sampling_rate):
     return float(sampling_rate)
 
 
-def as_signals(signal):
+def as_signals(signal: ArrayLike | Sequence[ArrayLike]) -> tuple[np.ndarray | list[np.ndarray], bool]:
     """Return records as a 2-D array or a list of 1-D arrays, and whether `signal` was a single record."""
     if isinstance(signal, (list, tuple)):
         if len(signal) == 0:
@@ -51,7 +53,12 @@ def _check_numeric(values, name):
         raise ValueError(f"{name} must hold real numbers, got dtype {values.dtype}.")
 
 
-def choose_lead(records, lead, sampling_rate, resample_to):
+def choose_lead(
+    records: ArrayLike | Sequence[ArrayLike] | Bunch,
+    lead: int | str | None,
+    sampling_rate: float,
+    resample_to: float | None,
+) -> tuple[ArrayLike, float]:
     """Return the chosen lead of every record, and the sampling rate, which of a Bunch of records is its own."""
     names = None
     if isinstance(records, Bunch):
@@ -99,7 +106,7 @@ def _lead_of(record, row, lead, names):
     return record[index]
 
 
-def as_records(records):
+def as_records(records: ArrayLike | Sequence[ArrayLike]) -> np.ndarray | list[np.ndarray]:
     """Return float records as a 2-D array or a list of 1-D arrays."""
     if not isinstance(records, (list, tuple)):
         records = np.asarray(records)
@@ -121,7 +128,7 @@ def as_records(records):
     return [as_floats(record, f"record {row}") for row, record in enumerate(records)]
 
 
-def as_floats(values, name):
+def as_floats(values: np.ndarray, name: str) -> np.ndarray:
     """Return `values` as float32 or float64, finite."""
     if values.dtype.kind not in "fiu":
         raise ValueError(f"{name} must hold real numbers, got dtype {values.dtype}.")
@@ -136,7 +143,7 @@ def as_floats(values, name):
     return values
 
 
-def check_r_peaks(r_peaks, lengths):
+def check_r_peaks(r_peaks: Sequence[ArrayLike], lengths: Sequence[int]) -> list[np.ndarray]:
     if not isinstance(r_peaks, (list, tuple)) or len(r_peaks) != len(lengths):
         given = f"{len(r_peaks)} entries" if isinstance(r_peaks, (list, tuple)) else type(r_peaks).__name__
         raise ValueError(f"r_peaks must be a list with one array per record ({len(lengths)}), got {given}.")
@@ -146,7 +153,7 @@ def check_r_peaks(r_peaks, lengths):
     ]
 
 
-def check_indices(values, limit, name, of):
+def check_indices(values: ArrayLike, limit: int, name: str, of: str) -> np.ndarray:
     """Return `values` as 1-D integers within 0..limit-1."""
     values = np.asarray(values)
     if values.ndim != 1:
@@ -160,7 +167,9 @@ def check_indices(values, limit, name, of):
     return values.astype(np.intp)
 
 
-def check_beats(beats, r_peak, record, lengths, n_before, n_samples):
+def check_beats(
+    beats: ArrayLike, r_peak: ArrayLike, record: ArrayLike, lengths: np.ndarray, n_before: int, n_samples: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Validate what is to be restored; return float64 beats and integer indices."""
     beats = np.asarray(beats)
     if beats.ndim != 2 or beats.shape[1] != n_samples:

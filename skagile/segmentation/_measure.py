@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from sklearn.utils import Bunch
 
@@ -79,7 +80,7 @@ _LEVELS = ("st_level", "p_amplitude", "q_amplitude", "r_amplitude", "s_amplitude
 _FIELDS = ("p_present", *_INTERVALS, *_LEVELS, *Marks._fields)
 
 
-def measure_beats(beats, sampling_rate, *, window=(0.25, 0.45)):
+def measure_beats(beats: ArrayLike, sampling_rate: float, *, window: tuple[float, float] = (0.25, 0.45)) -> Bunch:
     """Measure the waves of beats: intervals, ST level and amplitudes.
 
     Parameters
@@ -284,7 +285,7 @@ def _check_window(window, sampling_rate, shape):
     return r_index, n_samples
 
 
-def delineate(beats, sampling_rate, r_index, rules=RULES):
+def delineate(beats: np.ndarray, sampling_rate: float, r_index: int, rules: Rules = RULES) -> Marks:
     """Bounds and peaks of the waves as sample indices, -1 where there is none.
 
     Parameters

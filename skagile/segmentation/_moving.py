@@ -6,16 +6,16 @@ _WORKING_RATE = 160.0  # Hz; records are averaged down to one or two times this 
 _CENTRE_SAMPLES = 64
 
 
-def count_samples(seconds, sampling_rate):
+def count_samples(seconds: float, sampling_rate: float) -> int:
     return max(1, round(seconds * sampling_rate))
 
 
-def count_odd(seconds, sampling_rate):
+def count_odd(seconds: float, sampling_rate: float) -> int:
     """Count the samples of a window that has a middle: an odd number."""
     return 2 * max(1, round(seconds * sampling_rate / 2)) + 1
 
 
-def working_factor(sampling_rate):
+def working_factor(sampling_rate: float) -> int:
     """How many samples are averaged to one before the search for beats."""
     return max(1, int(sampling_rate // _WORKING_RATE))
 
@@ -23,7 +23,7 @@ def working_factor(sampling_rate):
 class Scaler:
     """Brings samples of every row near zero and into -2..2, so that single precision does for any unit and offset."""
 
-    def __init__(self, records, low, high):
+    def __init__(self, records: np.ndarray, low: np.ndarray, high: np.ndarray):
         # Powers of two are exact: they keep the range of the largest and smallest floats within floats.
         largest = np.maximum(np.abs(low), np.abs(high))
         shift = np.where(largest > 1e30, -80.0, 0.0) + np.where(largest > 1e300, -40.0, 0.0)
@@ -45,7 +45,7 @@ class Scaler:
         return scaled.astype(np.float32, copy=False)
 
 
-def moving(values, width, combine=np.add):
+def moving(values: np.ndarray, width: int, combine: np.ufunc = np.add) -> np.ndarray:
     """Sum (or maximum) of `width` neighbours along the last axis, ``n - width + 1`` of them.
 
     By doubling: the result at a place depends on nothing but the samples under the window, so that a chunk gives the

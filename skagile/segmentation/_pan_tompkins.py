@@ -145,7 +145,9 @@ def detect_r_peaks(signal: ArrayLike | Sequence[ArrayLike], sampling_rate: float
     return peaks[0] if single else peaks
 
 
-def find_r_peaks(records, sampling_rate, *, name, on_bad="raise"):
+def find_r_peaks(
+    records: np.ndarray | list[np.ndarray], sampling_rate: float, *, name: str, on_bad: str = "raise"
+) -> list[np.ndarray]:
     """Find the R peaks of a 2-D array or a list of 1-D arrays of numbers; return a list of int arrays.
 
     A record that none can be found in raises ValueError, under `name` formatted with its index; or gives an empty

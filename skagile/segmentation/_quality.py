@@ -1,7 +1,10 @@
 """Stretches of a recording that hold no heartbeats to speak of."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
 from skagile.segmentation._inputs import as_signals, check_sampling_rate
@@ -27,7 +30,7 @@ _PEAKINESS = 1.9
 _RHYTHM = 0.75  # autocorrelation above which a regular rhythm is there, however broad its complexes
 
 
-def signal_quality(signal, sampling_rate):
+def signal_quality(signal: ArrayLike | Sequence[ArrayLike], sampling_rate: float) -> Bunch:
     """Flag the stretches of electrocardiograms in which no heartbeat can be told.
 
     Parameters

@@ -3,7 +3,9 @@
 import numpy as np
 
 
-def write_back(records, beats, start, record, n_fade):
+def write_back(
+    records: np.ndarray | list[np.ndarray], beats: np.ndarray, start: np.ndarray, record: np.ndarray, n_fade: int
+) -> np.ndarray | list[np.ndarray]:
     """Write beats into copies of the records.
 
     Parameters

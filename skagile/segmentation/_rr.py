@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
@@ -20,7 +21,7 @@ _FEWEST = 5  # intervals of a window: what is left at the end of a recording is 
     },
     prefer_skip_nested_validation=True,
 )
-def rr_windows(times, records, *, n_intervals: int = 30, step: int | None = None) -> Bunch:
+def rr_windows(times: ArrayLike, records: ArrayLike, *, n_intervals: int = 30, step: int | None = None) -> Bunch:
     """Cut the RR intervals of records into windows of equally many.
 
     Parameters
