@@ -355,8 +355,8 @@ class RecordCutter:
         """Say what was cut, and how."""
         records, (before, after) = self.records, self.window
         return (
-            f"{len(records.signals)} record(s) of {records.database}: {before:g} s before to {after:g} s after {r_peaks} "
-            f"R peaks at {self.rate:g} Hz, "
+            f"{len(records.signals)} record(s) of {records.database}: {before:g} s before to {after:g} s after "
+            f"{r_peaks} R peaks at {self.rate:g} Hz, "
             f"{'unfiltered' if self.band is None else f'{self.band[0]:g}-{self.band[1]:g} Hz'}; sessions by "
             f"{self.sessions}. Left out: {dict(self.dropped)}; records skipped: {[name for name, _ in self.skipped]}."
             f"\n\n{records.DESCR}"
