@@ -62,9 +62,13 @@ def folder(tmp_path_factory):
     return root
 
 
-def three_ways(folder, rate, window):
+@pytest.fixture(scope="module")
+def records(folder):
+    return fetch_directory(folder)
+
+
+def three_ways(folder, records, rate, window):
     """(record, R peak, beats) by the segmenter, by `beats_from_records`, and by `fetch_directory` at the new rate."""
-    records = fetch_directory(folder)
     segmenter = BeatSegmenter(sampling_rate=250, resample_to=rate, window=window)
     segmented = segmenter.segment(records, [marks.sample for marks in records.annotations])
     options = {"window": window, "band": None, "labels": None}
@@ -77,28 +81,28 @@ def three_ways(folder, rate, window):
     ]
 
 
-def test_every_way_cuts_the_same_beats(folder):
+def test_every_way_cuts_the_same_beats(folder, records):
     """All of them: 78 of 290 lay a sample apart when the segmenter rounded halves up."""
-    first, *others = three_ways(folder, 125, (0.1, 0.1))
+    first, *others = three_ways(folder, records, 125, (0.1, 0.1))
     for other in others:
         for ours, theirs in zip(first, other, strict=True):
             assert_array_equal(ours, theirs)
     assert len(first[2]) == 290
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(rate=st.integers(30, 700), before=st.floats(0.0, 0.4), after=st.floats(0.05, 0.5))
-def test_every_way_cuts_the_same_beats_at_any_rate(folder, rate, before, after):
-    first, *others = three_ways(folder, rate, (before, after))
+def test_every_way_cuts_the_same_beats_at_any_rate(folder, records, rate, before, after):
+    first, *others = three_ways(folder, records, rate, (before, after))
     assert len(first[2]) > 200
     for other in others:
         for ours, theirs in zip(first, other, strict=True):
             assert_array_equal(ours, theirs)
 
 
-def test_filtered_before_and_after_resampling_the_beats_lie_at_the_same_samples(folder):
+def test_filtered_before_and_after_resampling_the_beats_lie_at_the_same_samples(folder, records):
     """Which comes first shows in the values, a little, and nowhere else."""
-    cut = beats_from_records(fetch_directory(folder), sampling_rate=125)
+    cut = beats_from_records(records, sampling_rate=125)
     read = beats_from_records(fetch_directory(folder, sampling_rate=125))
     assert_array_equal(cut.r_peak, read.r_peak)
     assert_array_equal(cut.records, read.records)
