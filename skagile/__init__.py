@@ -29,6 +29,7 @@ _HOME_OF = {
     "UtilityScorer": "model_selection",
     "WarpAnonymizer": "anonymizers",
     "audit_release": "audit",
+    "canary_disclosure": "model_selection",
     "detect_r_peaks": "segmentation",
     "lowest_reidentification": "model_selection",
     "measure_beats": "segmentation",
