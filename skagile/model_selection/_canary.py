@@ -81,7 +81,7 @@ def canary_disclosure(
         :class:`~skagile.model_selection.ReidentificationScorer` takes them. They are fitted on the release with the
         flips, and the majority of a person's other rows counts.
     n_flips : int, default=5
-        Number of times that all coins are flipped. Half of the people get heads.
+        Number of times that all coins are flipped. At least a quarter of the people get heads, and a quarter tails.
     anonymizer : str, default=None
         Name of the step that anonymizes. None: the one whose ``fit`` takes `subjects`.
     confidence : float, default=0.95
@@ -195,10 +195,21 @@ def _named(attackers):
     return named
 
 
+def _flip_coins(n_people, random_state):
+    """One coin a person, flipped anew where nearly all fall alike: an anonymizer needs people of both labels.
+
+    Coins are not dealt out in halves: of few people, another one's coin would then tell a little of one's own.
+    """
+    while True:
+        coin = random_state.randint(2, size=n_people)
+        if min(coin.sum(), n_people - coin.sum()) >= n_people // 4:
+            return coin
+
+
 def _one_flip(estimator, X, subjects, enrols, probes, attackers, anonymizer, seed):
     """Whether the flip of each person is read right (1, a tie .5), by attacker."""
     names, codes = np.unique(subjects, return_inverse=True)
-    coin = np.random.RandomState(seed).permutation(np.arange(len(names)) % 2)
+    coin = _flip_coins(len(names), np.random.RandomState(seed))
     flip = coin[codes]
     fitted = clone(estimator)
     given = {key: subjects[enrols] for key in subjects_keys(fitted)}

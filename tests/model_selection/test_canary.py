@@ -9,6 +9,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skagile import canary_disclosure
 from skagile.datasets import beats_from_records, make_cohort
+from skagile.model_selection._canary import _flip_coins
 
 
 class AsItIs(TransformerMixin, BaseEstimator):
@@ -87,16 +88,22 @@ def test_originals_say_everything(beats):
 
 
 def test_what_hangs_on_nothing_says_nothing(beats):
-    said = canary(Nobody(), beats, n_flips=40)
-    assert said.low < 0.5 < said.high
-    assert abs(said.value - 0.5) < 0.15
+    said = canary(Nobody(), beats, n_flips=100)
+    assert abs(said.value - 0.5) < 0.08
 
 
 def test_half_is_right_by_saying_the_same(beats):
-    """Coins are balanced, so an attacker who does not look is right of exactly half."""
-    said = canary(AsItIs(), beats, attackers=Always(), n_flips=3)
-    assert said.value == 0.5
+    said = canary(AsItIs(), beats, attackers=Always(), n_flips=300)
+    assert abs(said.value - 0.5) < 0.04
     assert said.attacker == "Always"
+
+
+def test_coins_are_independent_and_of_both_kinds():
+    coins = np.array([_flip_coins(9, np.random.RandomState(seed)) for seed in range(4000)])
+    assert np.abs(coins.mean(axis=0) - 0.5).max() < 0.04
+    together = (coins[:, :1] == coins[:, 1:]).mean(axis=0)
+    assert np.abs(together - 0.5).max() < 0.04  # dealt out in halves it were 4/9
+    assert set(coins.sum(axis=1)) == set(range(2, 8))
 
 
 def test_ties_count_half():
