@@ -70,9 +70,9 @@ def test_bounds_of_a_mapping(bounds):
 def test_value_on_a_bound_is_above_it():
     X = _beats(9)
     duration = np.asarray(measure_beats(X, RATE, window=WINDOW).qrs_duration)
-    found = duration[~np.isnan(duration)][0]
-    codes = _codes(Facts({"qrs_duration": (found,)}, RATE, WINDOW), X)[:, 0]
-    assert codes[duration == found].tolist() == [1] * (duration == found).sum()
+    measured = duration[~np.isnan(duration)][0]
+    codes = _codes(Facts({"qrs_duration": (measured,)}, RATE, WINDOW), X)[:, 0]
+    assert codes[duration == measured].tolist() == [1] * (duration == measured).sum()
 
 
 @pytest.mark.parametrize(

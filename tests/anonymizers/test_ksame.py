@@ -11,6 +11,7 @@ from scipy.stats import chisquare
 from sklearn.utils import Bunch
 
 from skagile import KSameAnonymizer
+from skagile.anonymizers._ksame._keys import Key
 from skagile.anonymizers._ksame._readers import read
 
 QUICK = {"k": 3, "max_epochs": 4, "lr": 0.01, "batch_size": 32, "random_state": 0, "device": "cpu"}
@@ -118,10 +119,11 @@ def test_members_of_a_group_are_the_same_person_to_it(ksame, people):
 
 def test_release_is_a_function_of_the_key_and_random_numbers(ksame, people):
     given = {"subjects": people.subjects, "facts": _facts(people.subjects)}
-    _, key, _ = ksame._keyed(people.X, **given)
-    again = ksame._release(*key, np.random.SeedSequence(ksame._seed), people.X.dtype)
+    _, key, _ = ksame._find_key(people.X, given["subjects"], given["facts"])
+    again = ksame._model.release(key, np.random.SeedSequence(ksame._seed), people.X.dtype, ksame)
     np.testing.assert_array_equal(again, ksame.transform(people.X, **given))
-    assert not np.array_equal(ksame._release(*key, np.random.SeedSequence(99), people.X.dtype), again)
+    other = ksame._model.release(key, np.random.SeedSequence(99), people.X.dtype, ksame)
+    assert not np.array_equal(other, again)
 
 
 def test_donors_of_members_and_of_the_source_have_one_law():
@@ -178,8 +180,8 @@ def test_small_keys_borrow(dtype):
     summary = ksame.summary_
     assert summary["group_sizes"] == [3, 3]
     assert summary["n_keys"] == 7
-    found = {(key["group"], key["diagnosis"]): key for key in summary["small_keys"]}
-    assert found == {
+    entries = {(key["group"], key["diagnosis"]): key for key in summary["small_keys"]}
+    assert entries == {
         (near, "F"): _small(near, "F", 1, 1, done="borrowed", borrowed_subjects=2),
         (far, "F"): _small(far, "F", 1, 1, done="borrowed", borrowed_subjects=2),
         (near, "V"): _small(near, "V", 1, 1, done="borrowed", borrowed_subjects=3),
@@ -207,8 +209,8 @@ def _small(group, kind, n_subjects, n_beats, **done):
 
 def _of_key(ksame, group, kind, n=500, facts=()):
     facts = np.tile(np.array(facts, dtype=int), (n, 1))
-    args = (np.full(n, group), np.full(n, kind), facts, np.random.SeedSequence(1))
-    return ksame._release(*args, np.float64)
+    key = Key(np.full(n, group), np.full(n, kind), facts)
+    return ksame._model.release(key, np.random.SeedSequence(1), np.float64, ksame)
 
 
 def test_small_keys_are_suppressed():
@@ -430,10 +432,11 @@ def test_new_people_go_to_the_nearest_group(people, beat_maker, grouping):
         expected[m] = np.argmin([((here - centre) ** 2).sum() for centre in centres])
     assert len(set(expected)) > 1
     for size in (1, 25, 4096):
-        got = ksame.set_params(transform_batch_size=size)._keyed(new.X, names, None)[1][0]
+        got = ksame.set_params(transform_batch_size=size)._find_key(new.X, names, None)[1].group
         np.testing.assert_array_equal(got, expected)
     # Known and new ones in one call do not disturb each other.
-    both = ksame._keyed(np.vstack([people.X[:30], new.X]), np.concatenate([people.subjects[:30], names]), None)[1][0]
+    mixed = np.vstack([people.X[:30], new.X]), np.concatenate([people.subjects[:30], names])
+    both = ksame._find_key(*mixed, None)[1].group
     np.testing.assert_array_equal(both[30:], expected)
     np.testing.assert_array_equal(both[:30], ksame.groups_[np.searchsorted(ksame.subjects_, people.subjects[:30])])
 

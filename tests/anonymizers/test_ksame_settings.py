@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 
 from skagile import AgileAnonymizer, KSameAnonymizer
 from skagile._arrays import standardize
+from skagile.anonymizers._ksame._keys import Key
 from skagile.anonymizers._ksame._readers import critic_encoders, fit_reader, read, reader_encoders
 
 QUICK = {"k": 3, "max_epochs": 4, "lr": 0.01, "batch_size": 32, "max_draws": 3, "random_state": 0, "device": "cpu"}
@@ -79,7 +80,7 @@ def test_records_without_subjects_are_people(records):
     X, y, _ = records
     ksame = KSameAnonymizer(**FIRST).fit(X, y)
     assert ksame.subjects_.tolist() == list(range(23))
-    groups = ksame._keyed(X, None, None)[1][0]
+    groups = ksame._find_key(X, None, None)[1].group
     row = np.nonzero(~np.isnan(X).all(axis=2))[0]
     assert all(len(set(groups[row == i])) == 1 for i in range(23))
     assert np.isfinite(ksame.transform(X)[:23, 0]).all()
@@ -240,11 +241,11 @@ def test_batches_bound_the_memory(people):
     for n in (len(tall) // 4, len(tall)):
         for size in (256, 4096):
             ksame = copy.copy(fitted).set_params(transform_batch_size=size)
-            _, (groups, kinds, facts), _ = ksame._keyed(tall[:n], subjects[:n], None)
-            args = (groups, kinds, facts, np.random.SeedSequence(0), tall.dtype)
-            ksame._release(*args)
+            _, key, _ = ksame._find_key(tall[:n], subjects[:n], None)
+            args = (key, np.random.SeedSequence(0), tall.dtype, ksame)
+            ksame._model.release(*args)
             tracemalloc.start()
-            released = ksame._release(*args)
+            released = ksame._model.release(*args)
             held[n, size] = tracemalloc.get_traced_memory()[1] - released.nbytes
             tracemalloc.stop()
     n = len(tall)
@@ -356,12 +357,12 @@ def test_rejection_convinces_the_critics(doubtful):
     assert share[1] + 0.01 < share[2] < share[6]
     # What fit tells is the same of the labels that it was given.
     codes = np.searchsorted(ksame.classes_, y)
-    facts = np.zeros((480, 0), dtype=int)
     groups = ksame.groups_[np.searchsorted(ksame.subjects_, doubtful.subjects)]
+    key = Key(groups, codes, np.zeros((480, 0), dtype=int))
     for name, draws in (("accepted_first", 1), ("accepted", 6)):
         some = copy.copy(ksame).set_params(max_draws=draws)
         # Rounds have the streams 1, 2, ... of the seed, however many there are.
-        released = some._release(groups, codes, facts, np.random.SeedSequence(ksame._seed), X.dtype)
+        released = some._model.release(key, np.random.SeedSequence(ksame._seed), X.dtype, some)
         agreed = [read([net], released, cpu) == codes for net in (ksame.nets_[0], *ksame.nets_[2:])]
         assert ksame.summary_[name] == pytest.approx(np.all(agreed, axis=0).mean())
     assert ksame.summary_["accepted_first"] < ksame.summary_["accepted"] <= 1

@@ -310,8 +310,8 @@ def test_record_again():
     alone = alone[goes_in]
     assert alone.sum() > 20
     np.testing.assert_allclose(again.X[alone], released[goes_in][alone], atol=1e-6)
-    found = np.concatenate([np.diff(again.r_peak[again.record == i]) / rate for i in range(6)])
-    assert kstest(found, np.concatenate([np.diff(peaks) / rate for peaks in r_peaks])).statistic < 0.35
+    intervals = np.concatenate([np.diff(again.r_peak[again.record == i]) / rate for i in range(6)])
+    assert kstest(intervals, np.concatenate([np.diff(peaks) / rate for peaks in r_peaks])).statistic < 0.35
 
 
 @pytest.mark.realdata

@@ -1,36 +1,27 @@
 """k-same: released beats depend on their source through a declared key only."""
 
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skagile._arrays import rank_within, standardize
+from skagile._arrays import standardize
 from skagile._training import draw_seed, resolve_device
 from skagile._validation import check_beats, check_labels
 from skagile.anonymizers._base import BaseAnonymizer
-from skagile.anonymizers._generators._aligned_mixture import AlignedMixtureGenerator, rising
-from skagile.anonymizers._generators._mixture import MixtureGenerator
-from skagile.anonymizers._generators._ppca import PPCAGenerator
-from skagile.anonymizers._generators._vae import VAEGenerator
-from skagile.anonymizers._ksame._borrow import borrow
-from skagile.anonymizers._ksame._donors import Donors, spread_evenly
+from skagile.anonymizers._ksame._checks import check_enough, check_recordings, check_rhythm, check_settings
 from skagile.anonymizers._ksame._facts import Facts
-from skagile.anonymizers._ksame._microaggregation import mdav
-from skagile.anonymizers._ksame._readers import N_READERS, critic_encoders, fit_reader, read, reader_encoders
+from skagile.anonymizers._ksame._keys import Keys
+from skagile.anonymizers._ksame._model import Model
+from skagile.anonymizers._ksame._nets import fit_nets
+from skagile.anonymizers._ksame._partition import find_subjects
 from skagile.anonymizers._ksame._remembered import RememberedDiagnoses
-from skagile.anonymizers._ksame._rhythm import GroupRhythm, Recordings, check_times
-from skagile.metrics import label_only_floor
-from skagile.segmentation import measure_beats
-
-# Beats of `fit` that are released to see how many convince the critics.
-_SUMMARY_BEATS = 512
-_N_COMPONENTS = {"ppca": 40, "vae": 12}
-# What an aligned mixture lays upon one another, beside the R peak.
-_LANDMARKS = ["p_peak", "qrs_onset", "qrs_offset", "t_peak", "t_end"]
+from skagile.anonymizers._ksame._rhythm import GroupRhythm, check_times
 
 
 class KSameAnonymizer(BaseAnonymizer):
@@ -213,27 +204,27 @@ class KSameAnonymizer(BaseAnonymizer):
 
     def __init__(
         self,
-        k=10,
-        keep=(),
+        k: int = 10,
+        keep: Sequence[str] | Mapping[str, Sequence[float] | None] = (),
         *,
-        generator="mixture",
-        n_donors=2,
-        concentration=0.01,
-        max_weight=0.95,
-        n_components=None,
-        max_draws=8,
-        grouping="class_mix",
-        on_small_key="borrow",
-        class_mix="keep",
-        rhythm="keep",
-        sampling_rate=None,
-        window=(0.25, 0.45),
-        max_epochs=12,
-        lr=0.004,
-        batch_size=128,
-        transform_batch_size=4096,
-        device="auto",
-        random_state=None,
+        generator: str = "mixture",
+        n_donors: int = 2,
+        concentration: float = 0.01,
+        max_weight: float = 0.95,
+        n_components: int | None = None,
+        max_draws: int = 8,
+        grouping: str = "class_mix",
+        on_small_key: str = "borrow",
+        class_mix: str = "keep",
+        rhythm: str = "keep",
+        sampling_rate: float | None = None,
+        window: tuple[float, float] = (0.25, 0.45),
+        max_epochs: int = 12,
+        lr: float = 0.004,
+        batch_size: int = 128,
+        transform_batch_size: int = 4096,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
     ):
         self.k = k
         self.keep = keep
@@ -257,7 +248,16 @@ class KSameAnonymizer(BaseAnonymizer):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, subjects=None, facts=None, times=None, records=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        subjects: ArrayLike | None = None,
+        facts: Mapping[str, ArrayLike] | None = None,
+        times: ArrayLike | None = None,
+        records: ArrayLike | None = None,
+    ) -> "KSameAnonymizer":
         """Form groups and pools of donors, and train the networks that read diagnoses.
 
         Parameters
@@ -291,52 +291,42 @@ class KSameAnonymizer(BaseAnonymizer):
             of less than `k` subjects.
         """
         beats, y_codes, s_codes = self._check_fit(X, y, subjects)
-        self._check_settings(beats)
-        recordings, owner = self._check_times(times, beats, subjects, records)
-        if len(self.subjects_) < self.k:
-            raise ValueError(
-                f"k={self.k}, but X has beats of {len(self.subjects_)} subjects (n_samples = {beats.shape[0]} rows): "
-                "a group needs at least k of them. Use a smaller k, or more people."
-            )
+        check_settings(self, beats)
+        recordings, names = check_recordings(self, times, beats, subjects, records)
+        check_enough(self.k, len(self.subjects_), beats.shape[0])
         random_state = check_random_state(self.random_state)
         device = resolve_device(self.device)
-        self._facts = Facts(self.keep, self.sampling_rate, self.window)
-        fact_codes = self._facts.fit(beats.values, facts, beats.row, beats.shape[0])
+        kept = Facts(self.keep, self.sampling_rate, self.window)
+        fact_codes = kept.fit(beats.values, facts, beats.row, beats.shape[0])
         Z = standardize(beats.values)
-        encoders = [*reader_encoders(Z.shape[1]), *(critic_encoders() if self.max_draws > 1 else [])]
-        self.nets_ = [
-            fit_reader(
-                encoder,
-                Z,
-                y_codes,
-                len(self.classes_),
-                max_epochs=self.max_epochs,
-                lr=self.lr,
-                batch_size=self.batch_size,
-                device=device,
-                seed=draw_seed(random_state),
-            )
-            for encoder in encoders
-        ]
-        self._remembered = RememberedDiagnoses(beats.values, y_codes)
-        mix, template = _describe_subjects(Z, y_codes, s_codes, len(self.classes_), len(self.subjects_))
-        features = self._fit_groups(mix, template)
-        self._fit_pools(beats.values, y_codes, s_codes, fact_codes, features, random_state)
-        self._mix = np.array([mix[self.groups_ == group].mean(axis=0) for group in range(self.groups_.max() + 1)])
+        self.nets_ = fit_nets(self, Z, y_codes, len(self.classes_), device, random_state)
+        keys = Keys(self.classes_, kept, RememberedDiagnoses(beats.values, y_codes))
+        codes = beats.values, Z, y_codes, s_codes, fact_codes
+        self._model, key = Model.form(self, self.subjects_, keys, self.nets_, codes, random_state)
+        self.groups_ = self._model.partition.groups
         # None draws anew at each transform.
         self._seed = None if self.random_state is None else draw_seed(random_state)
         self._rhythm = None
         if self.rhythm == "resample":
-            intervals, row = recordings.intervals()
-            row, intervals = row[owner[row] >= 0], intervals[owner[row] >= 0]
-            self._rhythm = GroupRhythm(intervals, owner[row], self.groups_, self.k, self.on_small_key)
+            owner = find_subjects(self.subjects_, names)
+            self._rhythm = GroupRhythm.of(recordings, owner, self.groups_, self.k, self.on_small_key)
             self._rhythm_seed = None if self.random_state is None else draw_seed(random_state)
+        self.expected_leakage_ = self._model.expect_leakage(beats.values, key, s_codes, self)
+        self.summary_ = self._model.summarize(key, np.random.SeedSequence(self._seed), beats.values.dtype, self)
+        if self._rhythm is not None:
             self.summary_["small_rhythms"] = self._rhythm.small
-        self._measure_leakage(beats.values, s_codes, fact_codes)
-        self._measure_acceptance(beats.values, y_codes, s_codes, fact_codes)
         return self
 
-    def fit_transform(self, X, y, *, subjects=None, facts=None, times=None, records=None):
+    def fit_transform(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        subjects: ArrayLike | None = None,
+        facts: Mapping[str, ArrayLike] | None = None,
+        times: ArrayLike | None = None,
+        records: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Fit, and release the beats themselves.
 
         Parameters
@@ -352,7 +342,9 @@ class KSameAnonymizer(BaseAnonymizer):
         fitted = self.fit(X, y, subjects=subjects, facts=facts, times=times, records=records)
         return fitted.transform(X, subjects=subjects, facts=facts)
 
-    def transform(self, X, *, subjects=None, facts=None):
+    def transform(
+        self, X: ArrayLike, *, subjects: ArrayLike | None = None, facts: Mapping[str, ArrayLike] | None = None
+    ) -> np.ndarray:
         """Anonymize beats.
 
         Parameters
@@ -380,10 +372,17 @@ class KSameAnonymizer(BaseAnonymizer):
             For a wrong shape, NaN outside padding, infinite or flat beats, another number of samples than in ``fit``,
             or subjects or facts of another length.
         """
-        beats, code, random = self._keyed(X, subjects, facts)
-        return beats.restore(self._release(*code, random, beats.values.dtype))
+        beats, key, random = self._find_key(X, subjects, facts)
+        return beats.restore(self._model.release(key, random, beats.values.dtype, self))
 
-    def resample_times(self, times, *, subjects=None, records=None, X=None):
+    def resample_times(
+        self,
+        times: ArrayLike,
+        *,
+        subjects: ArrayLike | None = None,
+        records: ArrayLike | None = None,
+        X: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Return times of beats to release: as they are, or with the rhythm of the group, as `rhythm` says.
 
         Parameters
@@ -440,27 +439,13 @@ class KSameAnonymizer(BaseAnonymizer):
         times = check_times(times)
         if self.rhythm == "keep":
             return times.copy()
-        if self._rhythm is None:
-            raise ValueError('rhythm was set to "resample" after fit, which kept no intervals. Fit again, with times.')
-        if subjects is None and times.ndim == 1:
-            raise ValueError(
-                "times of single beats, shape (n_rows,), with subjects=None: each beat would be a recording of its "
-                "own, without an interval. Give subjects."
-            )
-        names, owner = self._owners(subjects, len(times))
-        recordings = Recordings(times, owner, records)
-        group = (np.full(len(names), -1) if subjects is None else self._known_groups(names))[owner]
-        if (group < 0).any():
-            if X is None:
-                new = "subjects=None makes every row a new subject" if subjects is None else "subjects holds new ones"
-                raise ValueError(
-                    f"{new}, the first in row {np.flatnonzero(group < 0)[0]}, and X=None: groups of new subjects go by "
-                    "their beats. Give X, as to transform."
-                )
-            group = self._groups_of_rows(X, subjects, times.shape, owner, group)
+        recordings = check_rhythm(self._rhythm, times, subjects, records)
+        group = self._model.find_groups_of_times(X, subjects, times.shape, self)
         return self._rhythm.draw(recordings, group, np.random.default_rng(self._rhythm_seed))
 
-    def assign(self, X, *, subjects=None, facts=None):
+    def assign(
+        self, X: ArrayLike, *, subjects: ArrayLike | None = None, facts: Mapping[str, ArrayLike] | None = None
+    ) -> np.ndarray:
         """Return the key of each beat, which is all that a release tells of it.
 
         Parameters
@@ -475,12 +460,12 @@ class KSameAnonymizer(BaseAnonymizer):
             -1 for missing beats. Give them to
             :func:`~skagile.metrics.label_only_floor` for the floor of a release.
         """
-        beats, (group, diagnosis, fact_codes), _ = self._keyed(X, subjects, facts)
-        keys = self._law(group, diagnosis, fact_codes)
+        beats, key, _ = self._find_key(X, subjects, facts)
+        laws = self._model.laws(key)
         if beats.present is None:
-            return keys
-        out = np.full(beats.present.shape, -1, dtype=keys.dtype)
-        out[beats.present] = keys
+            return laws
+        out = np.full(beats.present.shape, -1, dtype=laws.dtype)
+        out[beats.present] = laws
         return out
 
     def _check_diagnoses(self, y, beats):
@@ -489,317 +474,9 @@ class KSameAnonymizer(BaseAnonymizer):
         labels = np.asarray(y)[beats.present]
         return check_labels(labels, len(labels), name="y")
 
-    def _check_settings(self, beats):
-        if self.class_mix == "resample" and beats.present is None:
-            raise ValueError(
-                'class_mix="resample" needs records of beats, X of shape (n_rows, n_beats, n_samples); got X of shape '
-                f'{beats.shape}, whose rows stand beside a y of their own. Use class_mix="keep".'
-            )
-        if self.generator == "aligned_mixture" and self.sampling_rate is None:
-            raise ValueError(
-                'generator="aligned_mixture" with sampling_rate=None: waves are found in time. Give sampling_rate in '
-                "Hz, and the window that the beats were cut with."
-            )
-        if self.max_weight * self.n_donors < 1:
-            raise ValueError(
-                f"max_weight={self.max_weight} and n_donors={self.n_donors}: weights of at most max_weight do not add "
-                f"up to 1. Use max_weight of at least {1 / self.n_donors:.3g}, or more donors."
-            )
-
-    def _check_times(self, times, beats, subjects, records):
-        """Return the recordings, and the code of each row's subject; -1 where no beat of him is in X."""
-        if times is None:
-            if self.rhythm == "resample":
-                raise ValueError(
-                    'rhythm="resample" with times=None: intervals are drawn from those of the group. Give the time of '
-                    'each beat in seconds as times, or use rhythm="keep".'
-                )
-            return None, None
-        names, owner = self._owners(subjects, beats.shape[0])
-        return Recordings(check_times(times, beats.shape[:-1]), owner, records), self._known(names)[owner]
-
-    def _owners(self, subjects, n_rows):
-        if subjects is None:
-            return np.arange(n_rows), np.arange(n_rows)
-        return check_labels(subjects, n_rows, name="subjects", kind="subjects", minimum=1)
-
-    def _groups_of_rows(self, X, subjects, shape, owner, group):
-        """Return the group of each row; of new subjects as ``transform`` finds it."""
-        beats = check_beats(self, X, reset=False)
-        if beats.shape[:-1] != shape:
-            raise ValueError(f"X has shape {beats.shape}, times {shape}. Give one time per beat of X.")
-        diagnosis = self._diagnose(beats.values)
-        of_owner = np.full(owner.max() + 1, -1)
-        of_owner[owner] = group
-        of_owner[owner[beats.row]] = self._group_of(beats, diagnosis, subjects)
-        # A new subject without a beat has no group, and no times.
-        return of_owner[owner]
-
-    def _fit_groups(self, mix, template):
-        # Each kind of feature counts by its spread over the subjects.
-        self._spread = [max(np.sqrt(np.var(part, axis=0).sum()), 1e-12) for part in (mix, template)]
-        features = self._features(mix, template)
-        self.groups_ = mdav(features, self.k)
-        self._centres = np.array([features[self.groups_ == g].mean(axis=0) for g in range(self.groups_.max() + 1)])
-        return features
-
-    def _features(self, mix, template):
-        parts = {"class_mix": [0], "morphology": [1], "both": [0, 1]}[self.grouping]
-        return np.hstack([(mix, template)[i] / self._spread[i] for i in parts])
-
-    def _fit_pools(self, X, y, s, facts, features, random_state):
-        group = self.groups_[s]
-        self._keys, first, of_key = np.unique(self._code(group, y, facts), return_index=True, return_inverse=True)
-        pools = [np.flatnonzero(of_key == i) for i in range(len(self._keys))]
-        n_subjects = [len(np.unique(s[pool])) for pool in pools]
-        is_small = np.array(n_subjects) < self.k
-        same_facts = self._code(np.zeros_like(group), y, facts)
-        small, shared, self._suppressed = [], {}, np.zeros(len(pools), dtype=bool)
-        for i in np.flatnonzero(is_small):
-            entry = {
-                "group": int(group[first[i]]),
-                "diagnosis": self.classes_[[y[first[i]]]].tolist()[0],
-                **self._facts.describe(facts[first[i]]),
-                "n_subjects": n_subjects[i],
-                "n_beats": np.count_nonzero(of_key == i),
-            }
-            if self.on_small_key == "raise":
-                raise ValueError(
-                    f"{n_subjects[i]} subjects have the key {entry}, less than k={self.k}. Use a smaller k, fewer "
-                    'facts or coarser diagnoses, or on_small_key="borrow" or "suppress".'
-                )
-            of_like = same_facts[first[i]]
-            if of_like not in shared:  # one pool for small keys of all groups
-                like = same_facts == of_like
-                own, of_diagnosis = np.flatnonzero(like & is_small[of_key]), np.flatnonzero(y == y[first[i]])
-                shared[of_like] = borrow(own, np.flatnonzero(like), of_diagnosis, s, features, self.k)
-            pools[i] = shared[of_like]
-            n_donors = len(np.unique(s[pools[i]]))
-            # A mixture of one subject would be that subject.
-            self._suppressed[i] = self.on_small_key == "suppress" or n_donors < 2
-            if self._suppressed[i]:
-                entry["done"] = "suppressed"
-            else:
-                entry.update(done="borrowed", borrowed_subjects=n_donors)
-            small.append(entry)
-        # A key that nobody had in fit is served by all beats of its diagnosis.
-        for i in range(len(self.classes_)):
-            pools.append(np.flatnonzero(y == i))
-        of_class = np.array([len(np.unique(s[pool])) < 2 for pool in pools[len(self._keys) :]])
-        self._suppressed = np.concatenate([self._suppressed, of_class | (self.on_small_key == "suppress")])
-        # Keys that borrow the same donors are one and the same, as far as the release tells.
-        number = {}
-        self._pool_index = np.array([number.setdefault(pool.tobytes(), len(number)) for pool in pools], dtype=np.intp)
-        pools = [pools[i] for i in np.unique(self._pool_index, return_index=True)[1]]
-        # A copy: the caller may go on to change his X.
-        self._generator = self._make_generator(Donors(X.copy(), s, pools), y, random_state)
-        n_small = sum(entry["n_beats"] for entry in small)
-        self.summary_ = {
-            "group_sizes": np.bincount(self.groups_).tolist(),
-            "n_keys": len(self._keys),
-            "small_keys": small,
-            "small_key_share": n_small / len(X),
-        }
-
-    def _make_generator(self, donors, y, random_state):
-        if self.generator == "ppca":
-            return PPCAGenerator(donors, n_components=self.n_components or _N_COMPONENTS["ppca"])
-        if self.generator == "vae":
-            seed, device = draw_seed(random_state), resolve_device(self.device)
-            n_components = self.n_components or _N_COMPONENTS["vae"]
-            return VAEGenerator(donors, n_components=n_components, device=device, seed=seed)
-        params = {
-            "n_donors": self.n_donors,
-            "concentration": self.concentration,
-            "max_weight": self.max_weight,
-            "random_state": np.random.default_rng(draw_seed(random_state)),
-        }
-        if self.generator == "mixture":
-            return MixtureGenerator(donors, **params)
-        return AlignedMixtureGenerator(donors, self._find_landmarks(donors.beats, y), **params)
-
-    def _find_landmarks(self, X, y):
-        """Find P, QRS and T, in samples; an absent wave is put where those of the same diagnosis usually are."""
-        measured = measure_beats(X, self.sampling_rate, window=self.window)
-        r_peak = round(self.window[0] * self.sampling_rate)
-        found = np.stack([measured[name] for name in _LANDMARKS], axis=1) * self.sampling_rate / 1000 + r_peak
-        found = np.insert(found, _LANDMARKS.index("qrs_offset"), r_peak, axis=1)
-        fallback = np.empty_like(found)
-        anywhere = _median(found, np.linspace(0, X.shape[1] - 1, found.shape[1] + 2)[1:-1])
-        for code in np.unique(y):
-            fallback[y == code] = _median(found[y == code], anywhere)
-        return rising(found, X.shape[1], fallback)
-
-    def _code(self, group, diagnosis, facts):
-        """Return the number of a key."""
-        return self._with_facts(group * len(self.classes_) + diagnosis, facts)
-
-    def _with_facts(self, code, facts):
-        for i, n_values in enumerate(self._facts.n_values):
-            code = code * n_values + facts[:, i]
-        return code
-
-    def _keyed(self, X, subjects, facts):
-        """Beats, their group, diagnosis and facts, and the source of random numbers."""
+    def _find_key(self, X, subjects, facts):
+        """Beats, their keys, and the source of random numbers."""
         check_is_fitted(self)
         beats = check_beats(self, X, reset=False)
-        if self.class_mix == "resample" and beats.present is None:
-            self._check_settings(beats)
-        diagnosis = self._diagnose(beats.values)
-        fact_codes = self._facts.encode(beats.values, facts, beats.row, beats.shape[0])
-        group = self._group_of(beats, diagnosis, subjects)
         random = np.random.SeedSequence(self._seed)
-        if self.class_mix == "resample":
-            uniforms = np.random.Generator(np.random.PCG64(random.spawn(1)[0])).random(len(diagnosis))
-            diagnosis = (uniforms[:, None] > np.cumsum(self._mix, axis=1)[group, :-1]).sum(axis=1)
-        return beats, (group, diagnosis, fact_codes), random
-
-    def _diagnose(self, X):
-        """Return codes of diagnoses: of a fitted beat that which it was fitted with, of others what the readers say."""
-        codes = self._remembered.find(X)
-        new = codes < 0
-        if new.any():
-            codes[new] = read(self.nets_[:N_READERS], X[new], resolve_device(self.device))
-        return codes
-
-    def _group_of(self, beats, diagnosis, subjects):
-        if subjects is None:
-            owner, names = np.arange(beats.shape[0])[beats.row], None
-        else:
-            names, owner = check_labels(
-                subjects, beats.shape[0], name="subjects", kind="subjects", minimum=1, row=beats.row
-            )
-        if names is not None:
-            group = self._known_groups(names)
-        else:
-            # Rows without a beat have no owner's number.
-            owner = np.unique(owner, return_inverse=True)[1]
-            group = np.full(owner.max() + 1, -1)
-        new = group < 0
-        if new.any():
-            rows = np.flatnonzero(new[owner])
-            rows = rows[np.argsort(owner[rows], kind="stable")]
-            person, begin = np.unique(owner[rows], return_index=True)
-            # Some whole people at a time bound the memory.
-            cuts = np.searchsorted(begin, np.arange(0, len(rows), self.transform_batch_size))
-            for some in np.split(np.arange(len(person)), np.unique(cuts)[1:]):
-                if len(some):
-                    end = begin[some[-1] + 1] if some[-1] + 1 < len(begin) else len(rows)
-                    part = rows[begin[some[0]] : end]
-                    of = np.searchsorted(person[some], owner[part])
-                    Z = standardize(beats.values[part])
-                    features = self._features(
-                        *_describe_subjects(Z, diagnosis[part], of, len(self.classes_), len(some))
-                    )
-                    distance = (self._centres**2).sum(axis=1) - 2 * features @ self._centres.T
-                    group[person[some]] = distance.argmin(axis=1)
-        return group[owner]
-
-    def _known_groups(self, names):
-        known = self._known(names)
-        return np.where(known < 0, -1, self.groups_[known])
-
-    def _known(self, names):
-        """Return the code of each name that was fitted, and -1 for others."""
-        if (names.dtype.kind in "biuf") != (self.subjects_.dtype.kind in "biuf"):
-            asked, known = names[:1].tolist()[0], self.subjects_[:1].tolist()[0]
-            raise ValueError(
-                f"subjects holds {asked!r}, fit was given {known!r}: names of another type are nobody's. "
-                "Give the subjects as in fit."
-            )
-        known = np.searchsorted(self.subjects_, names)
-        known = np.minimum(known, len(self.subjects_) - 1)
-        is_known = np.array(self.subjects_[known] == names, dtype=bool).reshape(-1)
-        return np.where(is_known, known, -1)
-
-    def _pool_of(self, group, diagnosis, facts):
-        """Pool of each key, and whether it is suppressed."""
-        code = self._code(group, diagnosis, facts)
-        key = np.minimum(np.searchsorted(self._keys, code), len(self._keys) - 1)
-        key = np.where(self._keys[key] == code, key, len(self._keys) + diagnosis)
-        return self._pool_index[key], self._suppressed[key]
-
-    def _law(self, group, diagnosis, facts):
-        """Return numbers that are equal where released beats follow the same law."""
-        pool, suppressed = self._pool_of(group, diagnosis, facts)
-        # Kept facts play a part even where the donors are the same: a drawn beat must have them.
-        return self._with_facts(np.where(suppressed, -1, pool), np.where(suppressed[:, None], 0, facts))
-
-    def _release(self, group, diagnosis, facts, random, dtype, counts=None):
-        """Beats of keys: a function of them and of random numbers alone."""
-        device = resolve_device(self.device)
-        pool, suppressed = self._pool_of(group, diagnosis, facts)
-        n_rows, n_uniforms = len(pool), self._generator.n_uniforms
-        first, *seeds = random.spawn(self.max_draws + 2)[1:]
-        spread = spread_evenly(pool, np.random.default_rng(first))
-        released = np.empty((n_rows, self.n_features_in_), dtype=dtype)
-        # Critics are of other kinds than the readers that predict, and one of these: the quickest, and so first.
-        critics = [self.nets_[0], *self.nets_[N_READERS:]]
-        for start in range(0, n_rows, self.transform_batch_size):
-            rows = np.arange(start, min(start + self.transform_batch_size, n_rows))
-            for i in range(self.max_draws):
-                # Each round has a stream of its own, in which row i has the same place whatever the batches are.
-                stream = np.random.PCG64(seeds[i])
-                stream.advance(int(rows[0]) * n_uniforms)
-                uniforms = np.random.Generator(stream).random((rows[-1] - rows[0] + 1, n_uniforms))[rows - rows[0]]
-                if not i:
-                    uniforms[:, 0] = spread[rows]
-                released[rows] = self._generator.generate(pool[rows], uniforms)
-                if i + 1 == self.max_draws and counts is None:
-                    break  # released whatever the critics say
-                doubted = []
-                for critic in critics:
-                    # A beat that one does not believe need not be shown to the others.
-                    believed = read([critic], released[rows], device) == diagnosis[rows]
-                    doubted.append(rows[~believed])
-                    rows = rows[believed]
-                kept = self._facts.agree(released[rows], facts[rows])
-                rows = np.sort(np.concatenate([*doubted, rows[~kept]]))
-                if counts is not None:
-                    counts[i] += len(rows)
-                if not len(rows):
-                    break
-        released[suppressed] = np.nan
-        return released
-
-    def _measure_leakage(self, X, s, facts):
-        diagnosis = self._diagnose(X)
-        # Resampled diagnoses tell nothing but the group's mix.
-        keys = self.groups_[s] if self.class_mix == "resample" else self._law(self.groups_[s], diagnosis, facts)
-        count = np.bincount(s)
-        late = rank_within(s) >= count[s] // 2
-        self.expected_leakage_ = {"chance": 1 / len(self.subjects_)}
-        if count.min() < 2:
-            self.expected_leakage_["single"] = label_only_floor(keys, s, keys, s)
-            return
-        for name, fused in (("single", False), ("fused", True)):
-            floors = [
-                label_only_floor(keys[seen], s[seen], keys[~seen], s[~seen], fused=fused) for seen in (late, ~late)
-            ]
-            self.expected_leakage_[name] = float(np.mean(floors))
-
-    def _measure_acceptance(self, X, y, s, facts):
-        if self.max_draws == 1:
-            return
-        rows = np.unique(np.linspace(0, len(X) - 1, _SUMMARY_BEATS).astype(int))
-        counts = np.zeros(self.max_draws, dtype=np.intp)
-        self._release(self.groups_[s[rows]], y[rows], facts[rows], np.random.SeedSequence(self._seed), X.dtype, counts)
-        self.summary_["accepted_first"] = float(1 - counts[0] / len(rows))
-        self.summary_["accepted"] = float(1 - counts[-1] / len(rows))
-
-
-def _describe_subjects(Z, y, s, n_classes, n_subjects):
-    """Share of each diagnosis, and mean of the standardized beats, of each subject."""
-    count = np.bincount(s, minlength=n_subjects)[:, None]
-    mix = np.bincount(s * n_classes + y, minlength=n_subjects * n_classes).reshape(n_subjects, n_classes) / count
-    order = np.argsort(s, kind="stable")
-    template = np.add.reduceat(Z[order], np.cumsum(count[:, 0]) - count[:, 0], axis=0) / count
-    return mix, template
-
-
-def _median(values, otherwise):
-    """Median down the columns, where there is one."""
-    known = ~np.isnan(values).all(axis=0)
-    out = np.array(otherwise, dtype=np.float64)
-    out[known] = np.nanmedian(values[:, known], axis=0)
-    return out
+        return beats, self._model.find_key(beats, subjects, facts, random, self), random

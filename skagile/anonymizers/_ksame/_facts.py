@@ -114,8 +114,8 @@ class Facts:
         measured = [i for i, name in enumerate(self.names) if name in self.bounds]
         if not measured:
             return np.ones(len(X), dtype=bool)
-        found = self._measure(X)
-        return (found[:, measured] == codes[:, measured]).all(axis=1)
+        codes_of_X = self._measure(X)
+        return (codes_of_X[:, measured] == codes[:, measured]).all(axis=1)
 
     def describe(self, codes):
         """Return one beat's kept facts in words."""

@@ -148,6 +148,13 @@ class GroupRhythm:
         self._first_member = np.cumsum(self._n_members) - self._n_members
         self._members = np.concatenate(members)
 
+    @classmethod
+    def of(cls, recordings, owner, groups, k, on_small):
+        """Take the intervals of recordings whose rows are those of subjects `owner`; -1 is nobody."""
+        intervals, row = recordings.intervals()
+        known = owner[row] >= 0
+        return cls(intervals[known], owner[row[known]], groups, k, on_small)
+
     def draw(self, recordings, group, rng):
         """Draw times of the recordings' shape and dtype: a function of `group`, of each row (-1: none), and `rng`."""
         out = np.full(recordings.times.size, np.nan)

@@ -1,0 +1,104 @@
+"""Keys: group, diagnosis and kept facts of beats, and the numbers they go by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skagile.anonymizers._ksame._facts import Facts
+from skagile.anonymizers._ksame._readers import read
+from skagile.anonymizers._ksame._remembered import RememberedDiagnoses
+
+
+@dataclass(frozen=True)
+class Key:
+    """Keys of some beats: all that a release may tell of them.
+
+    Attributes
+    ----------
+    group : ndarray of int of shape (n_beats,)
+        Group of the subject.
+    diagnosis : ndarray of int of shape (n_beats,)
+        Code.
+    facts : ndarray of int of shape (n_beats, n_facts)
+        Codes of the kept facts.
+    """
+
+    group: np.ndarray
+    diagnosis: np.ndarray
+    facts: np.ndarray
+
+    def __len__(self):
+        return len(self.group)
+
+    def take(self, rows):
+        """Return the keys of some rows."""
+        return Key(self.group[rows], self.diagnosis[rows], self.facts[rows])
+
+
+@dataclass
+class Keys:
+    """How the diagnosis of a beat is known, and how keys are numbered and told.
+
+    Attributes
+    ----------
+    classes : ndarray
+        The diagnoses.
+    facts : Facts
+        What is kept beside them.
+    remembered : RememberedDiagnoses
+        Diagnoses of the fitted beats.
+    """
+
+    classes: np.ndarray
+    facts: Facts
+    remembered: RememberedDiagnoses
+
+    def diagnose(self, X, readers, device):
+        """Return codes of diagnoses: of a fitted beat that which it was fitted with, of others what readers say."""
+        codes = self.remembered.find(X)
+        new = codes < 0
+        if new.any():
+            codes[new] = read(readers, X[new], device)
+        return codes
+
+    def number(self, key):
+        """Return the number of each key."""
+        return self.add_facts(key.group * len(self.classes) + key.diagnosis, key.facts)
+
+    def number_without_group(self, key):
+        """Return a number that is the same for all keys of one diagnosis and the same facts."""
+        return self.add_facts(key.diagnosis, key.facts)
+
+    def add_facts(self, number, facts):
+        """Tell numbers apart by the facts, too."""
+        for i, n_values in enumerate(self.facts.n_values):
+            number = number * n_values + facts[:, i]
+        return number
+
+    def describe(self, key, row):
+        """Return the key of one row in words."""
+        return {
+            "group": int(key.group[row]),
+            "diagnosis": self.classes[[key.diagnosis[row]]].tolist()[0],
+            **self.facts.describe(key.facts[row]),
+        }
+
+
+def draw_diagnoses(mix, group, random):
+    """Draw the diagnosis of each beat from the mix of its group.
+
+    Parameters
+    ----------
+    mix : ndarray of shape (n_groups, n_classes)
+        Shares of the diagnoses.
+    group : ndarray of int of shape (n_beats,)
+        Group of each beat.
+    random : numpy.random.SeedSequence
+        Its next child is used.
+
+    Returns
+    -------
+    diagnosis : ndarray of int of shape (n_beats,)
+    """
+    uniforms = np.random.Generator(np.random.PCG64(random.spawn(1)[0])).random(len(group))
+    return (uniforms[:, None] > np.cumsum(mix, axis=1)[group, :-1]).sum(axis=1)
