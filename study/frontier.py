@@ -5,10 +5,10 @@ import pandas as pd
 from sklearn.base import clone
 
 from skagile import AgileAnonymizer, KSameAnonymizer, WarpAnonymizer
+from study._judges import judges
 from study._table import write_page
 from study.agile import memory
 from study.ksame import QUICK, attack, cell, diagnose, load_beats
-from study.ksame_defaults import judges
 
 SEEDS = range(2)
 N_PEOPLE = 47

@@ -7,10 +7,11 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from skagile import DeepECGIdentifier, KSameAnonymizer, audit_release, measure_beats
 from skagile.datasets import load_ecgid_beats, load_mitdb_beats
 from skagile.metrics import label_only_floor, pearson_correlation, prdn
+from study._judges import judges, score
 from study._settings import SAMPLING_RATE
 from study._table import CACHE, write_page
 from study.agile import memory
-from study.ksame_defaults import judges, refit, score
+from study.ksame_defaults import refit
 
 SEEDS = range(5)
 MAX_BEATS = 100
@@ -101,16 +102,16 @@ def attack(beats, released, keys, attackers, seed):
 def diagnose(beats, released, y, seed, known):
     """Differences, in points, of accuracy and macro-F1 to originals, both ways; `known` holds what is fitted once."""
     enrolled, asked = beats.sessions == 0, y[beats.sessions > 0]
-    found, clean = {}, {}
+    figures, clean = {}, {}
     for name, fit in judges(seed).items():
         if name not in known:
             known[name] = fit(beats.X[enrolled], y[enrolled])
         predict = known[name]
         score(clean, name, asked, predict(beats.X[~enrolled]))
-        score(found, f"{name}, released", asked, predict(released[~enrolled]))
-        score(found, f"{name}, back", asked, fit(released[enrolled], y[enrolled])(beats.X[~enrolled]))
+        score(figures, f"{name}, released", asked, predict(released[~enrolled]))
+        score(figures, f"{name}, back", asked, fit(released[enrolled], y[enrolled])(beats.X[~enrolled]))
     out = {f"clean, {key}": value[0] for key, value in clean.items()}
-    for key, value in found.items():
+    for key, value in figures.items():
         judge, measure = key.split(", ")[0], key.split(", ")[2]
         out[key] = 100 * (value[0] - clean[f"{judge}, {measure}"][0])
     return out
@@ -171,8 +172,8 @@ def members_and_others(beats, seed):
     for name, chosen in (("members", members & kept), ("others", ~members & kept)):
         some = beats.__class__(**{key: beats[key][chosen] for key in ("X", "y", "subjects", "sessions", "fine")})
         some.window = beats.window
-        found = attack(some, released[chosen], keys[chosen], QUICK, seed)
-        out |= {f"{name}, {key}": found[key] for key in ("single", "single floor", "fused", "fused floor")}
+        worst = attack(some, released[chosen], keys[chosen], QUICK, seed)
+        out |= {f"{name}, {key}": worst[key] for key in ("single", "single floor", "fused", "fused floor")}
         predict = judges(seed)["perceptron"](beats.X[part], beats.y[part])
         probes = chosen & ~enrolled
         out[f"{name}, diagnosis of originals"] = np.mean(predict(beats.X[probes]) == beats.y[probes])
@@ -185,12 +186,12 @@ def members_and_others(beats, seed):
 
 def told_by_use(predictors, beats, asked, members):
     """AUROC of membership by how often the originals of a person are diagnosed right, mean over networks."""
-    found = []
+    areas = []
     for predict in predictors:
         right = pd.Series(predict(beats.X[asked]) == beats.y[asked]).groupby(beats.subjects[asked]).mean()
         is_member = pd.Series(members[asked]).groupby(beats.subjects[asked]).first()
-        found.append(roc_auc_score(is_member, right))
-    return float(np.mean(found))
+        areas.append(roc_auc_score(is_member, right))
+    return float(np.mean(areas))
 
 
 def across_dates(seed):
@@ -201,12 +202,12 @@ def across_dates(seed):
     ksame = KSameAnonymizer(random_state=seed)
     ksame.fit(beats.X[enrolled], beats.y[enrolled], subjects=beats.subjects[enrolled])
     released, keys = release(ksame, beats)
-    found = attack(beats, released, keys, ALL if seed == 0 else QUICK, seed)
+    figures = attack(beats, released, keys, ALL if seed == 0 else QUICK, seed)
     asked = np.unique(beats.subjects[~enrolled], return_counts=True)[1]
-    found["majority"] = asked.max() / asked.sum()
-    found["correlation"] = np.median(pearson_correlation(beats.X, released))
-    found["PRDN, %"] = np.median(prdn(beats.X, released))
-    return found
+    figures["majority"] = asked.max() / asked.sum()
+    figures["correlation"] = np.median(pearson_correlation(beats.X, released))
+    figures["PRDN, %"] = np.median(prdn(beats.X, released))
+    return figures
 
 
 @memory.cache
@@ -217,11 +218,10 @@ def one_seed(seed):
     enrolled = beats.sessions == 0
     training = beats.X[enrolled], beats.subjects[enrolled]
     base = KSameAnonymizer(random_state=seed).fit(training[0], beats.y[enrolled], subjects=training[1])
-    defaults, judged = base.get_params(), {}
+    judged = {}
     for k in KS:
-        n_people = len(base.subjects_)
-        base.set_params(**{**defaults, "k": n_people if k == ONE_GROUP else k})
-        ksame = refit(base, training[0], beats.y[enrolled], training[1])
+        least = len(base.subjects_) if k == ONE_GROUP else k
+        ksame = refit(base, training[0], beats.y[enrolled], training[1], k=least)
         released, keys = release(ksame, beats)
         row = {"k": k, "expected": ksame.expected_leakage_ if k == 10 else None}
         tables["attacks"].append({**row, **attack(beats, released, keys, ALL if k == 10 else QUICK, seed)})

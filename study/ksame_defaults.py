@@ -1,21 +1,13 @@
 """Choose the k-same generator on the enrolment half of MIT-BIH alone; the probe half is never looked at."""
 
+import copy
+
 import numpy as np
 import pandas as pd
-import torch
-from sklearn.base import clone
-from sklearn.metrics import f1_score
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils._testing import ignore_warnings
 
 from skagile import KSameAnonymizer, SVDIdentifier, audit_release
-from skagile._arrays import standardize
-from skagile.anonymizers._ksame._anonymizer import _describe_subjects
-from skagile.anonymizers._ksame._readers import fit_reader, read
 from skagile.metrics import label_only_floor
-from skagile.networks import CNNEncoder
+from study._judges import judges, score
 from study._table import write_page
 from study.agile_defaults import training_quarters
 
@@ -65,39 +57,9 @@ membership more. Which group a person is in does not matter to the nets; like cl
 """
 
 
-def judges(seed):
-    """Fitting functions of the networks that judge: each takes beats and classes and returns a predictor."""
-    mlp = make_pipeline(
-        FunctionTransformer(standardize),
-        MLPClassifier((200, 100), alpha=0.03, max_iter=30, random_state=300 + seed),
-    )
-
-    def fit_cnn(X, y):
-        classes, codes = np.unique(y, return_inverse=True)
-        device = torch.device("cpu")
-        settings = {"max_epochs": 10, "lr": 0.004, "batch_size": 128, "device": device, "seed": 300 + seed}
-        net = fit_reader(lambda: CNNEncoder(kernel_size=11), standardize(X), codes, len(classes), **settings)
-        return lambda beats: classes[read([net], beats, device)]
-
-    def fit_mlp(X, y):
-        return ignore_warnings(clone(mlp).fit)(X, y).predict
-
-    return {"perceptron": fit_mlp, "CNN": fit_cnn}
-
-
-def refit(ksame, X, y, subjects):
-    """Form groups and pools anew: the networks, which take the time, stay."""
-    s, codes = np.searchsorted(ksame.subjects_, subjects), np.searchsorted(ksame.classes_, y)
-    described = _describe_subjects(standardize(X), codes, s, len(ksame.classes_), len(ksame.subjects_))
-    features, facts = ksame._fit_groups(*described), np.zeros((len(X), 0), dtype=int)
-    ksame._fit_pools(X, codes, s, facts, features, np.random.RandomState(0))
-    return ksame
-
-
-def score(figures, name, right, said):
-    """Add accuracy and macro-F1."""
-    figures.setdefault(f"{name}, accuracy", []).append(np.mean(said == right))
-    figures.setdefault(f"{name}, macro-F1", []).append(f1_score(right, said, average="macro", zero_division=0))
+def refit(ksame, X, y, subjects, **change):
+    """Fit with changed parameters on the same beats: the networks, which take the time, stay."""
+    return copy.copy(ksame).set_params(warm_start=True, **change).fit(X, y, subjects=subjects)
 
 
 def run(seeds=SEEDS):
@@ -113,7 +75,6 @@ def run(seeds=SEEDS):
         for name, predict in nets.items():
             score(clean, f"{name}, back", y[~train], predict(X[~train]))
     table = [{"setting": "originals", **{key: np.mean(value) for key, value in clean.items()}}]
-    defaults = base.get_params()
     half = []
     for seed in seeds:
         people = np.random.default_rng(seed).permutation(base.subjects_)[:N_MEMBERS]
@@ -122,17 +83,17 @@ def run(seeds=SEEDS):
         part = train & members
         half.append((fitted.fit(X[part], y[part], subjects=subjects[part]), members))
     for name, change in CHANGES.items():
-        ksame = refit(base.set_params(**{**defaults, **change}), X[train], y[train], subjects[train])
+        ksame = refit(base, X[train], y[train], subjects[train], **change)
         released = ksame.transform(X, subjects=subjects)
         keys = ksame.assign(X, subjects=subjects)
         row = {"setting": name, **_attacked(released, subjects, train), **_floors(keys, subjects, train)}
-        found = {}
+        judged = {}
         for seed, nets in trained.items():
             for judge, predict in nets.items():
-                score(found, f"{judge}, released", y[~train], predict(released[~train]))
+                score(judged, f"{judge}, released", y[~train], predict(released[~train]))
             for judge, fit in judges(seed).items():
-                score(found, f"{judge}, back", y[~train], fit(released[train], y[train])(X[~train]))
-        row |= {key: np.mean(value) for key, value in found.items()}
+                score(judged, f"{judge}, back", y[~train], fit(released[train], y[train])(X[~train]))
+        row |= {key: np.mean(value) for key, value in judged.items()}
         row["membership"] = np.mean([_membership(*pair, change, X, y, subjects, train) for pair in half])
         table.append(row)
         print({key: v if isinstance(v, str) else round(float(v), 4) for key, v in row.items()}, flush=True)
@@ -175,9 +136,7 @@ def _floors(keys, subjects, train):
 
 def _membership(ksame, members, change, X, y, subjects, train):
     part = train & members
-    defaults = KSameAnonymizer(random_state=0).get_params()
-    ksame = refit(ksame.set_params(**{**defaults, **change}), X[part], y[part], subjects[part])
-    released = ksame.transform(X, subjects=subjects)
+    released = refit(ksame, X[part], y[part], subjects[part], **change).transform(X, subjects=subjects)
     # A diagnosis that one member alone has is suppressed.
     kept = ~np.isnan(released).any(axis=1)
     report = audit_release(

@@ -32,7 +32,7 @@ def run():
     recording = 2 * beats.records + beats.sessions
     rows = []
     for k in (5, 10, 20):
-        found = {"keep": [], "resample": []}
+        results = {"keep": [], "resample": []}
         for seed in SEEDS:
             # Beats are of no interest here: one epoch does for the nets, and groups do not depend on them.
             ksame = KSameAnonymizer(k=k, rhythm="resample", max_draws=1, max_epochs=1, random_state=seed)
@@ -40,8 +40,8 @@ def run():
             new = ksame.resample_times(beats.times, subjects=beats.subjects, records=recording)
             group = ksame.groups_[np.searchsorted(ksame.subjects_, beats.subjects)]
             for rhythm, times in (("keep", beats.times), ("resample", new)):
-                found[rhythm].append(_attack(beats, recording, times, group, seed))
-        rows += [_row(k, rhythm, results) for rhythm, results in found.items()]
+                results[rhythm].append(_attack(beats, recording, times, group, seed))
+        rows += [_row(k, rhythm, of_seeds) for rhythm, of_seeds in results.items()]
         print(rows[-2:], flush=True)
     text = TEXT.format(n_people=len(np.unique(beats.subjects)), n_beats=len(beats.X), n_seeds=len(SEEDS))
     tables = [("Rank-1 of who knows the rhythm of a release", pd.DataFrame(rows))]
@@ -83,7 +83,9 @@ def _count(subjects, session, group, seen):
 def _row(k, rhythm, results):
     row = {"k": k, "rhythm": rhythm}
     for name in results[0]:
-        found = [result[name] for result in results]
+        answers = [result[name] for result in results]
         is_floor = name.startswith("floor")
-        row[name] = f"{np.mean(found):.3f}" if is_floor else cell(np.mean([x for x, _ in found], axis=0), found[0][1])
+        row[name] = (
+            f"{np.mean(answers):.3f}" if is_floor else cell(np.mean([x for x, _ in answers], axis=0), answers[0][1])
+        )
     return row

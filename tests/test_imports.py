@@ -126,8 +126,6 @@ FLOORS = [
 ROOT = Path(skagile.__file__).parent
 # Parameters of a detector and of rules are searched from the inside; no public way says so much.
 STUDIES_INSIDE = {
-    "agile_defaults.py": {"skagile.anonymizers._views"},
-    "ksame_defaults.py": {"skagile.anonymizers._ksame._anonymizer", "skagile.anonymizers._ksame._readers"},
     "measurements.py": {"skagile.segmentation._measure"},
     "rpeak_constants.py": {"skagile.segmentation._pan_tompkins"},
 }

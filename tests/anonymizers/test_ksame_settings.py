@@ -423,6 +423,41 @@ def test_readers_read(people):
     assert (shares[0].argmax(axis=1) != seen).any()
 
 
+# --- networks that are kept -----------------------------------------------------------------------------------------
+
+
+def test_warm_start_keeps_networks_and_is_a_fit_otherwise(people):
+    given = {"subjects": people.subjects}
+    ksame = KSameAnonymizer(**QUICK, warm_start=True).fit(people.X, people.y, **given)
+    for params in ({"k": 4}, {"generator": "ppca"}, {"max_draws": 1}, {"grouping": "morphology"}):
+        some = copy.copy(ksame).set_params(**params).fit(people.X, people.y, **given)
+        n_nets = 2 if "max_draws" in params else 4
+        assert len(some.nets_) == n_nets
+        assert all(net is known for net, known in zip(some.nets_, ksame.nets_, strict=False))
+        again = KSameAnonymizer(**{**QUICK, **params}).fit(people.X, people.y, **given)
+        assert some.summary_ == again.summary_
+        np.testing.assert_array_equal(some.transform(people.X, **given), again.transform(people.X, **given))
+        if n_nets == 2:  # what is missing is trained
+            more = some.set_params(max_draws=3).fit(people.X, people.y, **given)
+            assert more.nets_[0] is ksame.nets_[0]
+            np.testing.assert_array_equal(more.transform(people.X, **given), ksame.transform(people.X, **given))
+
+
+def test_networks_of_other_beats_are_not_kept(people):
+    given = {"subjects": people.subjects}
+    ksame = KSameAnonymizer(**FIRST, warm_start=True).fit(people.X, people.y, **given)
+    nets = ksame.nets_
+    for X, y in ((people.X, np.where(people.y == "V", "S", "N")), (people.X[:, :40], people.y)):
+        again = ksame.fit(X, y, **given)
+        assert not any(net is known for net in again.nets_ for known in nets)
+        fresh = KSameAnonymizer(**FIRST).fit_transform(X, y, **given)
+        np.testing.assert_array_equal(again.transform(X, **given), fresh)
+        nets = again.nets_
+    cold = KSameAnonymizer(**FIRST).fit(people.X, people.y, **given)
+    first = cold.nets_[0]
+    assert cold.fit(people.X, people.y, **given).nets_[0] is not first
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 

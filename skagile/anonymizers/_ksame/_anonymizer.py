@@ -92,6 +92,9 @@ class KSameAnonymizer(BaseAnonymizer):
         Beats made at once; bounds the memory and does not change the result.
     device : str, default="auto"
         ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
+    warm_start : bool, default=False
+        With True a further ``fit`` keeps the ``nets_`` of the last one, where diagnoses and samples per beat are the
+        same, and forms groups, pools and generator anew: for trying settings on the same beats.
     random_state : int, RandomState instance or None, default=None
         Seed. With None every call of ``transform`` draws anew. With an int or an instance equal calls have equal
         results, and calls with other beats use the same random numbers: release a cohort in one call. The global seeds
@@ -199,6 +202,7 @@ class KSameAnonymizer(BaseAnonymizer):
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "transform_batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
+        "warm_start": ["boolean"],
         "random_state": ["random_state"],
     }
 
@@ -224,6 +228,7 @@ class KSameAnonymizer(BaseAnonymizer):
         batch_size: int = 128,
         transform_batch_size: int = 4096,
         device: str = "auto",
+        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ):
         self.k = k
@@ -245,6 +250,7 @@ class KSameAnonymizer(BaseAnonymizer):
         self.batch_size = batch_size
         self.transform_batch_size = transform_batch_size
         self.device = device
+        self.warm_start = warm_start
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -290,6 +296,7 @@ class KSameAnonymizer(BaseAnonymizer):
             times of another shape, infinite or not rising ones, or, with ``rhythm="resample"``, none, or R-R intervals
             of less than `k` subjects.
         """
+        earlier = dict(vars(self)) if self.warm_start else {}
         beats, y_codes, s_codes = self._check_fit(X, y, subjects)
         check_settings(self, beats)
         recordings, names = check_recordings(self, times, beats, subjects, records)
@@ -299,7 +306,7 @@ class KSameAnonymizer(BaseAnonymizer):
         kept = Facts(self.keep, self.sampling_rate, self.window)
         fact_codes = kept.fit(beats.values, facts, beats.row, beats.shape[0])
         Z = standardize(beats.values)
-        self.nets_ = fit_nets(self, Z, y_codes, len(self.classes_), device, random_state)
+        self.nets_ = fit_nets(self, Z, y_codes, device, random_state, earlier)
         keys = Keys(self.classes_, kept, RememberedDiagnoses(beats.values, y_codes))
         codes = beats.values, Z, y_codes, s_codes, fact_codes
         self._model, key = Model.form(self, self.subjects_, keys, self.nets_, codes, random_state)

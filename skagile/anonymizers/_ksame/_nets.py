@@ -1,26 +1,28 @@
 """The networks of k-same: those that predict the diagnosis, and those that a drawn beat must convince beside them."""
 
+import numpy as np
+
 from skagile._training import draw_seed
 from skagile.anonymizers._ksame._readers import N_READERS, critic_encoders, fit_reader, reader_encoders
 
 
-def fit_nets(settings, Z, y, n_classes, device, random_state):
+def fit_nets(settings, Z, y, device, random_state, earlier):
     """Train the networks.
 
     Parameters
     ----------
     settings : KSameAnonymizer
-        Whose `max_draws`, `max_epochs`, `lr` and `batch_size` are meant.
+        Whose `classes_`, `max_draws`, `max_epochs`, `lr` and `batch_size` are meant.
     Z : ndarray of shape (n_beats, n_samples)
         Standardized beats.
     y : ndarray of int of shape (n_beats,)
         Codes of their diagnoses.
-    n_classes : int
-        Number of diagnoses.
     device : torch.device
         Where.
     random_state : RandomState
-        Source of a seed for each.
+        Source of a seed for each, of those that are not trained too: what is drawn later does not hang on it.
+    earlier : dict
+        Attributes of an earlier fit; its networks are kept where they fit.
 
     Returns
     -------
@@ -29,9 +31,13 @@ def fit_nets(settings, Z, y, n_classes, device, random_state):
     """
     encoders = [*reader_encoders(Z.shape[1]), *(critic_encoders() if settings.max_draws > 1 else [])]
     params = {name: getattr(settings, name) for name in ("max_epochs", "lr", "batch_size")}
-    return [
-        fit_reader(encoder, Z, y, n_classes, device=device, seed=draw_seed(random_state), **params)
-        for encoder in encoders
+    kept = []
+    if np.array_equal(earlier.get("classes_", ()), settings.classes_) and earlier["n_features_in_"] == Z.shape[1]:
+        kept = earlier["nets_"][: len(encoders)]
+    seeds = [draw_seed(random_state) for _ in encoders]
+    return kept + [
+        fit_reader(encoders[i], Z, y, len(settings.classes_), device=device, seed=seeds[i], **params)
+        for i in range(len(kept), len(encoders))
     ]
 
 
