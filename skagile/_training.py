@@ -6,7 +6,7 @@ from threading import RLock
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import LRScheduler
+from skorch.callbacks import GradientNormClipping, LRScheduler
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR
 from torch.utils.data import Dataset
 
@@ -25,12 +25,12 @@ def resolve_device(device):
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(device)
+        resolved = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f'device={device!r} is not a torch device. Use "auto", "cpu" or "cuda".') from error
-    if found.type == "cuda" and not torch.cuda.is_available():
+    if resolved.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f'device={device!r} was asked for, but torch sees no CUDA device. Use device="auto" or "cpu".')
-    return found
+    return resolved
 
 
 @contextmanager
@@ -45,12 +45,6 @@ def seeded(seed):
 def draw_seed(random_state):
     """Draw a torch seed from a numpy random state."""
     return int(random_state.randint(np.iinfo(np.int32).max))
-
-
-def one_cycle(lr, n_steps):
-    """Make the skorch callback that takes the learning rate up to `lr` and down again in so many steps."""
-    # One step more than taken: the cycle's end is never overrun.
-    return LRScheduler(OneCycleLR, max_lr=lr, total_steps=n_steps + 1, step_every="batch")
 
 
 class RowsDataset(Dataset):
@@ -118,17 +112,23 @@ def train_net(
     module,
     dataset,
     *,
-    criterion,
     n_epochs,
     lr,
     batch_size,
     device,
-    collate,
+    criterion=None,
+    collate=keep_batch,
+    net_class=NeuralNet,
+    weight_decay=1e-4,
     schedule="one_cycle",
+    max_gradient_norm=None,
+    sampler=None,
+    least_batch=_LEAST_BATCH,
     train_split=None,
     callbacks=(),
+    **params,
 ):
-    """Train a module on a dataset of finished batches.
+    """Train a module on a dataset of finished batches: every net of this package is built and trained here.
 
     Parameters
     ----------
@@ -136,8 +136,6 @@ def train_net(
         Trained in place.
     dataset : RowsDataset
         Beats and targets.
-    criterion : torch.nn.Module
-        Loss of output and target.
     n_epochs : int
         Passes.
     lr : float
@@ -146,43 +144,65 @@ def train_net(
         Largest number of rows a step.
     device : torch.device
         Where.
-    collate : callable
+    criterion : torch.nn.Module or type, default=None
+        Loss of output and target. None: `net_class` has its own.
+    collate : callable, default=keep_batch
         Makes a training batch of a finished one.
+    net_class : type, default=skorch.NeuralNet
+        Class of the net; one of our own has its own step or loss, and optimizers of its further modules.
+    weight_decay : float, default=1e-4
+        Of the optimizer, AdamW.
     schedule : {"one_cycle", "constant", "falling"}, default="one_cycle"
         Course of the learning rate: up and down; up and then constant; down to zero.
+    max_gradient_norm : float, default=None
+        Gradients are scaled down to this norm. None leaves them.
+    sampler : torch.utils.data.Sampler, default=None
+        Order of the rows of an epoch. None shuffles them.
+    least_batch : int, default=16
+        With few rows, steps are made shorter, so that there are enough of them, but no shorter than this.
     train_split : callable, default=None
         As of skorch.
     callbacks : sequence of tuple
         More callbacks.
+    **params
+        More parameters of `net_class`.
 
     Returns
     -------
     net : skorch.NeuralNet
+        Its module is in evaluation mode.
     """
-    batch_size, n_steps = plan_steps(len(dataset), batch_size)
+    batch_size, n_steps = plan_steps(len(dataset), batch_size, least_batch)
     policy, options = {
+        # One step more than taken: the cycle's end is never overrun.
         "one_cycle": (OneCycleLR, {"max_lr": lr, "total_steps": n_epochs * n_steps + 1}),
         "constant": (LinearLR, {"start_factor": 0.05, "total_iters": _WARM_UP * n_steps}),
         "falling": (CosineAnnealingLR, {"T_max": n_epochs * n_steps}),
     }[schedule]
-    net = NeuralNet(
+    callbacks = [("schedule", LRScheduler(policy, step_every="batch", **options)), *callbacks]
+    if max_gradient_norm is not None:
+        callbacks.append(("clipping", GradientNormClipping(max_gradient_norm)))
+    if criterion is not None:
+        params["criterion"] = criterion
+    net = net_class(
         module,
-        criterion=criterion,
         optimizer=torch.optim.AdamW,
         lr=lr,
-        optimizer__weight_decay=1e-4,
+        optimizer__weight_decay=weight_decay,
         max_epochs=n_epochs,
         batch_size=batch_size,
         train_split=train_split,
         verbose=0,
-        device=device.type if device.index is None else str(device),
+        device=str(device),
         # A last batch of one row would break batch normalisation, and a short one is noisy.
         iterator_train__drop_last=True,
-        iterator_train__shuffle=True,
+        iterator_train__shuffle=sampler is None,
+        iterator_train__sampler=sampler,
         iterator_train__collate_fn=collate,
         iterator_valid__collate_fn=keep_batch,
-        callbacks=[("schedule", LRScheduler(policy, step_every="batch", **options)), *callbacks],
+        callbacks=callbacks,
         callbacks__print_log=None,
+        **params,
     )
     net.fit(dataset, None)
     net.module_.eval()

@@ -1,10 +1,18 @@
-"""How networks are fed, seeded and placed."""
+"""How networks are fed, seeded, placed and trained."""
+
+import ast
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from skorch import NeuralNet
+from torch import nn
 
-from skagile._training import RowsDataset, draw_seed, in_batches, pad_rows, resolve_device, seeded
+import skagile
+from skagile._training import RowsDataset, draw_seed, in_batches, pad_rows, resolve_device, seeded, train_net
+
+SOURCES = Path(skagile.__file__).parent
 
 
 def test_auto_device(monkeypatch):
@@ -104,3 +112,125 @@ def test_in_batches_is_the_function(dtype, batch_size):
     np.testing.assert_allclose(out, X.sum(axis=1, keepdims=True), rtol=1e-5, atol=1e-6)
     assert len(seen) == -(-23 // batch_size)
     assert not any(enabled for _, enabled in seen)
+
+
+def _name(node):
+    """Last part of a dotted name."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _nets_made(trees):
+    """Files that make a skorch net, and how often: by its class, by a subclass of it, or by a name it was given."""
+    nodes = [(file, node) for file, tree in trees.items() for node in ast.walk(tree)]
+    nets = {"NeuralNet", "NeuralNetClassifier", "NeuralNetBinaryClassifier", "NeuralNetRegressor", "net_class"}
+    for _, node in nodes:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("skorch"):
+            nets |= {alias.asname for alias in node.names if alias.name in nets and alias.asname}
+    size = 0
+    while size < len(nets):
+        size = len(nets)
+        nets |= {
+            n.name for _, n in nodes if isinstance(n, ast.ClassDef) and any(_name(base) in nets for base in n.bases)
+        }
+    return [file for file, node in nodes if isinstance(node, ast.Call) and _name(node.func) in nets]
+
+
+def _trees(**planted):
+    trees = {str(file.relative_to(SOURCES)): ast.parse(file.read_text("utf-8")) for file in SOURCES.rglob("*.py")}
+    return trees | {name: ast.parse(source) for name, source in planted.items()}
+
+
+def test_one_place_makes_nets():
+    assert _nets_made(_trees()) == ["_training.py"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from skorch import NeuralNet\nnet = NeuralNet(module)",
+        "import skorch\nnet = skorch.NeuralNetClassifier(module)",
+        "from skorch import NeuralNet as Net\nnet = Net(module)",
+        "from skagile.anonymizers._agile._dual_net import DualNet\nnet = DualNet(module)",
+        "class Mine(NeuralNet):\n    pass\nclass Own(Mine):\n    pass\ndef fit():\n    return Own(module)",
+    ],
+)
+def test_a_second_place_is_seen(source):
+    assert "planted" in _nets_made(_trees(planted=source))
+
+
+class _Halved(NeuralNet):
+    """A net class of one's own, with a loss and a parameter of its own."""
+
+    def __init__(self, *args, factor=1.0, criterion=nn.MSELoss, **kwargs):
+        super().__init__(*args, criterion=criterion, **kwargs)
+        self.factor = factor
+
+    def get_loss(self, *args, **kwargs):
+        return self.factor * super().get_loss(*args, **kwargs)
+
+
+def _line(n_rows=40, scale=1.0):
+    X = np.random.default_rng(0).standard_normal((n_rows, 3)).astype(np.float32)
+    return RowsDataset(X, scale * X.sum(axis=1, keepdims=True)[:, None])
+
+
+def _trained(dataset, **options):
+    options = {"criterion": nn.MSELoss, "n_epochs": 3, "lr": 0.1, "batch_size": 16, **options}
+    with seeded(0):
+        return train_net(nn.Linear(3, 1), dataset, device=torch.device("cpu"), **options)
+
+
+def test_training_learns_and_is_repeatable():
+    nets = [_trained(_line(), n_epochs=40) for _ in range(2)]
+    assert nets[0].history[-1, "train_loss"] < 0.1 * nets[0].history[0, "train_loss"]
+    assert torch.equal(*(net.module_.weight for net in nets))
+    assert not nets[0].module_.training
+
+
+def test_net_class_brings_its_loss_and_parameters():
+    plain, own = _trained(_line()), _trained(_line(), criterion=None, net_class=_Halved, factor=0.5)
+    assert isinstance(own, _Halved)
+    assert own.history[0, "batches", 0, "train_loss"] == pytest.approx(
+        plain.history[0, "batches", 0, "train_loss"] / 2, rel=1e-6
+    )
+
+
+def test_gradients_are_clipped():
+    norms = []
+
+    class Watched(_Halved):
+        def on_batch_end(self, *args, **kwargs):
+            super().on_batch_end(*args, **kwargs)
+            norms.append(float(torch.cat([p.grad.flatten() for p in self.module_.parameters()]).norm()))
+
+    _trained(_line(scale=100.0), criterion=None, net_class=Watched)
+    assert max(norms) > 10.0
+    norms.clear()
+    _trained(_line(scale=100.0), criterion=None, net_class=Watched, max_gradient_norm=5.0)
+    assert max(norms) < 5.001
+
+
+def test_sampler_sets_the_order():
+    seen = []
+
+    def collate(batch):
+        seen.append(batch[0][:, 0, 0])
+        return batch
+
+    data = _line(32)
+    _trained(data, sampler=range(32), n_epochs=1, collate=collate)
+    assert torch.equal(torch.cat(seen), data.X[:, 0, 0])
+    seen.clear()
+    _trained(data, n_epochs=1, collate=collate)
+    assert not torch.equal(torch.cat(seen), data.X[:, 0, 0])
+
+
+def test_weights_decay():
+    norms = [_trained(_line(), weight_decay=decay, n_epochs=20).module_.weight.norm().item() for decay in (0.0, 3.0)]
+    assert norms[1] < 0.9 * norms[0]
+
+
+@pytest.mark.parametrize(("least", "n_steps"), [(4, 10), (16, 2), (32, 1)])
+def test_few_rows_make_short_steps(least, n_steps):
+    net = _trained(_line(), batch_size=32, least_batch=least, n_epochs=1)
+    assert len(net.history[0, "batches"]) == n_steps

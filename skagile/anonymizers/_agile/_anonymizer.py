@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from skorch.callbacks import GradientNormClipping
 
 from skagile._arrays import standardize
-from skagile._training import RowsDataset, draw_seed, keep_batch, one_cycle, pad_rows, resolve_device, seeded
+from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, seeded, train_net
 from skagile.anonymizers._agile._afgsm import afgsm
 from skagile.anonymizers._agile._dual_net import DualNet
 from skagile.anonymizers._agile._surrogates import STORED, surrogate_encoders, weight_of
@@ -25,6 +24,8 @@ HIGHEST_FREQUENCY = 40.0
 SUMMARY_BEATS = 256
 # Images of 200 x 200 take a thousand times a beat's memory.
 IMAGE_BATCH = 64
+WEIGHT_DECAY = 0.01
+LARGEST_GRADIENT = 5.0  # norm
 
 
 class AgileAnonymizer(BaseAnonymizer):
@@ -280,11 +281,19 @@ class AgileAnonymizer(BaseAnonymizer):
             )
 
     def _fit_net(self, encoder, data, training, contrastive_weight, seed, device):
-        batch_size = min(self.batch_size, len(data))
-        steps = self.max_epochs * (len(data) // batch_size)
         with seeded(seed):
-            net = DualNet(
+            return train_net(
                 DualHead(encoder(), len(self.classes_), len(self.subjects_)),
+                data,
+                net_class=DualNet,
+                n_epochs=self.max_epochs,
+                lr=self.lr,
+                batch_size=self.batch_size,
+                # Steps are as long as asked for, however few rows there are.
+                least_batch=self.batch_size,
+                device=device,
+                weight_decay=WEIGHT_DECAY,
+                max_gradient_norm=LARGEST_GRADIENT,
                 training=training,
                 epsilon=self.epsilon,
                 attack_lambda=self.lambda_,
@@ -292,21 +301,7 @@ class AgileAnonymizer(BaseAnonymizer):
                 normalize_gradients=self.normalize_gradients and training != "paper",
                 reversal=self.reversal,
                 contrastive_weight=contrastive_weight,
-                optimizer=torch.optim.AdamW,
-                lr=self.lr,
-                max_epochs=self.max_epochs,
-                batch_size=batch_size,
-                train_split=None,
-                verbose=0,
-                device=str(device),
-                # A last batch of one row would break batch normalisation, and a short one is noisy.
-                iterator_train__drop_last=True,
-                iterator_train__shuffle=True,
-                iterator_train__collate_fn=keep_batch,
-                callbacks=[one_cycle(self.lr, steps), GradientNormClipping(5.0)],
-                callbacks__print_log=None,
             )
-            return net.fit(data, None)
 
     def _transform_beats(self, X):
         self._check_smooth()

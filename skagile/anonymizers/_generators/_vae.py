@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 from scipy.special import ndtri
-from skorch import NeuralNet
 
-from skagile._training import RowsDataset, keep_batch, one_cycle, pad_rows, plan_steps, seeded
+from skagile._training import RowsDataset, pad_rows, seeded, train_net
 from skagile.networks import ConditionalVAE, EvidenceLoss
 
 _MAX_EPOCHS = 60
 _BATCH = 128
 _LR = 0.003
+_WEIGHT_DECAY = 0.01
 
 
 class VAEGenerator:
@@ -37,25 +37,18 @@ class VAEGenerator:
         self.centre, self.scale = beats.mean(axis=0), max(float(beats.std()), 1e-12)
         inputs = (beats - self.centre) / self.scale
         data = RowsDataset(np.column_stack([inputs, pool]), np.asarray(inputs, dtype=np.float32))
-        batch_size, n_steps = plan_steps(len(inputs), _BATCH)
         with seeded(seed):
-            self.net = NeuralNet(
+            self.net = train_net(
                 ConditionalVAE(n_samples=n_samples, n_conditions=n_pools, n_latent=n_components),
+                data,
                 criterion=EvidenceLoss,
-                optimizer=torch.optim.AdamW,
+                n_epochs=_MAX_EPOCHS,
                 lr=_LR,
-                max_epochs=_MAX_EPOCHS,
-                batch_size=batch_size,
-                train_split=None,
-                verbose=0,
-                device=str(device),
-                iterator_train__shuffle=True,
-                iterator_train__collate_fn=keep_batch,
-                iterator_train__drop_last=True,
-                callbacks=[one_cycle(_LR, _MAX_EPOCHS * n_steps)],
-                callbacks__print_log=None,
-            ).fit(data, None)
-        vae = self.net.module_.eval().requires_grad_(False)
+                batch_size=_BATCH,
+                device=device,
+                weight_decay=_WEIGHT_DECAY,
+            )
+        vae = self.net.module_.requires_grad_(False)
         self.noise = np.zeros((n_pools, n_samples))
         with torch.inference_mode():
             rebuilt, mean, log_variance = (part.cpu().numpy() for part in vae(data.X.to(device)))

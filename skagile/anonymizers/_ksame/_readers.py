@@ -2,11 +2,10 @@
 
 import numpy as np
 import torch
-from skorch import NeuralNet
 from torch import nn
 
 from skagile._arrays import standardize
-from skagile._training import RowsDataset, keep_batch, one_cycle, pad_rows, plan_steps, seeded
+from skagile._training import RowsDataset, pad_rows, seeded, train_net
 from skagile.networks import CNNEncoder, MLPEncoder
 
 _DROPOUT = 0.2
@@ -49,30 +48,19 @@ def fit_reader(encoder, X, y, n_classes, *, max_epochs, lr, batch_size, device, 
     -------
     net : skorch.NeuralNet
     """
-    batch_size, n_steps = plan_steps(len(X), batch_size)
     with seeded(seed):
         trunk = encoder()
-        module = nn.Sequential(trunk, nn.Dropout(_DROPOUT), nn.Linear(trunk.n_features_out, n_classes))
-        net = NeuralNet(
-            module,
+        net = train_net(
+            nn.Sequential(trunk, nn.Dropout(_DROPOUT), nn.Linear(trunk.n_features_out, n_classes)),
+            RowsDataset(X, y),
             criterion=nn.CrossEntropyLoss,
-            optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=_WEIGHT_DECAY,
+            n_epochs=max_epochs,
             lr=lr,
-            max_epochs=max_epochs,
             batch_size=batch_size,
-            train_split=None,
-            verbose=0,
-            device=str(device),
-            # A last batch of one row would break batch normalisation.
-            iterator_train__drop_last=True,
-            iterator_train__shuffle=True,
-            iterator_train__collate_fn=keep_batch,
-            callbacks=[one_cycle(lr, max_epochs * n_steps)],
-            callbacks__print_log=None,
+            device=device,
+            weight_decay=_WEIGHT_DECAY,
         )
-        net.fit(RowsDataset(X, y), None)
-    net.module_.eval().requires_grad_(False)
+    net.module_.requires_grad_(False)
     return net
 
 

@@ -7,21 +7,10 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from skorch import NeuralNet
-from skorch.callbacks import GradientNormClipping
 from torch import nn
 
 from skagile._arrays import standardize
-from skagile._training import (
-    RowsDataset,
-    draw_seed,
-    keep_batch,
-    one_cycle,
-    pad_rows,
-    plan_steps,
-    resolve_device,
-    seeded,
-)
+from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, seeded, train_net
 from skagile.anonymizers._base import BaseAnonymizer
 from skagile.anonymizers._warp._field import WarpField, warp
 from skagile.anonymizers._warp._net import PairedSampler, WarpNet
@@ -35,6 +24,8 @@ CLINICAL = (
 )
 CLINICAL_EPOCHS, CLINICAL_LR = 15, 0.004
 LEAST_BATCH = 32
+WEIGHT_DECAY = 0.01
+LARGEST_GRADIENT = 5.0  # norm
 
 
 class WarpAnonymizer(BaseAnonymizer):
@@ -196,52 +187,44 @@ class WarpAnonymizer(BaseAnonymizer):
         self._noise_seed = draw_seed(random_state)
         Z = standardize(X)
         self.clinical_nets_ = [self._fit_clinical(make, Z, y, draw_seed(random_state), device) for make in CLINICAL]
-        clinical = [net.module_.eval().requires_grad_(False) for net in self.clinical_nets_]
+        clinical = [net.module_.requires_grad_(False) for net in self.clinical_nets_]
         with seeded(draw_seed(random_state)):
             field = WarpField(X.shape[1], mu=self.mu, gain=self.gain, smoothing=self.smoothing, n_noise=N_CHANNELS)
-            self.net_ = WarpNet(
+            data = RowsDataset(Z, {"y": y, "subject": s})
+            self.net_ = self._train(
                 field,
+                data,
+                self.max_epochs,
+                self.lr,
+                device,
+                net_class=WarpNet,
+                sampler=PairedSampler(data),
                 clinical=clinical,
                 privacy_weight=self.privacy_weight,
                 reinitialize_every=self.reinitialize_every,
                 noise=self.noise,
-                iterator_train__sampler=None,
-                **self._training(len(X), self.max_epochs, self.lr, device),
             )
-            data = RowsDataset(Z, {"y": y, "subject": s})
-            self.net_.set_params(iterator_train__sampler=PairedSampler(data), iterator_train__shuffle=False)
-            self.net_.fit(data, None)
-        self.net_.module_.eval()
 
     def _fit_clinical(self, make, Z, y, seed, device):
         with seeded(seed):
             encoder = make()
-            net = NeuralNet(
-                nn.Sequential(encoder, nn.Linear(encoder.n_features_out, len(self.classes_))),
-                criterion=nn.CrossEntropyLoss,
-                iterator_train__shuffle=True,
-                **self._training(len(Z), CLINICAL_EPOCHS, CLINICAL_LR, device),
-            )
-            return net.fit(RowsDataset(Z, y), None)
+            module = nn.Sequential(encoder, nn.Linear(encoder.n_features_out, len(self.classes_)))
+            criterion = nn.CrossEntropyLoss
+            return self._train(module, RowsDataset(Z, y), CLINICAL_EPOCHS, CLINICAL_LR, device, criterion=criterion)
 
-    def _training(self, n_rows, n_epochs, lr, device):
-        """Parameters that the skorch nets have in common."""
-        batch_size, n_steps = plan_steps(n_rows, self.batch_size, LEAST_BATCH)
-        schedule = one_cycle(lr, n_epochs * n_steps)
-        return {
-            "optimizer": torch.optim.AdamW,
-            "lr": lr,
-            "max_epochs": n_epochs,
-            "batch_size": batch_size,
-            "train_split": None,
-            "verbose": 0,
-            "device": str(device),
-            # A last batch of one row would break batch normalisation, and a short one is noisy.
-            "iterator_train__drop_last": True,
-            "iterator_train__collate_fn": keep_batch,
-            "callbacks": [schedule, GradientNormClipping(5.0)],
-            "callbacks__print_log": None,
-        }
+    def _train(self, module, data, n_epochs, lr, device, **params):
+        return train_net(
+            module,
+            data,
+            n_epochs=n_epochs,
+            lr=lr,
+            batch_size=self.batch_size,
+            least_batch=LEAST_BATCH,
+            device=device,
+            weight_decay=WEIGHT_DECAY,
+            max_gradient_norm=LARGEST_GRADIENT,
+            **params,
+        )
 
     def _transform_beats(self, X):
         released = np.empty_like(X)

@@ -62,7 +62,8 @@ class WarpNet(NeuralNet):
 
     def initialize_optimizer(self, *args, **kwargs):
         """Give warp and verifier an optimizer each."""
-        self.optimizer_ = self.optimizer(self.module_.parameters(), lr=self.lr)
+        args, params = self.get_params_for_optimizer("optimizer", self.module_.named_parameters())
+        self.optimizer_ = self.optimizer(*args, **params)
         self.verifier_optimizer_ = torch.optim.Adam(self.verifier_.parameters(), lr=VERIFIER_LR)
         return self
 
