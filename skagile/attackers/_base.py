@@ -2,17 +2,24 @@
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
 
 from skagile._arrays import standardize
+from skagile._state import Field, Labels, Stateful, features_in
 from skagile._validation import check_beats, check_labels
 
+RandomState = int | np.random.RandomState | None
+_Identifier = TypeVar("_Identifier", bound="BaseIdentifier")
 
-class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
+
+class BaseIdentifier(Stateful, ClassifierMixin, TransformerMixin, BaseEstimator):
     """Base of the attackers: classifiers over subjects that also embed beats.
 
     A subclass fits on beats, one per row, in ``_fit_beats`` and answers in ``_log_proba_beats`` and ``_embed_beats``.
@@ -21,7 +28,7 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     _parameter_constraints: dict = {"standardize": ["boolean"]}
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self: _Identifier, X: ArrayLike, y: ArrayLike) -> _Identifier:
         """Enrol subjects.
 
         Parameters
@@ -45,7 +52,7 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self._fit_beats(self._scale(beats.values), codes)
         return self
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """Name the subject of each row.
 
         Parameters
@@ -61,7 +68,7 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         best = self.predict_log_proba(X).argmax(axis=1)
         return self.classes_[best]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probability of each subject.
 
         Parameters
@@ -76,7 +83,7 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         """
         return np.exp(self.predict_log_proba(X))
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
         """Logarithm of `predict_proba`.
 
         Parameters
@@ -96,7 +103,7 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             return log_proba
         return log_softmax(beats.pool(log_proba))
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Embed beats: the cosine similarity of two embeddings is the verification score.
 
         Parameters
@@ -135,6 +142,10 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             return values
         return standardize(values)
 
+    def _state_fields(self) -> Iterator[Field]:
+        yield Labels("classes_")
+        yield from features_in(self)
+
     @abstractmethod
     def _fit_beats(self, X, codes):
         """Fit on scaled beats and subject codes."""
@@ -157,7 +168,7 @@ class BaseIdentifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
 
 @contextmanager
-def few_rows_each():
+def few_rows_each() -> Iterator[None]:
     """Silence what scikit-learn says of one or two rows per class, which is how people are often enrolled."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Only one sample available")
@@ -165,7 +176,7 @@ def few_rows_each():
         yield
 
 
-def log_softmax(scores):
+def log_softmax(scores: np.ndarray) -> np.ndarray:
     """Logarithm of the softmax of each row."""
     shifted = scores - scores.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

@@ -1,6 +1,7 @@
 """What the identifiers that train a network share: its training, with early stopping, and the way through it."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,6 +11,8 @@ from sklearn.utils._param_validation import Interval
 from skorch.callbacks import EarlyStopping
 from skorch.helper import predefined_split
 
+from skagile._state import Field, Number
+from skagile._state_nets import Net
 from skagile._training import (
     RowsDataset,
     draw_seed,
@@ -109,6 +112,11 @@ class BaseDeepIdentifier(BaseIdentifier):
             **options,
         )
 
+    def _state_fields(self) -> Iterator[Field]:
+        yield from super()._state_fields()
+        yield Number("n_epochs_", low=1)
+        yield Net("net_", lambda _: self._make_module(self.n_features_in_), self.device)
+
     def _apply(self, function, X):
         return in_batches(function, X, batch_size=self.batch_size, device=self.net_.device)
 
@@ -119,10 +127,10 @@ class BaseDeepIdentifier(BaseIdentifier):
 class ShiftBatch:
     """Collate function that shifts each beat of a finished batch by a few samples, repeating its edge."""
 
-    def __init__(self, shift):
+    def __init__(self, shift: int):
         self.shift = shift
 
-    def __call__(self, batch):
+    def __call__(self, batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         X, y = keep_batch(batch)
         if self.shift:
             offset = torch.randint(-self.shift, self.shift + 1, (len(X), 1))
@@ -131,7 +139,7 @@ class ShiftBatch:
         return X, y
 
 
-def last_rows(codes, fraction):
+def last_rows(codes: np.ndarray, fraction: float) -> np.ndarray | None:
     """Mark the last `fraction` of each subject's rows.
 
     Parameters

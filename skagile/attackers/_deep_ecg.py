@@ -1,9 +1,11 @@
 """Deep-ECG attacker."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 
 from sklearn.utils._param_validation import Interval
 
+from skagile.attackers._base import RandomState
 from skagile.attackers._margin import BaseMarginIdentifier
 from skagile.networks import AngularMarginHead, CNNEncoder
 
@@ -104,22 +106,22 @@ class DeepECGIdentifier(BaseMarginIdentifier):
     def __init__(
         self,
         *,
-        channels=(32, 64, 96),
-        kernel_size=7,
-        embedding_size=96,
-        margin=0.15,
-        scale=16.0,
-        dropout=0.2,
-        max_epochs=30,
-        early_stopping=True,
-        validation_fraction=0.15,
-        patience=5,
-        lr=0.004,
-        batch_size=128,
-        shift=3,
-        standardize=True,
-        device="auto",
-        random_state=None,
+        channels: Sequence[int] = (32, 64, 96),
+        kernel_size: int = 7,
+        embedding_size: int = 96,
+        margin: float = 0.15,
+        scale: float = 16.0,
+        dropout: float = 0.2,
+        max_epochs: int = 30,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.15,
+        patience: int = 5,
+        lr: float = 0.004,
+        batch_size: int = 128,
+        shift: int = 3,
+        standardize: bool = True,
+        device: str = "auto",
+        random_state: RandomState = None,
     ):
         self.channels = channels
         self.kernel_size = kernel_size

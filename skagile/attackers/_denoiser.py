@@ -1,9 +1,11 @@
 """Denoising front end of attackers."""
 
+from collections.abc import Iterator
 from numbers import Integral, Real
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.signal import butter, sosfiltfilt
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import check_array, check_random_state
@@ -11,12 +13,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skagile._state import Array, Field, Stateful, features_in
+from skagile._state_nets import Net
 from skagile._training import RowsDataset, draw_seed, in_batches, keep_batch, resolve_device, seeded, train_net
 from skagile._validation import check_beats
+from skagile.attackers._base import RandomState
 from skagile.networks import ResidualDenoiser
 
 
-class BeatDenoiser(TransformerMixin, BaseEstimator):
+class BeatDenoiser(Stateful, TransformerMixin, BaseEstimator):
     """Take noise off released beats before they are attacked.
 
     An anonymizer that adds noise is only as good as what is left when the noise is filtered off. Put this before any
@@ -92,8 +97,8 @@ class BeatDenoiser(TransformerMixin, BaseEstimator):
     >>> from skagile.datasets import beats_from_records, make_cohort
     >>> clean = beats_from_records(make_cohort(4, 2, duration=20.0, random_state=0), sessions="date").X
     >>> released = clean + 0.1 * np.random.default_rng(0).standard_normal(clean.shape)
-    >>> found = BeatDenoiser("low_rank").fit_transform(released)
-    >>> bool(np.std(found - clean) < 0.05)
+    >>> denoised = BeatDenoiser("low_rank").fit_transform(released)
+    >>> bool(np.std(denoised - clean) < 0.05)
     True
     """
 
@@ -117,19 +122,19 @@ class BeatDenoiser(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        method="band_pass",
+        method: str = "band_pass",
         *,
-        sampling_rate=None,
-        band=(0.5, 40.0),
-        n_components=12,
-        channels=24,
-        n_blocks=4,
-        masked=0.2,
-        max_epochs=15,
-        lr=0.004,
-        batch_size=128,
-        device="auto",
-        random_state=None,
+        sampling_rate: float | None = None,
+        band: tuple[float, float] = (0.5, 40.0),
+        n_components: int = 12,
+        channels: int = 24,
+        n_blocks: int = 4,
+        masked: float = 0.2,
+        max_epochs: int = 15,
+        lr: float = 0.004,
+        batch_size: int = 128,
+        device: str = "auto",
+        random_state: RandomState = None,
     ):
         self.method = method
         self.sampling_rate = sampling_rate
@@ -145,7 +150,7 @@ class BeatDenoiser(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, clean=None):
+    def fit(self, X: ArrayLike, y: object = None, *, clean: ArrayLike | None = None) -> "BeatDenoiser":
         """Learn what beats look like.
 
         Parameters
@@ -179,7 +184,7 @@ class BeatDenoiser(TransformerMixin, BaseEstimator):
             self._fit_net(beats.values, target)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Denoise beats.
 
         Parameters
@@ -223,7 +228,7 @@ class BeatDenoiser(TransformerMixin, BaseEstimator):
         target = scaled if clean is None else (clean - level) / spread
         with seeded(draw_seed(check_random_state(self.random_state))):
             self.net_ = train_net(
-                ResidualDenoiser(channels=self.channels, n_blocks=self.n_blocks),
+                self._make_module(),
                 RowsDataset(scaled, target.astype(np.float32)),
                 criterion=KnownError(),
                 n_epochs=self.max_epochs,
@@ -232,6 +237,19 @@ class BeatDenoiser(TransformerMixin, BaseEstimator):
                 device=device,
                 collate=keep_batch if clean is not None else MaskBatch(self.masked),
             )
+
+    def _make_module(self):
+        return ResidualDenoiser(channels=self.channels, n_blocks=self.n_blocks)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield from features_in(self, least=2)
+        if self.method == "band_pass":
+            yield Array("_sos", shape=(None, 6))
+        elif self.method == "low_rank":
+            yield Array("mean_", shape=(self.n_features_in_,))
+            yield Array("components_", shape=(min(self.n_components, self.n_features_in_), self.n_features_in_))
+        else:
+            yield Net("net_", lambda _: self._make_module(), self.device)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -252,12 +270,12 @@ class MaskBatch:
         How far away a hidden run's stand-in is taken from, at most.
     """
 
-    def __init__(self, share, run=5, reach=8):
+    def __init__(self, share: float, run: int = 5, reach: int = 8):
         self.share = share
         self.run = run
         self.reach = reach
 
-    def __call__(self, batch):
+    def __call__(self, batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         X, y = keep_batch(batch)
         n_rows, n_samples = y.shape
         run = min(self.run, n_samples)
@@ -273,7 +291,7 @@ class MaskBatch:
 class KnownError(nn.Module):
     """Mean squared error over the targets that are not NaN."""
 
-    def forward(self, output, target):
+    def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the mean loss."""
         known = ~torch.isnan(target)
         error = output[:, 0][known] - target[known]

@@ -1,14 +1,17 @@
 """Fiducial attacker."""
 
 import numbers
+from collections.abc import Iterator
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skagile.attackers._base import BaseIdentifier, few_rows_each, log_softmax
-from skagile.attackers._forest import centre, fit_forest, forest_log_proba
+from skagile._state import Array, Field, Made, Names, Number, check
+from skagile._state_parts import Part
+from skagile.attackers._base import BaseIdentifier, RandomState, few_rows_each, log_softmax
+from skagile.attackers._forest import centre, fit_forest, forest_log_proba, new_forest
 from skagile.segmentation import measure_beats
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -107,14 +110,14 @@ class FiducialIdentifier(BaseIdentifier):
 
     def __init__(
         self,
-        sampling_rate,
+        sampling_rate: float | None,
         *,
-        window=(0.25, 0.45),
-        classifier="forest",
-        n_estimators=None,
-        standardize=False,
-        n_jobs=None,
-        random_state=None,
+        window: tuple[float, float] | None = (0.25, 0.45),
+        classifier: str = "forest",
+        n_estimators: int | None = None,
+        standardize: bool = False,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
     ):
         self.sampling_rate = sampling_rate
         self.window = window
@@ -138,9 +141,14 @@ class FiducialIdentifier(BaseIdentifier):
                 features[:, self._used], codes, n_estimators=self.n_estimators, n_jobs=self.n_jobs, random_state=rng
             )
             return
+        self.classifier_ = self._new_boosting(rng)
+        with few_rows_each():
+            self.classifier_.fit(features[:, self._used], codes)
+
+    def _new_boosting(self, random_state=None):
         # One tree per subject and iteration, so they are small and few. A stop by a held-out part would need two
         # beats of everybody; the penalty and the bounded number of iterations do in its place.
-        self.classifier_ = HistGradientBoostingClassifier(
+        return HistGradientBoostingClassifier(
             max_iter=self.n_estimators or _N_ITERATIONS,
             l2_regularization=5.0,
             max_leaf_nodes=8,
@@ -148,10 +156,30 @@ class FiducialIdentifier(BaseIdentifier):
             max_features=0.3,
             min_samples_leaf=5,
             early_stopping=False,
-            random_state=rng,
+            random_state=random_state,
         )
-        with few_rows_each():
-            self.classifier_.fit(features[:, self._used], codes)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield from super()._state_fields()
+        n_samples, n_subjects = self.n_features_in_, len(self.classes_)
+        window = Array("_window", shape=(2,), low=0)
+        if self.sampling_rate is None:
+            self._window = self.r_index_ = None
+        else:
+            yield Made("_window", window, np.asarray, lambda edges: tuple(edges.tolist()))
+            yield Number("r_index_", low=0, high=n_samples - 1)
+        names = self._measure(np.sin(np.arange(n_samples))[None])[1]
+        yield Array("_used", "bool", (len(names),))
+        used = [name for name, used in zip(names, self._used, strict=True) if used]
+        check(len(used) > 0, f"{type(self).__name__}._used", "uses no feature")
+        yield Names("feature_names_", len(used))
+        check(self.feature_names_ == used, f"{type(self).__name__}.feature_names_", "names other features")
+        yield Part("classifier_", self._new_classifier, classes=np.arange(n_subjects), n_features=len(used))
+
+    def _new_classifier(self):
+        if self.classifier == "forest":
+            return new_forest(len(self.classes_), n_estimators=self.n_estimators)
+        return self._new_boosting()
 
     def _log_proba_beats(self, X):
         features = self._measure(X)[0][:, self._used]
@@ -179,8 +207,8 @@ class FiducialIdentifier(BaseIdentifier):
         level = np.stack([X.mean(axis=1), X.std(axis=1), high - low, low, high, *np.quantile(X, _QUANTILES, axis=1)])
         if self._window is None:
             return level.T.astype(np.float32), list(_LEVELS)
-        found = measure_beats(X, self.sampling_rate, window=self._window)
-        table = {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
+        marks = measure_beats(X, self.sampling_rate, window=self._window)
+        table = {name: np.asarray(values, dtype=np.float64) for name, values in marks.items()}
         for first, last in _SPANS:
             table[f"{first}_to_{last}"] = table[last] - table[first]
         for name in _AMPLITUDES:

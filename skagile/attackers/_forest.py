@@ -10,30 +10,47 @@ _FEWEST_TREES = 20
 _BUDGET = 2**28  # bytes of the trees' class frequencies, which are most of a forest of many subjects
 
 
-def fit_forest(features, codes, *, n_estimators=None, n_jobs=None, random_state=None):
-    """Fit extremely randomised trees on features that may be NaN.
+def new_forest(
+    n_classes: int,
+    *,
+    n_estimators: int | None = None,
+    n_jobs: int | None = None,
+    random_state: np.random.RandomState | None = None,
+) -> ExtraTreesClassifier:
+    """Make extremely randomised trees for so many subjects.
 
     On beats that tell nobody apart a tree grows a leaf for every beat, with a frequency for every subject: its leaves
     are limited, to two a subject at the least, and with very many subjects the default number of trees is, too.
     """
-    n_classes = codes.max() + 1
-    by_leaf = 2 * 8 * int(n_classes)  # a tree has twice as many nodes as leaves, and 8 bytes for each subject
+    by_leaf = 2 * 8 * n_classes  # a tree has twice as many nodes as leaves, and 8 bytes for each subject
     if n_estimators is None:
         n_estimators = int(np.clip(_BUDGET // (by_leaf * 2 * n_classes), _FEWEST_TREES, _N_TREES))
-    forest = ExtraTreesClassifier(
+    return ExtraTreesClassifier(
         n_estimators,
         max_features=0.3,
         max_leaf_nodes=int(max(2 * n_classes, _BUDGET // (by_leaf * n_estimators))),
         n_jobs=n_jobs,
         random_state=random_state,
     )
+
+
+def fit_forest(
+    features: np.ndarray,
+    codes: np.ndarray,
+    *,
+    n_estimators: int | None = None,
+    n_jobs: int | None = None,
+    random_state: np.random.RandomState | None = None,
+) -> ExtraTreesClassifier:
+    """Fit extremely randomised trees on features that may be NaN."""
+    forest = new_forest(int(codes.max()) + 1, n_estimators=n_estimators, n_jobs=n_jobs, random_state=random_state)
     with few_rows_each():
         forest.fit(features, codes)
     # In parallel, votes would be added up in the order in which trees are done, and round by it.
     return forest.set_params(n_jobs=None)
 
 
-def forest_log_proba(forest, features):
+def forest_log_proba(forest: ExtraTreesClassifier, features: np.ndarray) -> np.ndarray:
     """Log-probabilities of a fitted forest, as if one more tree had spread its vote evenly over the subjects.
 
     Nobody is excluded for want of a vote, or a single beat would outweigh all others of a record.
@@ -42,6 +59,6 @@ def forest_log_proba(forest, features):
     return np.log((n_trees * share + 1 / share.shape[1]) / (n_trees + 1))
 
 
-def centre(log_proba):
+def centre(log_proba: np.ndarray) -> np.ndarray:
     """Embedding of log-probabilities: what everybody shares taken off, so that cosines may be negative."""
     return log_proba - log_proba.mean(axis=1, keepdims=True)

@@ -1,10 +1,12 @@
 """Label-counting attacker."""
 
 import warnings
+from collections.abc import Iterator
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import _fit_context, clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -13,8 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
+from skagile._state import Array, Choice, Field, Labels, check
+from skagile._state_parts import Part
 from skagile._validation import check_labels
-from skagile.attackers._base import BaseIdentifier, log_softmax
+from skagile.attackers._base import BaseIdentifier, RandomState, log_softmax
 
 _N_COMPONENTS = 60  # singular vectors that the default reader of diagnoses looks at
 
@@ -99,7 +103,15 @@ class LabelCountingIdentifier(BaseIdentifier):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, n_clusters=8, smoothing=0.5, standardize=True, random_state=None):
+    def __init__(
+        self,
+        estimator: BaseEstimator | None = None,
+        *,
+        n_clusters: int = 8,
+        smoothing: float = 0.5,
+        standardize: bool = True,
+        random_state: RandomState = None,
+    ):
         self.estimator = estimator
         self.n_clusters = n_clusters
         self.smoothing = smoothing
@@ -107,7 +119,7 @@ class LabelCountingIdentifier(BaseIdentifier):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, diagnoses=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, *, diagnoses: ArrayLike | None = None) -> "LabelCountingIdentifier":
         """Enrol subjects.
 
         Parameters
@@ -134,13 +146,14 @@ class LabelCountingIdentifier(BaseIdentifier):
         beats, codes = self._check_enrolment(X, y)
         values = self._scale(beats.values)
         rng = check_random_state(self.random_state)
+        self._has_diagnoses = diagnoses is not None
         if diagnoses is None:
             n_clusters = min(self.n_clusters, len(np.unique(values, axis=0)))
-            self.reader_ = MiniBatchKMeans(n_clusters, n_init=3, random_state=rng).fit(values)
+            self.reader_ = _new_clusters(n_clusters, rng).fit(values)
             self.diagnoses_ = np.arange(n_clusters)
         else:
             labels = self._diagnoses_of_beats(diagnoses, beats)
-            self.reader_ = _default_reader(values, rng) if self.estimator is None else clone(self.estimator)
+            self.reader_ = self._new_reader(min(_N_COMPONENTS, *values.shape), rng)
             with warnings.catch_warnings():
                 if self.estimator is None:
                     warnings.filterwarnings("ignore", category=ConvergenceWarning)
@@ -171,11 +184,27 @@ class LabelCountingIdentifier(BaseIdentifier):
 
     def _read(self, X):
         """Probability of each diagnosis, float64."""
-        if isinstance(self.reader_, MiniBatchKMeans):
+        if not self._has_diagnoses:
             # It refuses beats of another dtype than its centres'.
             X = X.astype(self.reader_.cluster_centers_.dtype, copy=False)
             return np.eye(len(self.diagnoses_))[self.reader_.predict(X)]
         return self.reader_.predict_proba(X).astype(np.float64)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield from super()._state_fields()
+        yield Choice("_has_diagnoses")
+        yield Labels("diagnoses_", least=1)
+        n_diagnoses, n_samples = len(self.diagnoses_), self.n_features_in_
+        yield Array("mix_", shape=(len(self.classes_), n_diagnoses), low=np.finfo(float).tiny, high=1)
+        if self._has_diagnoses:
+            yield Part("reader_", self._new_reader, classes=self.diagnoses_, n_features=n_samples)
+        else:
+            yield Part("reader_", lambda: _new_clusters(n_diagnoses), n_features=n_samples)
+            n_clusters = len(self.reader_.cluster_centers_)
+            check(n_clusters == n_diagnoses, f"{type(self).__name__}.reader_", f"has {n_clusters} clusters")
+
+    def _new_reader(self, n_components=_N_COMPONENTS, random_state=None):
+        return _default_reader(n_components, random_state) if self.estimator is None else clone(self.estimator)
 
     def _log_proba_beats(self, X):
         return log_softmax(self._read(X) @ np.log(self.mix_).T).astype(X.dtype)
@@ -184,7 +213,10 @@ class LabelCountingIdentifier(BaseIdentifier):
         return self._read(X).astype(X.dtype)
 
 
-def _default_reader(X, rng):
+def _new_clusters(n_clusters, random_state=None):
+    return MiniBatchKMeans(n_clusters, n_init=3, random_state=random_state)
+
+
+def _default_reader(n_components, random_state=None):
     """Logistic regression: soft where it is unsure, so that its doubts about a subject are counted, too."""
-    n_components = min(_N_COMPONENTS, *X.shape)
-    return make_pipeline(PCA(n_components, random_state=rng), LogisticRegression(max_iter=2000))
+    return make_pipeline(PCA(n_components, random_state=random_state), LogisticRegression(max_iter=2000))

@@ -1,5 +1,6 @@
 """Attacker of what is hidden in the last digits."""
 
+from collections.abc import Iterator
 from numbers import Integral
 
 import numpy as np
@@ -7,12 +8,15 @@ from scipy.special import gammaln
 from scipy.stats import chi2
 from sklearn.utils._param_validation import Interval
 
+from skagile._state import Array, Choice, Field, Made, Piece, Table
 from skagile.attackers._base import BaseIdentifier
 from skagile.attackers._discriminants import Discriminants
 
 # Steps in mV in which a value may be counted: decimal ones and the gains usual in files, 200, 400 and 1000 per mV.
 _STEPS = tuple(sorted({m * 10.0**e for e in range(-6, 0) for m in (1, 2, 5)} | {0.0025, 1.0}))
 _N_BITS = 4  # last bits of the floating-point number
+# Every way of taking a value apart.
+_WAYS = tuple([("step", step) for step in _STEPS] + [("bit", bit) for bit in range(_N_BITS)])
 _BLOCK = 2**20  # values worked on at a time: bounds memory
 
 
@@ -72,7 +76,7 @@ class LowOrderIdentifier(BaseIdentifier):
 
     _parameter_constraints: dict = {"n_ways": [Interval(Integral, 1, None, closed="left")]}
 
-    def __init__(self, n_ways=3):
+    def __init__(self, n_ways: int = 3):
         self.n_ways = n_ways
 
     def _scale(self, values):
@@ -80,18 +84,26 @@ class LowOrderIdentifier(BaseIdentifier):
 
     def _fit_beats(self, X, codes):
         self._dtype = X.dtype
-        ways = [("step", step) for step in _STEPS] + [("bit", bit) for bit in range(_N_BITS)]
-        log_p = np.array([self._difference(X, codes, way) for way in ways])
+        log_p = np.array([self._difference(X, codes, way) for way in _WAYS])
         best = np.argsort(log_p, kind="stable")[: self.n_ways]
-        self.ways_, self.log_p_ = [ways[i] for i in best], log_p[best]
-        self._discriminants = Discriminants(self._features(X), codes, shrinkage=0.05)
+        self.ways_, self.log_p_ = [_WAYS[i] for i in best], log_p[best]
+        features = self._features(X)
+        self._discriminants = Discriminants(len(self.classes_), features.shape[1]).fit(features, codes, shrinkage=0.05)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield from super()._state_fields()
+        yield Made("_dtype", Choice("_dtype", ("float32", "float64")), str, np.dtype)
+        yield Table("ways_", known=_WAYS)
+        yield Array("log_p_", shape=(len(self.ways_),), high=0)
+        n_features = self.n_features_in_ * sum(_width(way) for way in self.ways_)
+        yield Piece("_discriminants", lambda: Discriminants(len(self.classes_), n_features))
 
     def _difference(self, X, codes, way):
         """Log p-value of the largest, or of the mean, between-subject difference over the features of a way."""
         n_classes = len(self.classes_)
         count = np.bincount(codes, minlength=n_classes)
-        width = 2 if way[0] == "step" else 1
-        total, square = np.zeros((n_classes, width * X.shape[1])), np.zeros(width * X.shape[1])
+        n_features = _width(way) * X.shape[1]
+        total, square = np.zeros((n_classes, n_features)), np.zeros(n_features)
         for rows in _blocks(X):
             part = _decompose(X[rows], way)
             np.add.at(total, codes[rows], part)
@@ -127,6 +139,11 @@ def _log_tail(statistic, degrees):
         return log_p
     half = statistic / 2
     return -half + (degrees / 2 - 1) * np.log(half) - gammaln(degrees / 2)
+
+
+def _width(way):
+    """Features that a way makes of a sample."""
+    return 2 if way[0] == "step" else 1
 
 
 def _decompose(X, way):

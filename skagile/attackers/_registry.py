@@ -1,7 +1,10 @@
 """Attackers and knowledge the audit knows by name."""
 
+from collections.abc import Collection, Iterable
 from importlib import import_module
 from typing import NamedTuple
+
+from sklearn.base import BaseEstimator
 
 # Where each public name is defined. Imported on first use: the networks load torch, and an audit by other attackers
 # does without.
@@ -70,17 +73,19 @@ QUICK = ("svd", "nearest_neighbour", "deep_ecg", "fiducial", "low_order", "label
 FRONT_ENDS = ("band_pass", "learned")
 
 
-def check_choice(chosen, known, *, name):
+def check_choice(chosen: str | Iterable[str], known: Collection[str], *, name: str) -> tuple[str, ...]:
     """`chosen` as a tuple in the order of `known`."""
     chosen = (chosen,) if isinstance(chosen, str) else tuple(chosen)
     unknown = [choice for choice in chosen if choice not in known]
     if unknown or not chosen:
-        found = f"holds {unknown[0]!r}" if unknown else "is empty"
-        raise ValueError(f"{name} {found}; choose from {', '.join(map(repr, known))}.")
+        problem = f"holds {unknown[0]!r}" if unknown else "is empty"
+        raise ValueError(f"{name} {problem}; choose from {', '.join(map(repr, known))}.")
     return tuple(choice for choice in known if choice in chosen)
 
 
-def check_attackers(attackers, given):
+def check_attackers(
+    attackers: str | Iterable[str | BaseEstimator] | dict[str, str | BaseEstimator], given: dict[str, object]
+) -> tuple[dict[str, Attacker], list[list[str]]]:
     """Give a dict from name to unfitted :class:`Attacker`, and a list of (name, why) of those that cannot be run.
 
     Parameters
@@ -98,7 +103,7 @@ def check_attackers(attackers, given):
     if not attackers:
         raise ValueError(f"attackers is empty; choose from {', '.join(map(repr, ATTACKERS))}, or give classifiers.")
     named = attackers.items() if isinstance(attackers, dict) else ((None, attacker) for attacker in attackers)
-    found, not_run = {}, []
+    chosen, not_run = {}, []
     for name, attacker in named:
         known = Known("", embeds=True, cleans=True)
         if isinstance(attacker, str):
@@ -123,10 +128,10 @@ def check_attackers(attackers, given):
             )
         name = type(attacker).__name__ if name is None else str(name)
         taken, number = name, 2
-        while name in found:
+        while name in chosen:
             name, number = f"{taken}-{number}", number + 1
-        found[name] = Attacker(attacker, known)
-    return found, not_run
+        chosen[name] = Attacker(attacker, known)
+    return chosen, not_run
 
 
 def _lacks(known, given):
@@ -147,12 +152,12 @@ def _make(known, given):
     return getattr(home, known.class_name)(**settings, **known.settings)
 
 
-def known_estimator(name):
+def known_estimator(name: str) -> BaseEstimator:
     """Unfitted estimator of a name that needs nothing."""
     return _make(ATTACKERS[name], {})
 
 
-def default_estimator(estimator, name):
+def default_estimator(estimator: str | BaseEstimator, name: str) -> BaseEstimator:
     """Classifier of diagnoses or traits: the attackers' network by default."""
     if isinstance(estimator, str) and estimator in ("default", "svd", "deep_ecg"):
         return known_estimator("deep_ecg" if estimator == "default" else estimator)

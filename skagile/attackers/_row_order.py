@@ -1,12 +1,15 @@
 """Attacker of the order of rows."""
 
 import numbers
+from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from skagile._state import Array, Codes, Field, Made, Number
 from skagile._validation import Beats
 from skagile.attackers._base import BaseIdentifier
 
@@ -14,7 +17,7 @@ _WIDTHS = (0.5, 2.0, 8.0, 32.0)  # of the kernel, in typical distances between n
 _LEAST = 1e-3  # probability spread over everybody, however near a neighbour lies
 
 
-def row_positions(part):
+def row_positions(part: ArrayLike) -> np.ndarray:
     """Where each row stands among the rows of its part of a file.
 
     Parameters
@@ -100,7 +103,7 @@ class RowOrderIdentifier(BaseIdentifier):
 
     _parameter_constraints: dict = {"n_neighbors": [Interval(numbers.Integral, 1, None, closed="left")]}
 
-    def __init__(self, n_neighbors=32):
+    def __init__(self, n_neighbors: int = 32):
         self.n_neighbors = n_neighbors
 
     def _check_rows(self, X, *, reset):
@@ -113,8 +116,7 @@ class RowOrderIdentifier(BaseIdentifier):
     def _fit_beats(self, X, codes):
         self._codes = codes
         self._share = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
-        n_neighbors = min(self.n_neighbors, len(X) - 1)
-        self._neighbours = NearestNeighbors(n_neighbors=n_neighbors, metric="manhattan").fit(X)
+        self._neighbours = self._index(X)
         distance, index = self._neighbours.kneighbors()  # of the enrolled rows, each without itself
         typical = np.median(distance[:, 0])
         if typical == 0:  # most rows share their position with another
@@ -126,8 +128,18 @@ class RowOrderIdentifier(BaseIdentifier):
             likelihood = log_proba[np.arange(len(codes)), codes].mean()
             if likelihood > best:
                 best, self.width_ = likelihood, float(width * typical)
-        # A stranger's nearest rows may number one more than those of an enrolled row without itself.
-        self._n_asked = min(self.n_neighbors, len(X))
+
+    def _index(self, X):
+        return NearestNeighbors(n_neighbors=min(self.n_neighbors, len(X) - 1), metric="manhattan").fit(X)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield from super()._state_fields()
+        positions = Array("positions", shape=(None, self.n_features_in_))
+        yield Made("_neighbours", positions, lambda index: index._fit_X, self._index)
+        n_rows, n_subjects = self._neighbours.n_samples_fit_, len(self.classes_)
+        yield Codes("_codes", n_rows, n_subjects)
+        yield Array("_share", shape=(n_subjects,), low=0, high=1)
+        yield Number("width_", float, low=np.finfo(float).tiny)
 
     def _vote(self, distance, index, width):
         weight = np.exp(-(distance - distance[:, :1]) / width)
@@ -137,7 +149,9 @@ class RowOrderIdentifier(BaseIdentifier):
         return np.log((1 - _LEAST) * proba + _LEAST * self._share)
 
     def _log_proba_beats(self, X):
-        distance, index = self._neighbours.kneighbors(X, n_neighbors=self._n_asked)
+        # A stranger's nearest rows may number one more than those of an enrolled row without itself.
+        n_neighbors = min(self.n_neighbors, self._neighbours.n_samples_fit_)
+        distance, index = self._neighbours.kneighbors(X, n_neighbors=n_neighbors)
         return self._vote(distance, index, self.width_).astype(X.dtype)
 
     def _embed_beats(self, X):

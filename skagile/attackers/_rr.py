@@ -2,16 +2,19 @@
 
 import numbers
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from skagile._state import Array, Field, Piece
+from skagile._state_parts import Part
 from skagile._validation import Beats
-from skagile.attackers._base import BaseIdentifier
+from skagile.attackers._base import BaseIdentifier, RandomState
 from skagile.attackers._discriminants import Discriminants
-from skagile.attackers._forest import centre, fit_forest, forest_log_proba
+from skagile.attackers._forest import centre, fit_forest, forest_log_proba, new_forest
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BANDS = ((0.04, 0.15), (0.15, 0.4))  # Hz: LF and HF of heart-rate variability
@@ -20,6 +23,8 @@ _EARLY = 0.8  # of the median interval: an ectopic beat comes that early ...
 _LATE = 1.2  # ... and is followed by a pause that long
 _TOO_LONG = 200.0  # s: a median above it is in another unit
 _BINS = (0.5, 0.7, 0.85, 0.95, 1.05, 1.15, 1.3, 1.6)  # of interval over median interval
+# Ten numbers and the quantiles, the histogram's bins, its entropy, and two powers and their difference.
+_N_FEATURES = 10 + len(_QUANTILES) + len(_BINS) + 1 + 1 + 3
 
 
 class RRIdentifier(BaseIdentifier):
@@ -96,7 +101,14 @@ class RRIdentifier(BaseIdentifier):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, *, classifier="forest", n_estimators=None, n_jobs=None, random_state=None):
+    def __init__(
+        self,
+        *,
+        classifier: str = "forest",
+        n_estimators: int | None = None,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ):
         self.classifier = classifier
         self.n_estimators = n_estimators
         self.n_jobs = n_jobs
@@ -146,7 +158,25 @@ class RRIdentifier(BaseIdentifier):
         filled = np.where(np.isnan(features), self._fill, features)
         spread = filled.std(axis=0)
         self._centre, self._spread = filled.mean(axis=0), np.where(spread > 1e-9, spread, 1.0)
-        self.classifier_ = Discriminants((filled - self._centre) / self._spread, codes, shrinkage=0.05)
+        self.classifier_ = self._make_discriminants().fit((filled - self._centre) / self._spread, codes, shrinkage=0.05)
+
+    def _make_discriminants(self):
+        return Discriminants(len(self.classes_), _N_FEATURES)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield from super()._state_fields()
+        n_subjects = len(self.classes_)
+        if self.classifier == "forest":
+            yield Part(
+                "classifier_",
+                lambda: new_forest(n_subjects, n_estimators=self.n_estimators),
+                classes=np.arange(n_subjects),
+                n_features=_N_FEATURES,
+            )
+            return
+        for name in ("_fill", "_centre", "_spread"):
+            yield Array(name, shape=(_N_FEATURES,), low=np.finfo(float).tiny if name == "_spread" else None)
+        yield Piece("classifier_", self._make_discriminants)
 
     def _log_proba_beats(self, X):
         features = rr_features(X)
@@ -167,7 +197,7 @@ class RRIdentifier(BaseIdentifier):
         return tags
 
 
-def rr_features(X):
+def rr_features(X: np.ndarray) -> np.ndarray:
     """Features of windows of RR intervals in seconds, NaN behind the last; float64 of shape (n_rows, n_features)."""
     X = np.asarray(X, dtype=np.float64)
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):

@@ -1,13 +1,15 @@
 """Siamese attacker."""
 
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skagile._state import Array, Field
 from skagile._training import RowsDataset
-from skagile.attackers._base import log_softmax
+from skagile.attackers._base import RandomState, log_softmax
 from skagile.attackers._deep import BaseDeepIdentifier
 from skagile.networks import CNNEncoder, PairLoss, SiameseNetwork
 
@@ -125,25 +127,25 @@ class SiameseIdentifier(BaseDeepIdentifier):
     def __init__(
         self,
         *,
-        head="difference",
-        n_impostors=5,
-        hardness=2.0,
-        channels=(32, 64, 96),
-        kernel_size=7,
-        embedding_size=96,
-        margin=1.4,
-        scale=16.0,
-        dropout=0.2,
-        max_epochs=30,
-        early_stopping=True,
-        validation_fraction=0.15,
-        patience=5,
-        lr=0.004,
-        batch_size=128,
-        shift=3,
-        standardize=True,
-        device="auto",
-        random_state=None,
+        head: str = "difference",
+        n_impostors: int = 5,
+        hardness: float = 2.0,
+        channels: Sequence[int] = (32, 64, 96),
+        kernel_size: int = 7,
+        embedding_size: int = 96,
+        margin: float = 1.4,
+        scale: float = 16.0,
+        dropout: float = 0.2,
+        max_epochs: int = 30,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.15,
+        patience: int = 5,
+        lr: float = 0.004,
+        batch_size: int = 128,
+        shift: int = 3,
+        standardize: bool = True,
+        device: str = "auto",
+        random_state: RandomState = None,
     ):
         self.head = head
         self.n_impostors = n_impostors
@@ -188,6 +190,10 @@ class SiameseIdentifier(BaseDeepIdentifier):
         length = np.linalg.norm(total, axis=1, keepdims=True)
         self.templates_ = total / np.maximum(length, np.finfo(total.dtype).tiny)
 
+    def _state_fields(self) -> Iterator[Field]:
+        yield from super()._state_fields()
+        yield Array("templates_", shape=(len(self.classes_), self.embedding_size))
+
     def _log_proba_beats(self, X):
         embedding = self._embed_beats(X)
         if self.head == "contrastive":
@@ -211,7 +217,7 @@ class PartneredRows(RowsDataset):
         Subject codes.
     """
 
-    def __init__(self, X, y):
+    def __init__(self, X: np.ndarray, y: np.ndarray):
         super().__init__(X, y)
         order = np.argsort(y, kind="stable")
         counts = np.bincount(y)
@@ -221,7 +227,7 @@ class PartneredRows(RowsDataset):
         self.order, self.rank = torch.from_numpy(order), torch.from_numpy(rank)
         self.start, self.count = torch.from_numpy(starts[y]), torch.from_numpy(counts[y])
 
-    def __getitems__(self, indices):
+    def __getitems__(self, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         index = torch.as_tensor(indices)
         count = self.count[index]
         # A step of 1 ... count - 1 around the subject's rows never comes back to the beat itself.

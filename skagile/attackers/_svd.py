@@ -1,6 +1,7 @@
 """SVD attacker."""
 
 import warnings
+from collections.abc import Iterator
 from numbers import Integral
 
 import numpy as np
@@ -8,6 +9,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import svd_flip
 
+from skagile._state import Array, Choice, Codes, Field
+from skagile._state_parts import Part
 from skagile.attackers._base import BaseIdentifier, log_softmax
 
 
@@ -67,7 +70,7 @@ class SVDIdentifier(BaseIdentifier):
         "classifier": [StrOptions({"lda", "neighbour", "mean"})],
     }
 
-    def __init__(self, n_components=60, *, classifier="lda", standardize=True):
+    def __init__(self, n_components: int = 60, *, classifier: str = "lda", standardize: bool = True):
         self.n_components = n_components
         self.classifier = classifier
         self.standardize = standardize
@@ -85,17 +88,29 @@ class SVDIdentifier(BaseIdentifier):
         projected = self._project(X)
         self._rule = "mean" if self.classifier == "lda" and len(X) <= len(self.classes_) else self.classifier
         if self._rule == "lda":
-            # The least-squares solver copes with subjects of a single beat and needs no within-class inverse.
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Only one sample available")
-                self.lda_ = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=1e-3).fit(projected, codes)
-            self._templates, self._template_codes = None, None
+                self.lda_ = _discriminants().fit(projected, codes)
         elif self._rule == "neighbour":
             self._templates, self._template_codes = _unit(projected), codes
         else:
             total = np.zeros((len(self.classes_), projected.shape[1]), dtype=projected.dtype)
             np.add.at(total, codes, projected)
             self._templates, self._template_codes = _unit(total), np.arange(len(self.classes_))
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield from super()._state_fields()
+        n_subjects, n_samples = len(self.classes_), self.n_features_in_
+        yield Array("mean_", shape=(n_samples,))
+        yield Array("components_", shape=(None, n_samples))
+        n_components = len(self.components_)
+        yield Choice("_rule", (self.classifier, "mean") if self.classifier == "lda" else (self.classifier,))
+        if self._rule == "lda":
+            yield Part("lda_", _discriminants, classes=np.arange(n_subjects), n_features=n_components)
+        else:
+            n_templates = None if self._rule == "neighbour" else n_subjects
+            yield Array("_templates", shape=(n_templates, n_components))
+            yield Codes("_template_codes", length=len(self._templates), n_codes=n_subjects)
 
     def _project(self, X):
         return (X - self.mean_) @ self.components_.T
@@ -114,6 +129,11 @@ class SVDIdentifier(BaseIdentifier):
             similarity = np.maximum.reduceat(similarity[:, order], starts, axis=1)
         # Similarities lie in [-1, 1]; the factor only makes the probabilities less flat, the ranking is theirs.
         return log_softmax(20 * similarity)
+
+
+def _discriminants():
+    # The least-squares solver copes with subjects of a single beat and needs no within-class inverse.
+    return LinearDiscriminantAnalysis(solver="lsqr", shrinkage=1e-3)
 
 
 def _unit(rows):

@@ -3,11 +3,13 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skagile._validation import check_beats
+from skagile.attackers._base import RandomState
 from skagile.attackers._margin import BaseMarginIdentifier
 from skagile.networks import AngularMarginHead, PatchTransformer
 from skagile.segmentation import measure_beats
@@ -113,8 +115,8 @@ class TransECGIdentifier(BaseMarginIdentifier):
     >>> attacker = TransECGIdentifier(random_state=0).fit(beats.X[enrol], beats.subjects[enrol])
     >>> attacker.score(beats.X[~enrol], beats.subjects[~enrol]) > 0.5
     True
-    >>> found = attacker.wave_attention(beats.X, beats.sampling_rate, window=beats.window)
-    >>> sorted(found.share)
+    >>> shares = attacker.wave_attention(beats.X, beats.sampling_rate, window=beats.window)
+    >>> sorted(shares.share)
     ['P', 'QRS', 'ST', 'T']
     """
 
@@ -134,27 +136,27 @@ class TransECGIdentifier(BaseMarginIdentifier):
     def __init__(
         self,
         *,
-        patch_size=12,
-        stride=6,
-        stem=32,
-        d_model=64,
-        n_heads=4,
-        n_layers=2,
-        pool="mean",
-        embedding_size=96,
-        margin=0.15,
-        scale=16.0,
-        dropout=0.0,
-        max_epochs=30,
-        early_stopping=True,
-        validation_fraction=0.15,
-        patience=5,
-        lr=0.002,
-        batch_size=128,
-        shift=3,
-        standardize=True,
-        device="auto",
-        random_state=None,
+        patch_size: int = 12,
+        stride: int = 6,
+        stem: int = 32,
+        d_model: int = 64,
+        n_heads: int = 4,
+        n_layers: int = 2,
+        pool: str = "mean",
+        embedding_size: int = 96,
+        margin: float = 0.15,
+        scale: float = 16.0,
+        dropout: float = 0.0,
+        max_epochs: int = 30,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.15,
+        patience: int = 5,
+        lr: float = 0.002,
+        batch_size: int = 128,
+        shift: int = 3,
+        standardize: bool = True,
+        device: str = "auto",
+        random_state: RandomState = None,
     ):
         self.patch_size = patch_size
         self.stride = stride
@@ -178,7 +180,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
         self.device = device
         self.random_state = random_state
 
-    def attention(self, X):
+    def attention(self, X: ArrayLike) -> np.ndarray:
         """Share of each sample in the decision, by attention rollout.
 
         Parameters
@@ -195,7 +197,9 @@ class TransECGIdentifier(BaseMarginIdentifier):
         beats = check_beats(self, X, reset=False)
         return beats.pool(self._attend(beats), empty=np.nan)
 
-    def wave_attention(self, X, sampling_rate, *, window=(0.25, 0.45)):
+    def wave_attention(
+        self, X: ArrayLike, sampling_rate: float, *, window: tuple[float, float] = (0.25, 0.45)
+    ) -> Bunch:
         """Share of the decision that comes from the P wave, the QRS complex, the ST segment and the T wave.
 
         Parameters
@@ -209,7 +213,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
 
         Returns
         -------
-        found : :class:`~sklearn.utils.Bunch`
+        shares : :class:`~sklearn.utils.Bunch`
             share : dict of float
                 By wave, the mean share of `attention` that falls on it, over the beats that have the wave; NaN where
                 none has. What is left of 1 lies between the waves.
@@ -271,10 +275,10 @@ class TransECGIdentifier(BaseMarginIdentifier):
 
 def _wave_masks(beats, sampling_rate, window):
     """Which samples of each beat belong to each of `WAVES`, of shape (4, n_beats, n_samples)."""
-    found = measure_beats(beats, sampling_rate, window=window)
+    marks = measure_beats(beats, sampling_rate, window=window)
     # Marks fall on samples: rounding undoes that of the milliseconds, so that bounds compare exactly.
     time = np.rint(np.arange(beats.shape[1]) - round(window[0] * sampling_rate))
-    at = {name: np.rint(found[name] * sampling_rate / 1000)[:, None] for name in _MARKS}
+    at = {name: np.rint(marks[name] * sampling_rate / 1000)[:, None] for name in _MARKS}
     t_onset = np.maximum(2 * at["t_peak"] - at["t_end"], at["qrs_offset"] + 1)
     # Comparisons with NaN, of a wave that is not there, are False.
     return np.stack(

@@ -17,10 +17,10 @@ def _table(n_classes, n_rows=90):
 @pytest.mark.parametrize("n_classes", [2, 3, 9])
 def test_is_scikit_learns(n_classes):
     X, codes = _table(n_classes)
-    found = Discriminants(X, codes, shrinkage=0.1)
+    fitted = Discriminants(n_classes, X.shape[1]).fit(X, codes, shrinkage=0.1)
     lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1).fit(X, codes)
-    np.testing.assert_allclose(found.log_proba(X), lda.predict_log_proba(X), atol=1e-8)
-    projected = found.project(X)
+    np.testing.assert_allclose(fitted.log_proba(X), lda.predict_log_proba(X), atol=1e-8)
+    projected = fitted.project(X)
     assert projected.shape == (90, n_classes)
     # People lie apart along their own direction, two as well as nine.
     own = [projected[codes == c, c].mean() > projected[codes != c, c].mean() for c in range(n_classes)]
@@ -35,4 +35,5 @@ def test_one_row_of_everybody_is_the_nearest_row():
     rows = X[np.argsort(codes)]
     distance = ((probe[:, None] - rows) ** 2).sum(axis=2)
     expected = log_softmax(-distance / (2 * X.var(axis=0).mean()), axis=1)
-    np.testing.assert_allclose(Discriminants(X, codes, shrinkage=0.1).log_proba(probe), expected, atol=1e-8)
+    fitted = Discriminants(7, X.shape[1]).fit(X, codes, shrinkage=0.1)
+    np.testing.assert_allclose(fitted.log_proba(probe), expected, atol=1e-8)
