@@ -102,12 +102,12 @@ def unpack(owner: object, fields: Iterator["Field"], state: dict, where: str, *,
     """Set the fields of a state on an unfitted object; ValueError, with the object half set, where one is wrong."""
     name = type(owner).__name__
     check_keys(state, _FRAME, where)
-    if state["class"] != name:
-        raise refusal(where, f"is of class {state['class']!r}; expected {name!r}")
+    right = type(state["class"]) is str and state["class"] == name
+    check(right, where, f"is of class {_shown(state['class'])}; expected {name!r}")
     if type(state["version"]) is not int or state["version"] != version:
         raise ValueError(
-            f"The state of {where} is of version {state['version']!r}; this skagile takes version {version}. Use the "
-            "release of skagile that it was saved with, or fit again."
+            f"The state of {where} is of version {_shown(state['version'])}; this skagile takes version {version}. Use "
+            "the release of skagile that it was saved with, or fit again."
         )
     fitted = state["fitted"]
     check(type(fitted) is dict, where, "holds no dict of fitted attributes")
@@ -414,9 +414,9 @@ class Piece(Field):
         return self.make()._set_state(plain, where)
 
 
-def features_in(owner: object, least: int = 1) -> Iterator[Field]:
+def features_in(owner: object, least: int = 1, most: int = _MOST_FEATURES) -> Iterator[Field]:
     """Fields that `validate_data` fits: number of samples, and names of the columns of a DataFrame."""
-    yield Number("n_features_in_", low=least, high=_MOST_FEATURES)
+    yield Number("n_features_in_", low=least, high=most)
     names = Names("feature_names_in_", owner.n_features_in_, as_array=True)
     yield Optional("feature_names_in_", names, absent=True)
 

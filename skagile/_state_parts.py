@@ -10,7 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import clone
 
-from skagile._state import Array, Field, Labels, Number, Optional, Stateful, check, features_in, pack, refusal, unpack
+from skagile._state import (
+    Array,
+    Field,
+    Labels,
+    Number,
+    Optional,
+    Stateful,
+    check,
+    check_keys,
+    features_in,
+    pack,
+    refusal,
+    unpack,
+)
 
 _LEAF = -1
 
@@ -214,8 +227,7 @@ class _Nodes(Field):
         return {"n_nodes": np.array([len(tree) for tree in value]), **arrays}
 
     def value(self, plain, where):
-        check_columns = ["n_nodes", *(name for name, _ in self.columns)]
-        check(type(plain) is dict and sorted(plain) == sorted(check_columns), where, f"lacks one of {check_columns}")
+        check_keys(plain, ["n_nodes", *(name for name, _ in self.columns)], where)
         n_nodes = Array("n_nodes", "int", low=1, high=2**31).value(plain["n_nodes"], f"{where}.n_nodes")
         check(len(n_nodes) > 0, where, "holds no tree")
         total = int(n_nodes.sum())

@@ -1,5 +1,7 @@
 """Classify records by their beats: any classifier, fitted per beat and pooled per record."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
@@ -9,6 +11,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routi
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
+from skagile._state import Array, Field, Labels, Stateful, features_in
+from skagile._state_parts import Part
 from skagile._validation import check_beats, check_labels
 
 
@@ -25,7 +29,7 @@ def _tells_decisions_only(classifier):
     return not _tells_probabilities(classifier) and hasattr(_inner(classifier), "decision_function")
 
 
-class BeatwiseClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class BeatwiseClassifier(Stateful, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Fit any classifier on single beats, and pool what it says of the beats of a record.
 
     It ends a pipeline whose rows are records of beats, such as `BeatSegmenter` gives in its layout "beats", in a
@@ -246,6 +250,12 @@ class BeatwiseClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=type(self).__name__).add(estimator=self.estimator, method_mapping=mapping)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield from features_in(self, least=2)
+        yield Labels("classes_", least=1)
+        yield Array("class_prior_", shape=(len(self.classes_),), low=0, high=1)
+        yield Part("estimator_", lambda: self.estimator, classes=self.classes_, n_features=self.n_features_in_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,5 +1,6 @@
 """Beats as grayscale images, and back, differentiable both ways."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skagile._arrays import standardize
+from skagile._state import Field, Stateful, features_in
 from skagile._validation import check_beats
 
 if TYPE_CHECKING:  # torch is loaded when a beat is drawn
@@ -129,7 +131,7 @@ def _spline_matrix(n_from, n_to):
     return np.ascontiguousarray(spline(np.linspace(0, 1, n_to)).T)
 
 
-class BeatImager(TransformerMixin, BaseEstimator):
+class BeatImager(Stateful, TransformerMixin, BaseEstimator):
     """Turn beats into grayscale images, and images back into beats.
 
     The representation of the AGILE paper: one beat, one image of 200 x 200 pixels. The line is drawn softly, so that
@@ -319,6 +321,9 @@ class BeatImager(TransformerMixin, BaseEstimator):
         if offset is not None:
             beats = beats + _check_statistic(offset, "offset", beats)
         return beats
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield from features_in(self, least=2)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,6 +1,6 @@
 """Cut records into beats around their R peaks, and write beats back into records."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from numbers import Integral, Real
 
@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from skagile._state import Field, Stateful, features_in
 from skagile.segmentation._cut import (
     cut_beats,
     fits_record,
@@ -32,7 +33,7 @@ def _is_two_dimensional(segmenter):
     return segmenter.layout != "beats"
 
 
-class BeatSegmenter(TransformerMixin, BaseEstimator):
+class BeatSegmenter(Stateful, TransformerMixin, BaseEstimator):
     """Cut electrocardiograms into beats around the R peaks of one lead.
 
     One row in, one row out: ``transform`` turns a matrix of records into an array with the beats of
@@ -362,6 +363,9 @@ class BeatSegmenter(TransformerMixin, BaseEstimator):
         if self.layout == "flat":
             samples = [f"beat{beat}_{sample}" for beat in range(self.n_beats) for sample in samples]
         return np.array(samples, dtype=object)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield from features_in(self, least=2, most=2**40)  # samples of a record, of which nothing is made
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

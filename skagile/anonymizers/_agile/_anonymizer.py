@@ -1,5 +1,7 @@
 """AGILE: adversarial noise that raises identity loss while it holds diagnostic loss."""
 
+from collections.abc import Iterator
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,10 +10,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skagile._arrays import standardize
+from skagile._state import Array, Field, Labels, Made, Number, Several, Stateful, features_in
+from skagile._state_nets import Module, restored_net
 from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, seeded, train_net
 from skagile.anonymizers._agile._afgsm import afgsm
 from skagile.anonymizers._agile._dual_net import DualNet
-from skagile.anonymizers._agile._surrogates import STORED, surrogate_encoders, weight_of
+from skagile.anonymizers._agile._surrogates import STORED, empty_surrogate, surrogate_encoders, weight_of
 from skagile.anonymizers._base import BaseAnonymizer
 from skagile.anonymizers._views import band_projection, draw_views
 from skagile.metrics import max_abs_error, prdn, snr
@@ -22,13 +26,15 @@ from skagile.segmentation import BeatImager
 HIGHEST_FREQUENCY = 40.0
 # Beats of `fit` that are released to measure the budget in millivolts.
 SUMMARY_BEATS = 256
+# What is measured of them.
+BUDGET = ("prdn", "snr", "mean_change", "max_change")
 # Images of 200 x 200 take a thousand times a beat's memory.
 IMAGE_BATCH = 64
 WEIGHT_DECAY = 0.01
 LARGEST_GRADIENT = 5.0  # norm
 
 
-class AgileAnonymizer(BaseAnonymizer):
+class AgileAnonymizer(Stateful, BaseAnonymizer):
     """Perturb beats so that identity is lost and diagnosis kept, after Bhattacharyya et al.
 
     Surrogate networks with a clinical and a biometric head are fitted; ``transform`` then moves every beat, inside a
@@ -391,6 +397,33 @@ class AgileAnonymizer(BaseAnonymizer):
                 if surrogate_clinical is not None:
                     clinical = clinical + surrogate_clinical.softmax(dim=1)
         return clinical.argmax(dim=1), biometric.argmax(dim=1)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield Labels("classes_")
+        yield Labels("subjects_")
+        yield from features_in(self, least=2)
+        yield Number("epsilon_mv_", float, low=0)
+        yield Number("_views_seed", low=0)
+        summary = Array("summary_", shape=(len(BUDGET),), may_hold=("nan", "inf"))
+        yield Made(
+            "summary_",
+            summary,
+            lambda values: np.array([values[name] for name in BUDGET]),
+            lambda values: dict(zip(BUDGET, values.tolist(), strict=True)),
+        )
+        encoders = surrogate_encoders(self.n_features_in_, self.activation, self.representation)
+        kinds = [*encoders, *STORED]
+        made = [partial(self._empty_surrogate, kinds[i % len(kinds)]) for i in range(self.n_surrogates)]
+        yield Several("surrogates_", tuple(Module(str(i), make, self.device) for i, make in enumerate(made)))
+        if not hasattr(self, "nets_"):  # a state is taken: nets hold those surrogates that were trained
+            trained = [net for net in self.surrogates_ if isinstance(net, DualHead)]
+            self.nets_ = [restored_net(net, resolve_device(self.device)) for net in trained]
+            self.net_ = self.nets_[0]
+
+    def _empty_surrogate(self, kind, weights):
+        if kind in STORED:
+            return empty_surrogate(kind, weights, len(self.subjects_), self.n_features_in_)
+        return DualHead(kind(), len(self.classes_), len(self.subjects_))
 
 
 def _budget(original, released):

@@ -129,6 +129,15 @@ def template_surrogate(X, s, n_subjects, random_state=None):
 STORED = (neighbour_surrogate, template_surrogate)
 
 
+def empty_surrogate(kind, weights, n_subjects, n_samples):
+    """Make a surrogate of `STORED` that fits the arrays of a state, for them to be loaded into."""
+    if kind is template_surrogate:
+        return BiometricOnly(TemplateMatcher(torch.zeros(n_subjects, n_samples)))
+    n_references = len(weights["biometric.references"])
+    references, subjects = torch.zeros(n_references, n_samples), torch.zeros(n_references, dtype=torch.int64)
+    return BiometricOnly(SoftNearestNeighbour(references, subjects, n_subjects))
+
+
 def weight_of(surrogate):
     """Weight of a fitted surrogate in the perturbation."""
     return WEIGHTS.get(type(surrogate.biometric), 1.0)

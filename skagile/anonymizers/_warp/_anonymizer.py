@@ -1,5 +1,6 @@
 """WarpAnonymizer: smooth warps of time and amplitude, learned against a verifier."""
 
+from collections.abc import Iterator
 from functools import partial
 from numbers import Integral, Real
 
@@ -10,6 +11,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skagile._arrays import standardize
+from skagile._state import Array, Field, Labels, Number, Several, Stateful, features_in
+from skagile._state_nets import Net
 from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, seeded, train_net
 from skagile.anonymizers._base import BaseAnonymizer
 from skagile.anonymizers._warp._field import WarpField, warp
@@ -28,7 +31,7 @@ WEIGHT_DECAY = 0.01
 LARGEST_GRADIENT = 5.0  # norm
 
 
-class WarpAnonymizer(BaseAnonymizer):
+class WarpAnonymizer(Stateful, BaseAnonymizer):
     """Bend time and amplitude of beats, as learned against a verifier, after Packhaeuser et al.
 
     A U-Net proposes for every beat a field of flow and a field of gain, smoothed and bounded; the beat is sampled along
@@ -189,10 +192,9 @@ class WarpAnonymizer(BaseAnonymizer):
         self.clinical_nets_ = [self._fit_clinical(make, Z, y, draw_seed(random_state), device) for make in CLINICAL]
         clinical = [net.module_.requires_grad_(False) for net in self.clinical_nets_]
         with seeded(draw_seed(random_state)):
-            field = WarpField(X.shape[1], mu=self.mu, gain=self.gain, smoothing=self.smoothing, n_noise=N_CHANNELS)
             data = RowsDataset(Z, {"y": y, "subject": s})
             self.net_ = self._train(
-                field,
+                self._make_field(),
                 data,
                 self.max_epochs,
                 self.lr,
@@ -207,8 +209,7 @@ class WarpAnonymizer(BaseAnonymizer):
 
     def _fit_clinical(self, make, Z, y, seed, device):
         with seeded(seed):
-            encoder = make()
-            module = nn.Sequential(encoder, nn.Linear(encoder.n_features_out, len(self.classes_)))
+            module = self._make_clinical(make)
             criterion = nn.CrossEntropyLoss
             return self._train(module, RowsDataset(Z, y), CLINICAL_EPOCHS, CLINICAL_LR, device, criterion=criterion)
 
@@ -225,6 +226,24 @@ class WarpAnonymizer(BaseAnonymizer):
             max_gradient_norm=LARGEST_GRADIENT,
             **params,
         )
+
+    def _make_field(self, _=None):
+        n_samples = self.n_features_in_
+        return WarpField(n_samples, mu=self.mu, gain=self.gain, smoothing=self.smoothing, n_noise=N_CHANNELS)
+
+    def _make_clinical(self, make, _=None):
+        encoder = make()
+        return nn.Sequential(encoder, nn.Linear(encoder.n_features_out, len(self.classes_)))
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield Labels("classes_")
+        yield Labels("subjects_")
+        yield from features_in(self, least=2)
+        yield Array("level_", shape=(2,))
+        yield Number("_noise_seed", low=0)
+        nets = [Net(str(i), partial(self._make_clinical, make), self.device) for i, make in enumerate(CLINICAL)]
+        yield Several("clinical_nets_", tuple(nets))
+        yield Net("net_", self._make_field, self.device)
 
     def _transform_beats(self, X):
         released = np.empty_like(X)
