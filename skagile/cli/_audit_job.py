@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skagile._files import replacing
-from skagile.audit import percent
+from skagile.audit import LIMITS, percent
+from skagile.cli._options import option_of
 from skagile.datasets import get_data_home
 from skagile.release import read_release_pair
 
@@ -121,28 +122,15 @@ def audit_files(
 
 def _sentence(check):
     """Say what was measured, and what end of it breaks which limit."""
-    option, most = option_of(check["name"]), check["name"].startswith("max")
-    limit = f"the {percent(check['limit'])} of {option}"
+    row = LIMITS[check["name"]]
+    limit = f"the {percent(check['limit'])} of {option_of(row.name)}"
     if check["value"] is None:
         return f"Not kept: nothing was measured to hold against {limit}."
     return (
-        f"Not kept: {_IN_WORDS[check['name']]} {percent(check['value'])} ({check['what']}), with an interval from "
-        f"{percent(check['low'])} to {percent(check['high'])}; its {'upper' if most else 'lower'} end is "
-        f"{'above' if most else 'below'} {limit}."
+        f"Not kept: {row.sentence} {percent(check['value'])} ({check['what']}), with an interval from "
+        f"{percent(check['low'])} to {percent(check['high'])}; its {'upper' if row.is_maximum else 'lower'} end is "
+        f"{'above' if row.is_maximum else 'below'} {limit}."
     )
-
-
-def option_of(name):
-    """Option of the command line that sets a limit."""
-    return f"--{name.replace('_', '-')}"
-
-
-_IN_WORDS = {
-    "max_reidentification": "the right person was named from a single released beat in",
-    "max_fused": "the right person was named from all released beats of a person in",
-    "min_eer": "released pieces were told to be of one person with an equal error rate of",
-    "max_attribute_auroc": "a trait of people was read off the release with an area under the ROC curve of",
-}
 
 
 def save(report, outputs, thresholds):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from skagile.audit import AuditReport
+from skagile.audit.report import LIMITS
+from skagile.audit.report._limits import Limit, Measured
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\x1b[2J\ud800'
 SECTIONS = (
@@ -252,6 +254,30 @@ def test_unknown_threshold(report, tmp_path):
     with pytest.raises(ValueError, match="'max_luck' is no threshold; choose from max_reidentification"):
         report.to_html(tmp_path / "audit.html", thresholds={"max_luck": 0.1})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_table_of_limits(report, tmp_path, monkeypatch):
+    """A limit that is put into the table is taken by the check, and stands on the page in its words."""
+    with pytest.raises(ValueError, match="'min_luck' is no threshold; choose from max_reidentification, max_fused, "):
+        report.check(min_luck=0.25)
+    measured = Measured("a coin", 0.5, 0.3, 0.7)
+    luck = Limit("min_luck", "LUCK", "Luck.", "luck of coins, at least", "the coin fell right in", lambda _: measured)
+    monkeypatch.setitem(LIMITS, "min_luck", luck)
+    [check] = report.check(min_luck=0.25)
+    assert check == {
+        "name": "min_luck",
+        "limit": 0.25,
+        **{"value": 0.5, "low": 0.3, "high": 0.7, "passed": True, "what": "a coin"},
+    }
+    assert not report.check(min_luck=0.31)[0]["passed"]
+    page = read(report, tmp_path, thresholds={"min_luck": 0.25, "max_fused": None})
+    assert "1 of 1 held" in page.words
+    assert "luck of coins, at least min_luck 25.0 % 50.0 % (30.0 to 70.0) ✓ held" in page.words
+
+
+def test_the_docstring_lists_every_limit():
+    for name, limit in LIMITS.items():
+        assert f"- ``{name}``: {limit.words}\n" in AuditReport.check.__doc__
 
 
 # --------------------------------------------------------------------------------------------------------------- words

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
@@ -177,6 +178,34 @@ def test_a_lower_limit_is_held_against_the_lower_end(pair, tmp_path):
     assert "its lower end is below" in result.stderr
 
 
+def test_one_table_of_limits(pair, tmp_path, monkeypatch):
+    """A limit that is put into the audit's table is an option, and its sentence says why it is not kept."""
+    from skagile.audit.report import LIMITS
+    from skagile.audit.report._limits import Limit, Measured
+
+    measured = Measured("a coin", 0.5, 0.3, 0.7)
+    assert "--max-luck" not in run("--help").output
+    luck = Limit("max_luck", "LUCK", "Luck of coins.", "luck, at most", "the coin fell right in", lambda _: measured)
+    monkeypatch.setitem(LIMITS, "max_luck", luck)
+    [line] = [line for line in run("--help").output.splitlines() if "--max-luck" in line]
+    assert line.split() == ["--max-luck", "LUCK", "Luck", "of", "coins.", "[0<=x<=1]"]
+    result = run(pair.original, pair.released, "--max-luck", 0.6, "--json", tmp_path / "out.json")
+    assert result.exit_code == 3
+    assert result.stderr.strip() == (
+        "Not kept: the coin fell right in 50.0 % (a coin), with an interval from 30.0 % to 70.0 %; its upper end is "
+        "above the 60.0 % of --max-luck."
+    )
+    [check] = json.loads((tmp_path / "out.json").read_text())["protocol"]["thresholds"]
+    assert (check["name"], check["passed"]) == ("max_luck", False)
+
+
+def test_help_groups_the_options():
+    lines = run("--help").output.splitlines()
+    headings = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert headings == ["Reports:", "Limits (exit code 3 where one is not kept):", "Reading:", "Work:", "Other:"]
+    assert max(map(len, lines)) <= 80
+
+
 # Input that cannot be audited
 
 
@@ -317,6 +346,8 @@ def test_an_interrupted_audit_says_so_and_writes_nothing(pair, tmp_path, monkeyp
 def test_the_guide_lists_every_option():
     page = (Path(__file__).parents[2] / "docs" / "user_guide" / "audit_files.rst").read_text(encoding="utf-8")
     table = page[page.index("All options") :]
-    options = {name for option in main.commands["audit"].params for name in (*option.opts, *option.secondary_opts)}
+    command = main.commands["audit"]
+    parameters = command.get_params(click.Context(command))
+    options = {name for option in parameters for name in (*option.opts, *option.secondary_opts)}
     listed = set(re.findall(r"--[a-z][a-z-]+", table))
-    assert listed == {name for name in options if name.startswith("--")}
+    assert listed == {name for name in options if name.startswith("--")} - {"--help"}

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from skagile.audit.report import _figures
-from skagile.audit.report._thresholds import THRESHOLDS, check
+from skagile.audit.report._limits import LIMITS
 from skagile.audit.report._words import FIDELITY, FLOORS, GDPR, KNOWLEDGE, cells, percent, visible, who
 
 _LEVELS = {
@@ -51,7 +51,7 @@ def render(report, title, thresholds):
     )
     environment.filters.update(percent=percent, date=_date)
     verdict = report.verdict()
-    limits = check(report, thresholds)
+    limits = report.check(**thresholds)
     drawn = [picture for picture in report.pictures if "original" in picture and _enough(picture)]
     return environment.get_template("report.html.j2").render(
         title=title,
@@ -106,7 +106,7 @@ def _number(value, digits):
 def _limits_table(limits):
     return [
         [
-            _cell(THRESHOLDS[limit["name"]], limit["name"]),
+            _cell(LIMITS[limit["name"]].words, limit["name"]),
             _cell(percent(limit["limit"])),
             _cell("not measured" if limit["value"] is None else percent(limit["value"]), _ends(limit)),
             _cell("✓ held" if limit["passed"] else "✗ not held"),

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from skagile._files import replacing
-from skagile.audit.report import _thresholds, _words
+from skagile.audit.report import _limits, _words
 from skagile.audit.report._schema import check as check_schema
 from skagile.audit.report._schema import read_json
 
@@ -74,7 +74,7 @@ class AuditReport:
 
     Notes
     -----
-    The JSON follows a published schema (draft 2020-12), shipped as ``skagile/audit/schema/audit-report-2.json``.
+    The JSON follows a published schema (draft 2020-12), shipped as ``skagile/audit/report/schema/audit-report-2.json``.
 
     **What this does not guarantee.** A report is what these attackers got from this release on this date.
     :meth:`not_tested` says what they did not try.
@@ -273,13 +273,8 @@ class AuditReport:
             "corrected": False,
         }
 
-    def check(
-        self,
-        max_reidentification: float | None = None,
-        max_fused: float | None = None,
-        min_eer: float | None = None,
-        max_attribute_auroc: float | None = None,
-    ) -> list[dict[str, Any]]:
+    @_limits.lists_limits
+    def check(self, **limits: float | None) -> list[dict[str, Any]]:
         """Hold the release against limits that a contract names.
 
         A maximum is held only if the *upper* end of the interval is at or below it, a minimum only if the lower end is
@@ -287,15 +282,10 @@ class AuditReport:
 
         Parameters
         ----------
-        max_reidentification : float, default=None
-            Highest share of single beats whose person may be named right by the worst attack on the release. None: no
-            limit, as for the others.
-        max_fused : float, default=None
-            Highest share of people who may be named right from all their beats.
-        min_eer : float, default=None
-            Lowest equal error rate of verification.
-        max_attribute_auroc : float, default=None
-            Highest area under the ROC curve at which any trait may be read off the release.
+        **limits : float or None
+            Shares between 0 and 1 by name; None is no limit. The names, and what they are limits of:
+
+            LIMITS
 
         Returns
         -------
@@ -306,17 +296,9 @@ class AuditReport:
         Raises
         ------
         ValueError
-            For a limit outside 0 to 1.
+            For another name, or a limit outside 0 to 1.
         """
-        return _thresholds.check(
-            self,
-            {
-                "max_reidentification": max_reidentification,
-                "max_fused": max_fused,
-                "min_eer": min_eer,
-                "max_attribute_auroc": max_attribute_auroc,
-            },
-        )
+        return _limits.check(self, limits)
 
     @property
     def reaudit_date(self) -> str:

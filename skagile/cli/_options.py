@@ -1,0 +1,31 @@
+"""Options that stand under headings in the help of a command."""
+
+import click
+
+
+class Option(click.Option):
+    """An option under a heading."""
+
+    def __init__(self, *names, heading, **settings):
+        super().__init__(*names, **settings)
+        self.heading = heading
+
+
+class Command(click.Command):
+    """A command whose help lists its options under their headings."""
+
+    def format_options(self, ctx, formatter):
+        """Write one section for each heading, in the order of the options."""
+        sections = {}
+        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
+        for option in options:
+            if (line := option.get_help_record(ctx)) is not None:
+                sections.setdefault(getattr(option, "heading", "Other"), []).append(line)
+        for heading, lines in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(lines)
+
+
+def option_of(name: str) -> str:
+    """Option of the command line for an argument of Python."""
+    return f"--{name.replace('_', '-')}"
