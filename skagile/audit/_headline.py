@@ -4,7 +4,7 @@ import numpy as np
 
 from skagile import metrics
 from skagile.audit._plan import SOURCE
-from skagile.audit.threats._floors import highest
+from skagile.audit.report._floors import highest_floor
 from skagile.audit.threats._identity import attack_strangers, measure
 
 
@@ -32,10 +32,6 @@ def find_headline(found, floors, settings):
     found = [entry for entry in found if entry.row["knowledge"] != "clean"]
     if not found:
         return None, None
-    floor = {
-        "single": highest(floors, ("chance", "majority", "label_only")),
-        "fused": highest(floors, ("chance", "label_only_fused")),
-    }
     headline = {}
     for kind, answers, owners in (("single", "correct", "probed"), ("fused", "named", "victims")):
         correct, people = _stack([(getattr(entry, answers), getattr(entry, owners)) for entry in found])
@@ -47,7 +43,7 @@ def find_headline(found, floors, settings):
             "value": float(worst.value),
             "low": float(worst.low),
             "high": float(worst.high),
-            "floor": floor[kind],
+            "floor": highest_floor(floors, kind),
             "n_attacks": len(found),
             "corrected": True,
         }

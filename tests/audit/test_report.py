@@ -12,6 +12,7 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from skagile.audit import AuditReport, audit_release
+from skagile.audit.report._floors import highest_floor
 
 HOSTILE = '<script>alert("1")</script>'
 VOID = {"meta", "br", "img", "hr", "link", "input"}
@@ -326,6 +327,18 @@ def test_worst(report):
         make_report(knowledge="clean").worst()
     with pytest.raises(ValueError, match="No attack on knowledge 'oracle'"):
         report.worst("oracle")
+
+
+def test_floors_are_one_rule(report):
+    """The audit's headline, the uncorrected worst case and the page set an answer above the same floor."""
+    uncorrected = dataclasses.replace(report, headline=None).worst_case()
+    for kind in ("single", "fused"):
+        assert report.headline[kind]["floor"] == uncorrected[kind]["floor"] == highest_floor(report.floors, kind)
+    floors = {"chance": 0.1, "majority": 0.3, "label_only": 0.2, "label_only_fused": 0.25}
+    # One beat: the commonest person. All beats of a person: each person counts once, so there is no commonest.
+    assert highest_floor(floors, "single") == 0.3
+    assert highest_floor(floors, "fused") == 0.25
+    assert highest_floor(dict.fromkeys(floors), "fused") is None
 
 
 def test_text_table(report):

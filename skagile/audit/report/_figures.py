@@ -146,17 +146,17 @@ def beats(picture, sampling_rate, words):
     return _svg(figure, "beats" + repr(picture["class"]), words)
 
 
-def attention(found, sampling_rate, words):
+def attention(look, sampling_rate, words):
     """Draw the beat on top, and below it where the attacker looks, before and after."""
     figure, (top, below) = _figure(4.6, 3.3, rows=2)
-    time, unit = _time(len(found["beat"]), sampling_rate)
-    top.plot(time, found["beat"], color=_COLOURS["ink"], linewidth=1.8)
+    time, unit = _time(len(look["beat"]), sampling_rate)
+    top.plot(time, look["beat"], color=_COLOURS["ink"], linewidth=1.8)
     _label(top, None, "mV")
     top.tick_params(labelbottom=False)
     highest = 0.0
     for source, style, width in (("original", "-", 2.6), ("released", "--", 1.6)):
         # Attention of a network has a scale of its own; a flat one is 1.
-        level = np.asarray(found[source], dtype=float)
+        level = np.asarray(look[source], dtype=float)
         level = level / level.mean() if level.mean() > 0 else level
         below.plot(time, level, color=_COLOURS[source], linewidth=width, linestyle=style)
         highest = max(highest, level.max())

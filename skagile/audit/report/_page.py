@@ -7,8 +7,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from skagile.audit.report import _figures
+from skagile.audit.report._floors import FLOORS, highest_floor
+from skagile.audit.report._json import SCHEMA, SCHEMA_VERSION
 from skagile.audit.report._limits import LIMITS
-from skagile.audit.report._words import FIDELITY, FLOORS, GDPR, KNOWLEDGE, cells, percent, visible, who
+from skagile.audit.report._pictures import MIN_SUBJECTS_DRAWN
+from skagile.audit.report._words import FIDELITY, GDPR, KNOWLEDGE, cells, interval, percent, visible, who
+from skagile.audit.use import SOURCES
 
 _LEVELS = {
     "recognisable": "Above guessing",
@@ -17,9 +21,6 @@ _LEVELS = {
     "not-attacked": "Not measured",
 }
 _DIGITS = {"mV": 3, "": 3}
-# A median over fewer people is close to a recording of one of them. The audit draws none; a file of a stranger may.
-_MIN_SUBJECTS_DRAWN = 5
-_SOURCES = ("original", "released")
 _VERIFICATION = ("eer", "tar_far_1e2", "tar_far_1e3", "d_sys", "information_bits")
 
 
@@ -83,10 +84,10 @@ def render(report, title, thresholds):
         pictures=[(picture, _beats(picture, report)) for picture in drawn],
         not_drawn=[picture for picture in report.pictures if picture not in drawn],
         attention=_attention(report),
+        fewest=MIN_SUBJECTS_DRAWN,
+        schema=SCHEMA,
+        schema_version=SCHEMA_VERSION,
     )
-
-
-# ------------------------------------------------------------------------------------------------------------- tables
 
 
 def _cell(text, small="", tag=""):
@@ -117,9 +118,7 @@ def _limits_table(limits):
 
 def _ends(entry):
     """Interval of an entry with ``low`` and ``high``."""
-    if entry["low"] is None or entry["high"] is None:
-        return ""
-    return f"({100 * entry['low']:.1f} to {100 * entry['high']:.1f})"
+    return interval(entry.get("low"), entry.get("high"))
 
 
 def _headline_table(report):
@@ -184,9 +183,7 @@ def _verification_table(report):
             _cell(_number(attack.get("information_bits"), 2)),
         ]
         for attack in report.attacks
-        if any(
-            attack.get(key) is not None for key in ("eer", "tar_far_1e2", "tar_far_1e3", "d_sys", "information_bits")
-        )
+        if any(attack.get(key) is not None for key in _VERIFICATION)
     ]
 
 
@@ -237,16 +234,13 @@ def _fidelity_table(report):
     return rows
 
 
-# ----------------------------------------------------------------------------------------------------------- pictures
-
-
 def _known(report):
     """Knowledge that there are attacks with."""
     return list(dict.fromkeys(attack["knowledge"] for attack in report.attacks))
 
 
 def _floors(report):
-    return report._floor(), report._floor(fused=True)
+    return highest_floor(report.floors, "single"), highest_floor(report.floors, "fused")
 
 
 def _bars(report, known):
@@ -286,8 +280,8 @@ def _fusion(report, known):
 def _fusion_table(report):
     """Header, and a row for the strongest attacker of each knowledge."""
     worst = [max(attacks, key=_last) for known in _known(report) if (attacks := _fused(report, known))]
-    found = [{point["n_beats"]: point for point in attack["fusion"]} for attack in worst]
-    sizes = sorted({size for points in found for size in points}, key=_figures.by_size)
+    curves = [{point["n_beats"]: point for point in attack["fusion"]} for attack in worst]
+    sizes = sorted({size for points in curves for size in points}, key=_figures.by_size)
     missing = {"rank1": None}
     return {
         "header": ["attacker", "knowledge", *("1 beat" if size == 1 else f"{size} beats" for size in sizes)],
@@ -297,7 +291,7 @@ def _fusion_table(report):
                 _cell(attack["knowledge"]),
                 *(_interval(points.get(size, missing), "rank1") for size in sizes),
             ]
-            for attack, points in zip(worst, found, strict=True)
+            for attack, points in zip(worst, curves, strict=True)
         ],
     }
 
@@ -346,38 +340,39 @@ def _attributes(report):
 
 
 def _gdpr(report):
-    found = []
+    """Name, question, figure, interval and the rest of each of the three risks."""
+    if not report.gdpr:
+        return []
+    cards = []
     for key, (name, question) in GDPR.items():
-        risk = (report.gdpr or {}).get(key)
-        if risk is None:
-            found.append((name, question, "Not measured.", "", None))
-            continue
-        ends = {"low": risk.get("low"), "high": risk.get("high")}
-        found.append((name, question, percent(risk["value"]), _ends(ends), risk))
-    return found if report.gdpr else []
+        if (risk := report.gdpr.get(key)) is None:
+            cards.append((name, question, "Not measured.", "", None))
+        else:
+            cards.append((name, question, percent(risk["value"]), _ends(risk), risk))
+    return cards
 
 
 def _membership(report):
-    found = report.membership
-    return found and [
+    result = report.membership
+    return result and [
         [
             _cell("member or not"),
-            _interval(found, "auroc"),
-            _cell(_number_in_percent(found["control"])),
-            _cell(found["n_members"]),
-            _cell(found["n_others"]),
+            _interval(result, "auroc"),
+            _cell(_number_in_percent(result["control"])),
+            _cell(result["n_members"]),
+            _cell(result["n_others"]),
         ]
     ]
 
 
 def _enough(entry):
-    return entry["n_subjects"] >= _MIN_SUBJECTS_DRAWN
+    return entry["n_subjects"] >= MIN_SUBJECTS_DRAWN
 
 
 def _beats(picture, report):
     words = (
         f"Median beat, {picture['class']}, original and released, in millivolts, over {picture['n_beats']} beats of "
-        f"{picture['n_subjects']} people. " + "; ".join(_range(picture[source], source) for source in _SOURCES)
+        f"{picture['n_subjects']} people. " + "; ".join(_range(picture[source], source) for source in SOURCES)
     )
     return _figures.beats(picture, report.protocol.get("sampling_rate"), words)
 
@@ -387,19 +382,19 @@ def _range(values, name):
 
 
 def _attention(report):
-    found = report.attention
-    if not found or not _enough(found):
+    look = report.attention
+    if not look or not _enough(look):
         return None
-    waves = list(dict.fromkeys([*found["waves"]["original"], *found["waves"]["released"]]))
+    waves = list(dict.fromkeys([*look["waves"]["original"], *look["waves"]["released"]]))
     rows = [
-        [_cell(wave), *(_cell(_number_in_percent(found["waves"][source].get(wave))) for source in _SOURCES)]
+        [_cell(wave), *(_cell(_number_in_percent(look["waves"][source].get(wave))) for source in SOURCES)]
         for wave in waves
     ]
     words = "Median beat, and attention over it before and after. Share of the attention: " + "; ".join(
         f"{wave} {before['text']} percent on originals, {after['text']} percent on the release"
         for (wave, before, after) in ((row[0]["text"], row[1], row[2]) for row in rows)
     )
-    return {"svg": _figures.attention(found, report.protocol.get("sampling_rate"), words), "rows": rows}
+    return {"svg": _figures.attention(look, report.protocol.get("sampling_rate"), words), "rows": rows}
 
 
 def _date(text):

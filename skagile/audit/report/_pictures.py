@@ -4,16 +4,17 @@ import numpy as np
 
 from skagile.audit.use import SOURCES
 
-# A median over fewer people is close to a recording of one of them, and the report may be passed on.
-_MIN_SUBJECTS_DRAWN = 5
+# A median over fewer people is close to a recording of one of them, and the report may be passed on. The page draws none
+# either, whatever the file of a stranger holds.
+MIN_SUBJECTS_DRAWN = 5
 _MAX_CLASSES_DRAWN = 6
 
 
-def attention(found, release, settings):
+def attention(attacks, release, settings):
     """Where the transformer looks to tell people apart, before and after; None where it was not run."""
-    seen = {entry.row["knowledge"]: entry.attention for entry in found if entry.attention is not None}
+    seen = {entry.row["knowledge"]: entry.attention for entry in attacks if entry.attention is not None}
     people = np.unique(release.subject)
-    if not {"clean", "adaptive"} <= set(seen) or len(people) < _MIN_SUBJECTS_DRAWN:
+    if not {"clean", "adaptive"} <= set(seen) or len(people) < MIN_SUBJECTS_DRAWN:
         return None
     before, after = seen["clean"], seen["adaptive"]
     beats = release.beats["original"]
@@ -36,7 +37,7 @@ def pictures(release):
         chosen = label == code
         people = np.unique(release.subject[chosen])
         picture = {"class": names[code], "n_beats": int(chosen.sum()), "n_subjects": len(people)}
-        if len(people) >= _MIN_SUBJECTS_DRAWN:
+        if len(people) >= MIN_SUBJECTS_DRAWN:
             for source in SOURCES:
                 values = release.beats[source]
                 of_person = [np.median(values[chosen & (release.subject == person)], axis=0) for person in people]

@@ -1,9 +1,8 @@
 """What an audit found, as tables, text, JSON and a page."""
 
-import json
-import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,10 @@ import pandas as pd
 
 from skagile._files import replacing
 from skagile.audit.report import _limits, _words
-from skagile.audit.report._schema import check as check_schema
-from skagile.audit.report._schema import read_json
+from skagile.audit.report._floors import highest_floor
+from skagile.audit.report._json import as_json, as_plain, read_fields
+from skagile.audit.report._text import as_text
 
-SCHEMA = "skagile/audit-report"
-SCHEMA_VERSION = 2
-
-# Field of the report -> its name in JSON, where the two differ.
-_NAMES_IN_JSON = {
-    "utility_results": "utility",
-    "fidelity_results": "fidelity",
-    "attribute_results": "attributes",
-    "task_results": "tasks",
-}
 _WORST = {"single": "rank1", "fused": "fused_rank1"}
 
 
@@ -107,8 +97,6 @@ class AuditReport:
     membership: dict[str, Any] | None = None
     task_results: list[dict[str, Any]] = field(default_factory=list)
     attention: dict[str, Any] | None = field(default=None, repr=False)
-
-    # ------------------------------------------------------------------------------------------------------- tables
 
     def summary(self) -> pd.DataFrame:
         """Give the re-identification by each attacker with each knowledge.
@@ -268,7 +256,7 @@ class AuditReport:
             "value": worst[measure],
             "low": worst[f"{measure}_low"],
             "high": None if None in ends else max(ends),
-            "floor": self._floor(fused=kind == "fused"),
+            "floor": highest_floor(self.floors, kind),
             "n_attacks": len(attacks),
             "corrected": False,
         }
@@ -311,8 +299,6 @@ class AuditReport:
         except ValueError:  # 29 February
             return done.replace(year=done.year + 1, day=28).isoformat()
 
-    # -------------------------------------------------------------------------------------------------------- words
-
     def verdict(self) -> dict[str, Any]:
         """Say in plain words what was measured.
 
@@ -342,61 +328,8 @@ class AuditReport:
         """
         return _words.not_tested(self)
 
-    def _floor(self, *, fused=False):
-        """Highest floor of single, or of fused, beats."""
-        keys = ("chance", "majority", "label_only_fused" if fused else "label_only")
-        if fused:
-            keys = ("chance", "label_only_fused")
-        return max((self.floors[key] for key in keys if self.floors[key] is not None), default=None)
-
-    def __str__(self):
-        verdict = self.verdict()
-        lines = [verdict["headline"]]
-        for kind, words in (("single", "one beat"), ("fused", "all beats")):
-            if (entry := self.worst_case()[kind]) is not None:
-                lines.append(f"{words}: {_words.share(entry, self)} named right by {_words.who(entry)}")
-        lines.append("")
-        header = ["attacker", "knowledge", "single beat %", "", "all beats %", "", "EER %", ""]
-        rows = [
-            [attack["attacker"], attack["knowledge"]]
-            + [text for key in ("rank1", "fused_rank1", "eer") for text in _words.cells(attack, key)]
-            for attack in self.attacks
-        ]
-        lines += _columns(header, rows)
-        lines.append("")
-        lines.append(
-            "floors: "
-            + ", ".join(
-                f"{key} {_words.percent(self.floors[key])}" for key in _words.FLOORS if self.floors[key] is not None
-            )
-        )
-        if self.utility_results:
-            header = ["diagnosis trained on", "tested on", "accuracy %", "", "macro-F1 %", ""]
-            rows = [
-                [
-                    result["trained_on"],
-                    result["tested_on"],
-                    *_words.cells(result, "accuracy"),
-                    *_words.cells(result, "macro_f1"),
-                ]
-                for result in self.utility_results
-            ]
-            lines += ["", *_columns(header, rows)]
-        changes = [
-            f"{words} {self.fidelity_results[key]['median']:.{digits}f} {unit}"
-            for key, words, digits, unit in (("prdn", "PRDN", 1, "%"), ("max_abs_error", "largest", 3, "mV"))
-            if self.fidelity_results.get(key, {}).get("median") is not None
-        ]
-        if changes:
-            lines += ["", f"change per beat (median): {', '.join(changes)}"]
-        lines += [
-            f"{self.protocol['n_subjects']} people enrolled with {self.protocol['n_enrolment_beats']} beats, "
-            f"{self.protocol['n_subjects_probed']} probed with {self.protocol['n_probe_beats']}; "
-            f"{_words.percent(self.protocol['confidence'], 0)} intervals over people; {self.provenance['date']}",
-        ]
-        return "\n".join(_words.visible(line).rstrip() for line in lines)
-
-    # -------------------------------------------------------------------------------------------------------- files
+    def __str__(self) -> str:
+        return as_text(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything as plain objects that JSON can hold; what is not finite becomes None.
@@ -405,17 +338,9 @@ class AuditReport:
         -------
         dict
         """
-        content = {_NAMES_IN_JSON.get(name, name): value for name, value in asdict(self).items()}
-        return _plain({"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **content, "worst": self._worst()})
+        return as_plain(self)
 
-    def _worst(self):
-        return {
-            known: self.worst(known)["attacker"]
-            for known in self.protocol["knowledge"]
-            if self.attacks_with(known, "rank1")
-        }
-
-    def to_json(self, path) -> Path:
+    def to_json(self, path: str | PathLike) -> Path:
         """Write everything as JSON.
 
         Parameters
@@ -427,10 +352,10 @@ class AuditReport:
         -------
         Path
         """
-        return _write(path, json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+        return _write(path, as_json(self))
 
     @classmethod
-    def from_json(cls, path) -> "AuditReport":
+    def from_json(cls, path: str | PathLike) -> "AuditReport":
         """Read what :meth:`to_json` wrote, or another tool by the same schema.
 
         The file may come from anybody: it is checked against the schema before anything is made of it, and holds
@@ -450,26 +375,14 @@ class AuditReport:
         ValueError
             For a file that is no audit report, is not as the schema says, or is of another schema version.
         """
-        content = read_json(path)
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            raise ValueError(f"{path} is no audit report: it lacks schema {SCHEMA!r}.")
-        if content.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError(
-                f"{path} has schema version {str(content.get('schema_version'))[:20]}; this skagile reads "
-                f"{SCHEMA_VERSION}. Run the audit again."
-            )
-        check_schema(content, where=str(path))
-        _check_sense(content, path)
-        return cls(
-            **{
-                name: content[in_json]
-                for name in cls.__dataclass_fields__
-                if (in_json := _NAMES_IN_JSON.get(name, name)) in content
-            }
-        )
+        return cls(**read_fields(path, cls))
 
     def to_html(
-        self, path, *, title: str = "Re-identification audit", thresholds: dict[str, float] | None = None
+        self,
+        path: str | PathLike,
+        *,
+        title: str = "Re-identification audit",
+        thresholds: dict[str, float] | None = None,
     ) -> Path:
         """Write one page that needs no network: verdict, tables, pictures and what was not tested.
 
@@ -507,48 +420,6 @@ def _by_class(results):
         for measure in ("sensitivity", "predictivity"):
             row.update({f"{measure}_{name}": value for name, value in result.get(measure, {}).items()})
     return pd.DataFrame(rows)
-
-
-def _check_sense(content, path):
-    """Check what a schema cannot say."""
-    date_of_audit = content["provenance"]["date"]
-    for name in ("date", "reaudit_date"):
-        try:
-            date.fromisoformat(content["provenance"].get(name, date_of_audit)[:10])
-        except ValueError as error:
-            raise ValueError(f"{path}.provenance.{name} is no date: {error}.") from None
-    if date_of_audit[:4] == "9999":
-        raise ValueError(f"{path}.provenance.date is {date_of_audit}; expected the day of the audit.")
-    for i, picture in enumerate(content["pictures"]):
-        if len(picture.get("original", ())) != len(picture.get("released", ())):
-            raise ValueError(f"{path}.pictures[{i}]: original and released differ in length.")
-    if (attention := content.get("attention")) is not None and (
-        len({len(attention[name]) for name in ("beat", "original", "released")}) > 1
-    ):
-        raise ValueError(f"{path}.attention: beat, original and released differ in length.")
-
-
-def _columns(header, rows):
-    """Lines of a table whose columns are as wide as their longest entry."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    rule = ["-" * width for width in widths]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, rule, *rows)
-    ]
-
-
-def _plain(value):
-    """Copy of `value` in lists, dicts and plain scalars."""
-    if isinstance(value, dict):
-        return {_plain(str(key)): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, str):
-        # Half a surrogate pair, from a file name in an unknown encoding, say, cannot be written.
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value
 
 
 def _write(path, text):

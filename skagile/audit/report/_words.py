@@ -10,12 +10,6 @@ KNOWLEDGE = {
     "cross_database": "trained on another database, shown a few released beats of each person, asked about the release",
     "auxiliary": "trained on own recordings of the same people, put through the same tool, asked about the release",
 }
-FLOORS = {
-    "chance": "naming anybody at random",
-    "majority": "always naming the person with the most enrolled beats",
-    "label_only": "seeing only the diagnosis of one beat",
-    "label_only_fused": "seeing only the mix of diagnoses of all beats of a person",
-}
 FIDELITY = {
     "prdn": "root-mean-square difference, of the beat's own (PRDN)",
     "prd": "root-mean-square difference (PRD)",
@@ -50,7 +44,7 @@ _PARTS = {
 _KEYS = {"attribute_results": "attributes", "utility_results": "utility", "task_results": "tasks"}
 
 
-def percent(value, digits=1):
+def percent(value: float | None, digits: int = 1) -> str:
     """Share as a percentage, "–" where there is none."""
     return "–" if value is None else f"{100 * value:.{digits}f} %"
 
@@ -60,7 +54,12 @@ def cells(result, key):
     value, low, high = (result.get(f"{key}{end}") for end in ("", "_low", "_high"))
     if value is None:
         return "–", ""
-    return f"{100 * value:.1f}", "" if low is None or high is None else f"({100 * low:.1f} to {100 * high:.1f})"
+    return f"{100 * value:.1f}", interval(low, high)
+
+
+def interval(low, high):
+    """Both ends of an interval in percent and in brackets, "" where one is missing."""
+    return "" if low is None or high is None else f"({100 * low:.1f} to {100 * high:.1f})"
 
 
 def visible(text):
@@ -192,29 +191,29 @@ def _gaps_and_date(report):
 
 def notes(report):
     """Say what the reader must know about how it was done; see ``AuditReport.notes``."""
-    protocol, found = report.protocol, []
+    protocol, notes = report.protocol, []
     if protocol["split"] == "halves":
-        found.append(
+        notes.append(
             "No sessions were given: the first half of each person's beats enrols and the second half is probed. "
             "Beats of one recording are more alike than beats of two days, so the risk is an upper bound."
         )
     else:
-        found.append("The earliest session of each person enrols, the later ones are probed.")
+        notes.append("The earliest session of each person enrols, the later ones are probed.")
     left_out = protocol["n_subjects"] - protocol["n_subjects_probed"]
     if left_out > 0:
-        found.append(
+        notes.append(
             f"{left_out} of {protocol['n_subjects']} people are enrolled but not probed: they have one session."
         )
     for side in ("enrolment", "probe"):
         if (limit := protocol.get(f"max_{side}_beats")) is not None:
-            found.append(f"At most {limit} {side} beats of each person were used.")
+            notes.append(f"At most {limit} {side} beats of each person were used.")
     if unchanged := protocol.get("n_unchanged_beats"):
-        found.append(f"{unchanged} of {protocol['n_beats']} released beats equal their original.")
-    found.append(
+        notes.append(f"{unchanged} of {protocol['n_beats']} released beats equal their original.")
+    notes.append(
         f"Intervals hold {percent(protocol['confidence'], 0)} of the time over people like these: "
         f"{protocol['n_resamples']} resamples of people, not of beats."
     )
-    return found
+    return notes
 
 
 def not_tested(report):

@@ -21,8 +21,3 @@ def measure_floors(release):
         found["label_only_fused"] = metrics.label_only_floor(label, enrolled, asked, probed, fused=True)
         found["diagnosis_majority"] = metrics.majority_floor(label, asked)
     return found
-
-
-def highest(floors, keys):
-    """Highest of the floors that are known."""
-    return max(floors[key] for key in keys if floors[key] is not None)
