@@ -12,7 +12,7 @@ __all__ = ["main"]
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("skagile"), prog_name="skagile")
-def main():
+def main() -> None:
     """Remove who from an electrocardiogram, keep what is wrong with the heart."""
 
 

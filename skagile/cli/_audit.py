@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from typing import Any
 
 import click
 
@@ -12,7 +13,7 @@ from skagile.cli._options import Command, Option, option_of
 class _AuditCommand(Command):
     """The command with an option for each limit that the audit knows."""
 
-    def get_params(self, ctx):
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """List the options; those of the limits are made here, so that ``skagile --help`` need not load the audit."""
         from skagile.audit import LIMITS
 
@@ -31,79 +32,101 @@ class _AuditCommand(Command):
         return [*others[:at], *limits, *others[at:]]
 
 
-_output = partial(click.option, cls=Option, heading="Reports")
-_reading = partial(click.option, cls=Option, heading="Reading")
-_work = partial(click.option, cls=Option, heading="Work")
+_reports = partial(Option, heading="Reports")
+_reading = partial(Option, heading="Reading")
+_work = partial(Option, heading="Work")
+_PARAMETERS = [
+    click.Argument(["original"], type=click.Path()),
+    click.Argument(["released"], type=click.Path()),
+    _reports(["--report"], metavar="FILE.html", type=click.Path(dir_okay=False), help="Write the report as one page."),
+    _reports(["--json", "json_"], metavar="FILE.json", type=click.Path(dir_okay=False), help="Write it as JSON."),
+    _reports(["--csv"], metavar="FILE.csv", type=click.Path(dir_okay=False), help="Write the table of attacks."),
+    _reading(["--lead"], default="0", show_default=True, metavar="N|NAME", help="Lead of the original."),
+    _reading(
+        ["--labels"],
+        default="auto",
+        show_default=True,
+        type=click.Choice(["auto", "aami", "fine", "diagnosis", "none"]),
+        help="Diagnosis to keep: classes of annotated beats, the diagnosis of the header, or none.",
+    ),
+    _reading(
+        ["--subjects"],
+        default="auto",
+        show_default=True,
+        metavar="auto|folder|record|TABLE.csv|PATTERN",
+        help="Whose a record is: its folder's, its own, by a table with columns record and subject, or the first group "
+        "of a regular expression in its path.",
+    ),
+    _reading(
+        ["--sessions"],
+        default="auto",
+        show_default=True,
+        type=click.Choice(["auto", "date", "record", "half"]),
+        help="What a session is. The earliest of a person enrols, the others are probed.",
+    ),
+    _reading(
+        ["--guard"],
+        default=0.0,
+        show_default=True,
+        metavar="SECONDS",
+        type=click.FloatRange(0),
+        help="With halves: leave out the beats in so many seconds around the middle of each record.",
+    ),
+    _reading(
+        ["--r-peaks"],
+        default="detected",
+        show_default=True,
+        type=click.Choice(["detected", "annotated"]),
+        help="Find R peaks in the original, or take its annotations.",
+    ),
+    _reading(["--sampling-rate"], metavar="HZ", type=click.FloatRange(0, min_open=True), help="Resample the beats."),
+    _reading(
+        ["--band"],
+        nargs=2,
+        default=(0.5, 40.0),
+        show_default=True,
+        metavar="LOW HIGH",
+        type=float,
+        help="Pass band in Hz; 0 0 filters nothing.",
+    ),
+    _reading(["--max-beats"], metavar="N", type=click.IntRange(1), help="At most N beats of each person and session."),
+    _reading(
+        ["--skip-bad"], is_flag=True, help="Leave out what cannot be used, and say what, instead of refusing all."
+    ),
+    _work(
+        ["--quick/--full"],
+        help="Quick: at most 120 beats of each person and session, the fastest attackers and one network, three "
+        "knowledges. Full (the default): every attacker with every knowledge, 250 beats a person to enrol and to "
+        "probe.",
+    ),
+    _work(["--jobs"], default=1, show_default=True, metavar="N", help="Attackers fitted at once; -1: one per core."),
+    _work(
+        ["--seed"],
+        default=0,
+        show_default=True,
+        metavar="N",
+        type=click.IntRange(0, 2**31 - 1),
+        help="Seed of everything.",
+    ),
+    _work(["--cache"], metavar="DIR", type=click.Path(file_okay=False), help="Where finished fits are kept."),
+    _work(["--no-cache"], is_flag=True, help="Keep nothing: an interrupted audit starts anew."),
+]
 
 
-@click.command(cls=_AuditCommand)
-@click.argument("original", type=click.Path())
-@click.argument("released", type=click.Path())
-@_output("--report", metavar="FILE.html", type=click.Path(dir_okay=False), help="Write the report as one page.")
-@_output("--json", "json_", metavar="FILE.json", type=click.Path(dir_okay=False), help="Write it as JSON.")
-@_output("--csv", metavar="FILE.csv", type=click.Path(dir_okay=False), help="Write the table of attacks.")
-@_reading("--lead", default="0", show_default=True, metavar="N|NAME", help="Lead of the original.")
-@_reading(
-    "--labels",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "aami", "fine", "diagnosis", "none"]),
-    help="Diagnosis to keep: classes of annotated beats, the diagnosis of the header, or none.",
-)
-@_reading(
-    "--subjects",
-    default="auto",
-    show_default=True,
-    metavar="auto|folder|record|TABLE.csv|PATTERN",
-    help="Whose a record is: its folder's, its own, by a table with columns record and subject, or the first group of "
-    "a regular expression in its path.",
-)
-@_reading(
-    "--sessions",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "date", "record", "half"]),
-    help="What a session is. The earliest of a person enrols, the others are probed.",
-)
-@_reading(
-    "--guard",
-    default=0.0,
-    show_default=True,
-    metavar="SECONDS",
-    type=click.FloatRange(0),
-    help="With halves: leave out the beats in so many seconds around the middle of each record.",
-)
-@_reading(
-    "--r-peaks",
-    default="detected",
-    show_default=True,
-    type=click.Choice(["detected", "annotated"]),
-    help="Find R peaks in the original, or take its annotations.",
-)
-@_reading("--sampling-rate", metavar="HZ", type=click.FloatRange(0, min_open=True), help="Resample the beats.")
-@_reading(
-    "--band",
-    nargs=2,
-    default=(0.5, 40.0),
-    show_default=True,
-    metavar="LOW HIGH",
-    type=float,
-    help="Pass band in Hz; 0 0 filters nothing.",
-)
-@_reading("--max-beats", metavar="N", type=click.IntRange(1), help="At most N beats of each person and session.")
-@_reading("--skip-bad", is_flag=True, help="Leave out what cannot be used, and say what, instead of refusing all.")
-@_work(
-    "--quick/--full",
-    help="Quick: at most 120 beats of each person and session, the fastest attackers and one network, three "
-    "knowledges. Full (the default): every attacker with every knowledge, 250 beats a person to enrol and to probe.",
-)
-@_work("--jobs", default=1, show_default=True, metavar="N", help="Attackers fitted at once; -1: one per core.")
-@_work(
-    "--seed", default=0, show_default=True, metavar="N", type=click.IntRange(0, 2**31 - 1), help="Seed of everything."
-)
-@_work("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Where finished fits are kept.")
-@_work("--no-cache", is_flag=True, help="Keep nothing: an interrupted audit starts anew.")
-def audit(original, released, report, json_, csv, quick, jobs, seed, cache, no_cache, **options):
+@click.command(cls=_AuditCommand, params=_PARAMETERS)
+def audit(
+    original: str,
+    released: str,
+    report: str | None,
+    json_: str | None,
+    csv: str | None,
+    quick: bool,
+    jobs: int,
+    seed: int,
+    cache: str | None,
+    no_cache: bool,
+    **options: Any,
+) -> None:
     """Attack a release, and report what the attackers got.
 
     ORIGINAL and RELEASED are two folders of WFDB records with the same names, or two .npz files of beats. Any tool may

@@ -1,11 +1,14 @@
 """The job behind ``skagile audit``: two sides from files, the attacks, the thresholds, and what is saved."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from skagile._files import replacing
-from skagile.audit import LIMITS, percent
+from skagile.audit import LIMITS, AuditReport, audit_release, percent
 from skagile.cli._options import option_of
 from skagile.datasets import get_data_home
 from skagile.release import read_release_pair
@@ -50,19 +53,19 @@ PASSED_ON = (
 
 
 def audit_files(
-    original,
-    released,
+    original: str | PathLike,
+    released: str | PathLike,
     *,
-    size="full",
-    seed=0,
-    n_jobs=None,
-    cache=None,
-    read=None,
-    thresholds=None,
-    outputs=None,
-    progress=None,
-):
-    """Audit a release from files, and save what was found.
+    size: str = "full",
+    seed: int = 0,
+    n_jobs: int | None = None,
+    cache: str | PathLike | None = None,
+    read: dict[str, Any] | None = None,
+    thresholds: dict[str, float | None] | None = None,
+    outputs: dict[str, str | PathLike] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> tuple[AuditReport, list[tuple[str, str]], list[str]]:
+    """Audit a release from files, and save the report.
 
     Parameters
     ----------
@@ -98,9 +101,6 @@ def audit_files(
     pair = read_release_pair(
         original, released, random_state=seed, progress=progress, **{**amount.read, **(read or {})}
     )
-    # Here and not on top: bad input is reported before torch is loaded.
-    from skagile.audit import audit_release
-
     report = audit_release(
         pair.original,
         pair.released,
@@ -133,7 +133,7 @@ def _sentence(check):
     )
 
 
-def save(report, outputs, thresholds):
+def save(report: AuditReport, outputs: dict[str, str | PathLike], thresholds: dict[str, float | None]) -> None:
     """Write every output beside its place, then rename all: no reader meets half a report, or one without the other."""
     writers = {
         "html": lambda path: report.to_html(path, thresholds=thresholds),
@@ -145,12 +145,12 @@ def save(report, outputs, thresholds):
             writers[kind](stack.enter_context(replacing(path)))
 
 
-def default_cache():
+def default_cache() -> Path:
     """Folder that results of finished fits are kept in."""
     return get_data_home() / "audits"
 
 
-def output_fault(outputs, original, released):
+def output_fault(outputs: dict[str, str | PathLike], original: str | PathLike, released: str | PathLike) -> str:
     """Say why an output cannot be written, before hours of work; "" where all can."""
     taken = {Path(side).expanduser().resolve(): "an input" for side in (original, released)}
     for kind, path in outputs.items():

@@ -18,37 +18,41 @@ from skagile.cli._bar import Bar, in_one_line
     "--out",
     default="skagile-demo",
     show_default=True,
+    metavar="DIR",
     type=click.Path(file_okay=False),
     help="Folder for the release and its report.",
 )
 @click.option("--quick", is_flag=True, help="Fewer people, beats and surrogates: a look in about a minute.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Seed of everything.")
-def demo(data, out, quick, seed):
-    """Anonymize recordings with AGILE and with k-same, audit both, release k-same's.
+@click.option(
+    "--seed", default=0, show_default=True, metavar="N", type=click.IntRange(0, 2**31 - 1), help="Seed of everything."
+)
+def demo(data: str, out: str, quick: bool, seed: int) -> None:
+    """Anonymize recordings with AGILE and with k-same, and audit both.
 
     Reads records, finds the beats, fits the anonymizers on the first session of everybody (the first half of the record
     where there is one), releases all beats, and attacks each release with attackers trained on originals and with
-    attackers retrained on the release. The figures are printed and saved with pages to look at.
+    attackers retrained on the release. The figures are printed and saved with pages to look at. The release that is
+    saved is k-same's.
     """
     from skagile.cli._demo_job import run_demo
 
     with Bar() as show:
         try:
-            found = run_demo(data, out, size="quick" if quick else "full", seed=seed, progress=show)
+            result = run_demo(data, out, size="quick" if quick else "full", seed=seed, progress=show)
         except (ValueError, OSError) as error:
             show.close()
             raise click.ClickException(in_one_line(error)) from error
-    click.echo(f"AGILE and k-same (k = {found.k}) on {data}, seed {seed}{', quick' if quick else ''}; percent\n")
-    click.echo(found.comparison.to_string(index=False))
+    click.echo(f"AGILE and k-same (k = {result.k}) on {data}, seed {seed}{', quick' if quick else ''}; percent\n")
+    click.echo(result.comparison.to_string(index=False))
     click.echo(
         '\n"named": single beats whose person an attacker names right who was trained on originals, or "retrained" on '
         'the release.\n"diagnosis": read by a network trained on originals, or "retrained": on the release, and asked '
         "about originals.\n"
     )
-    leakage = ", ".join(f"{name} {100 * share:.1f}" for name, share in found.expected_leakage.items())
+    leakage = ", ".join(f"{name} {100 * share:.1f}" for name, share in result.expected_leakage.items())
     click.echo(f"What k-same's keys (group and diagnosis) give away by themselves, percent: {leakage}\n")
     click.echo("The release is k-same's. Its audit:\n")
-    click.echo(str(found.report))
+    click.echo(str(result.report))
     click.echo("\nSaved")
-    for file in found.files:
+    for file in result.files:
         click.echo(f"  {file}")

@@ -1,12 +1,14 @@
 """Options that stand under headings in the help of a command."""
 
+from typing import Any
+
 import click
 
 
 class Option(click.Option):
     """An option under a heading."""
 
-    def __init__(self, *names, heading, **settings):
+    def __init__(self, *names: Any, heading: str, **settings: Any) -> None:
         super().__init__(*names, **settings)
         self.heading = heading
 
@@ -14,7 +16,7 @@ class Option(click.Option):
 class Command(click.Command):
     """A command whose help lists its options under their headings."""
 
-    def format_options(self, ctx, formatter):
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for each heading, in the order of the options."""
         sections = {}
         options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]

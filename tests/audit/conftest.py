@@ -16,8 +16,8 @@ def _interval(rng, key, low=0.02, high=0.95):
 
 
 def _entry(rng, low=0.02, high=0.95):
-    found = _interval(rng, "value", low, high)
-    return {"value": found["value"], "low": found["value_low"], "high": found["value_high"]}
+    ends = _interval(rng, "value", low, high)
+    return {"value": ends["value"], "low": ends["value_low"], "high": ends["value_high"]}
 
 
 def _beat(rng, n_samples, width=1.0):

@@ -193,14 +193,14 @@ def test_a_maximum_is_held_by_the_upper_end(fake_report):
     report = fake_report()
     single = report.headline["single"]
     for limit, passed in ((single["high"], True), (np.nextafter(single["high"], 0), False), (single["value"], False)):
-        [found] = report.check(max_reidentification=limit)
-        assert found["passed"] is passed
-        assert {key: found[key] for key in ("name", "limit", "value", "low", "high")} == {
+        [check] = report.check(max_reidentification=limit)
+        assert check["passed"] is passed
+        assert {key: check[key] for key in ("name", "limit", "value", "low", "high")} == {
             "name": "max_reidentification",
             "limit": limit,
             **{key: single[key] for key in ("value", "low", "high")},
         }
-    assert [found["passed"] for found in report.check(max_fused=report.headline["fused"]["high"])] == [True]
+    assert [check["passed"] for check in report.check(max_fused=report.headline["fused"]["high"])] == [True]
 
 
 def test_a_minimum_is_held_by_the_lowest_end_of_all_attacks(fake_report):
@@ -232,9 +232,9 @@ def test_without_a_correction_the_highest_end_counts(fake_report):
 def test_what_was_not_measured_is_not_held(fake_report, tmp_path):
     report = fake_report(knowledge=("clean",), attribute_results=[], headline=None)
     limits = {"max_reidentification": 1.0, "max_fused": 1.0, "min_eer": 0.0, "max_attribute_auroc": 1.0}
-    found = report.check(**limits)
-    assert [entry["passed"] for entry in found] == [False] * 4
-    assert [entry["value"] for entry in found] == [None] * 4
+    checks = report.check(**limits)
+    assert [entry["passed"] for entry in checks] == [False] * 4
+    assert [entry["value"] for entry in checks] == [None] * 4
     page = read(report, tmp_path, thresholds=limits)
     assert "0 of 4 held" in page.words
     assert page.words.count("✗ not held") == 4

@@ -57,12 +57,12 @@ def test_a_sound_pair_is_audited(pair, tmp_path):
 
 
 def test_the_same_command_gives_the_same_figures(pair, tmp_path):
-    found = []
+    figures = []
     for name, jobs in (("a", 1), ("b", 2)):
         out = tmp_path / f"{name}.json"
         assert run(pair.original, pair.released, "--json", out, "--jobs", jobs, "--no-cache").exit_code == 0
-        found.append(json.loads(out.read_text())["attacks"])
-    assert found[0] == found[1]
+        figures.append(json.loads(out.read_text())["attacks"])
+    assert figures[0] == figures[1]
 
 
 def test_figures_are_those_of_the_python_interface(pair, tmp_path):
@@ -329,12 +329,10 @@ def test_the_sizes_are_what_the_audit_takes(pair):
 
 
 def test_an_interrupted_audit_says_so_and_writes_nothing(pair, tmp_path, monkeypatch):
-    import skagile.audit
-
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(skagile.audit, "audit_release", interrupted)
+    monkeypatch.setattr(_audit_job, "audit_release", interrupted)
     result = run(pair.original, pair.released, "--json", tmp_path / "out.json", "--cache", tmp_path / "kept")
     assert result.exit_code == 130
     assert "no report was written" in result.stderr

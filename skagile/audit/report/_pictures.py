@@ -4,8 +4,8 @@ import numpy as np
 
 from skagile.audit.use import SOURCES
 
-# A median over fewer people is close to a recording of one of them, and the report may be passed on. The page draws none
-# either, whatever the file of a stranger holds.
+# A median over fewer people is close to a recording of one of them, and the report may be passed on. The page draws
+# none either, whatever the file of a stranger holds.
 MIN_SUBJECTS_DRAWN = 5
 _MAX_CLASSES_DRAWN = 6
 
