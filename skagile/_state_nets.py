@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from skorch import NeuralNet
-from torch import nn
 
 from skagile._state import Field, check, check_keys, refusal
-from skagile._training import resolve_device, seeded
+from skagile._training import resolve_device, restored_net, seeded
 
 # What building a module of absurd sizes, or of weights that are not there, may raise.
 _CANNOT_BUILD = (RuntimeError, MemoryError, OverflowError, LookupError, TypeError, ZeroDivisionError)
@@ -70,31 +68,3 @@ class Net(Module):
 
     def value(self, plain, where):
         return restored_net(super().value(plain, where), resolve_device(self.device))
-
-
-def restored_net(module: nn.Module, device: torch.device) -> NeuralNet:
-    """Put an initialized skorch net around a module with its weights, for prediction.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The module; the net holds it itself and no copy.
-    device : torch.device
-        Where.
-
-    Returns
-    -------
-    net : skorch.NeuralNet
-        With ``module_`` and ``device``. It has no training to go on with: its loss and optimizer are stand-ins.
-    """
-    net = NeuralNet(
-        module,
-        criterion=nn.MSELoss,
-        train_split=None,
-        verbose=0,
-        device=device.type if device.index is None else str(device),
-        callbacks__print_log=None,
-    )
-    net.initialize()
-    net.module_.eval()
-    return net

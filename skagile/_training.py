@@ -207,3 +207,31 @@ def train_net(
     net.fit(dataset, None)
     net.module_.eval()
     return net
+
+
+def restored_net(module: nn.Module, device: torch.device) -> NeuralNet:
+    """Put an initialized skorch net around a module with its weights, for prediction.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module; the net holds it itself and no copy.
+    device : torch.device
+        Where.
+
+    Returns
+    -------
+    net : skorch.NeuralNet
+        With ``module_`` and ``device``. It has no training to go on with: its loss and optimizer are stand-ins.
+    """
+    net = NeuralNet(
+        module,
+        criterion=nn.MSELoss,
+        train_split=None,
+        verbose=0,
+        device=device.type if device.index is None else str(device),
+        callbacks__print_log=None,
+    )
+    net.initialize()
+    net.module_.eval()
+    return net

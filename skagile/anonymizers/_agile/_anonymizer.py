@@ -11,8 +11,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skagile._arrays import standardize
 from skagile._state import Array, Field, Labels, Made, Number, Several, Stateful, features_in
-from skagile._state_nets import Module, restored_net
-from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, seeded, train_net
+from skagile._state_nets import Module
+from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, restored_net, seeded, train_net
 from skagile.anonymizers._agile._afgsm import afgsm
 from skagile.anonymizers._agile._dual_net import DualNet
 from skagile.anonymizers._agile._surrogates import STORED, empty_surrogate, surrogate_encoders, weight_of
