@@ -209,7 +209,7 @@ def train_net(
     return net
 
 
-def restored_net(module: nn.Module, device: torch.device) -> NeuralNet:
+def restored_net(module: torch.nn.Module, device: torch.device) -> NeuralNet:
     """Put an initialized skorch net around a module with its weights, for prediction.
 
     Parameters
@@ -226,7 +226,7 @@ def restored_net(module: nn.Module, device: torch.device) -> NeuralNet:
     """
     net = NeuralNet(
         module,
-        criterion=nn.MSELoss,
+        criterion=torch.nn.MSELoss,
         train_split=None,
         verbose=0,
         device=device.type if device.index is None else str(device),
