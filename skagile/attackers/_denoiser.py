@@ -6,7 +6,6 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.signal import butter, sosfiltfilt
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,6 +18,7 @@ from skagile._training import RowsDataset, draw_seed, in_batches, keep_batch, re
 from skagile._validation import check_beats
 from skagile.attackers._base import RandomState
 from skagile.networks import ResidualDenoiser
+from skagile.segmentation import band_pass, check_band
 
 
 class BeatDenoiser(Stateful, TransformerMixin, BaseEstimator):
@@ -177,7 +177,9 @@ class BeatDenoiser(Stateful, TransformerMixin, BaseEstimator):
         beats = check_beats(self, X, reset=True)
         target = None if clean is None else _match(clean, beats)
         if self.method == "band_pass":
-            self._sos = _band_pass(self.band, self.sampling_rate)
+            self._filter = np.array(
+                [*_checked_band(self.band, self.sampling_rate), self.sampling_rate], dtype=np.float64
+            )
         elif self.method == "low_rank":
             self._fit_low_rank(beats.values if target is None else target)
         else:
@@ -203,9 +205,9 @@ class BeatDenoiser(Stateful, TransformerMixin, BaseEstimator):
 
     def _denoise(self, X):
         if self.method == "band_pass":
-            # Odd extension of the whole beat: the filter's memory is longer than a beat. The copy is for filters from
-            # a read-only memory map, which scipy does not take.
-            return sosfiltfilt(self._sos.copy(), X, axis=1, padlen=X.shape[1] - 1)
+            low, high, rate = self._filter.tolist()
+            # Odd extension of the whole beat: the filter's memory is longer than a beat.
+            return band_pass(X, (low, high), rate, axis=1, pad=X.shape[1] - 1)
         if self.method == "low_rank":
             return self.mean_ + (X - self.mean_) @ self.components_.T @ self.components_
         level, spread = _level_and_spread(X)
@@ -244,7 +246,7 @@ class BeatDenoiser(Stateful, TransformerMixin, BaseEstimator):
     def _state_fields(self) -> Iterator[Field]:
         yield from features_in(self, least=2)
         if self.method == "band_pass":
-            yield Array("_sos", shape=(None, 6))
+            yield Array("_filter", shape=(3,))
         elif self.method == "low_rank":
             yield Array("mean_", shape=(self.n_features_in_,))
             yield Array("components_", shape=(min(self.n_components, self.n_features_in_), self.n_features_in_))
@@ -321,7 +323,7 @@ def _match(clean, beats):
     return clean
 
 
-def _band_pass(band, sampling_rate):
+def _checked_band(band, sampling_rate):
     if sampling_rate is None:
         raise ValueError(
             'method="band_pass" needs sampling_rate, the samples per second of the beats. Give it, or take '
@@ -331,11 +333,5 @@ def _band_pass(band, sampling_rate):
         low, high = (float(edge) for edge in band)
     except (TypeError, ValueError):
         raise ValueError(f"band={band!r}; expected two numbers, the pass band in Hz.") from None
-    if not 0 <= low < high < sampling_rate / 2:
-        raise ValueError(
-            f"band={band!r} Hz does not fit sampling_rate={sampling_rate:g} Hz; expected 0 <= low < high < "
-            f"{sampling_rate / 2:g}. Lower the upper edge."
-        )
-    if low == 0:
-        return butter(2, high, btype="lowpass", fs=sampling_rate, output="sos")
-    return butter(2, (low, high), btype="bandpass", fs=sampling_rate, output="sos")
+    check_band((low, high), sampling_rate)
+    return low, high

@@ -221,7 +221,7 @@ def test_loss_is_over_known_targets():
     [
         ({}, r'"band_pass" needs sampling_rate.*"low_rank" or "learned"'),
         ({"sampling_rate": RATE, "band": (0.5, 60.0)}, r"band=\(0.5, 60.0\) Hz does not fit.*high < 60"),
-        ({"sampling_rate": RATE, "band": (20, 10)}, r"band=\(20, 10\) Hz does not fit"),
+        ({"sampling_rate": RATE, "band": (20, 10)}, r"band=\(20.0, 10.0\) Hz does not fit"),
         ({"sampling_rate": RATE, "band": (1, 2, 3)}, r"band=\(1, 2, 3\); expected two numbers"),
         ({"sampling_rate": 0.0}, r"'sampling_rate'.*Got 0\.0"),
         ({"method": "wavelet"}, r"'method'.*'wavelet'"),
