@@ -124,11 +124,11 @@ def attack(beats, released, seed, retrained_too=True):
             add(name, "adaptive", (retrained.predict(released[probed]) == asked).astype(float))
         if hasattr(attacker, "transform"):
             for figure, probes in (("clean EER", X[probed]), ("static EER", released[probed])):
-                found = verification_scores(
+                results = verification_scores(
                     attacker.transform(X[enrolled]), subjects[enrolled], attacker.transform(probes), asked
                 )
-                value = equal_error_rate(found.mated, found.scores)
-                low, high = equal_error_rate_interval(found, asked, n_resamples=500, random_state=0)
+                value = equal_error_rate(results.mated, results.scores)
+                low, high = equal_error_rate_interval(results, asked, n_resamples=500, random_state=0)
                 rows.append({"what": name, "figure": figure, "value": value, "low": low, "high": high})
                 print(f"  {name}, {figure}: {value:.3f} [{low:.3f}, {high:.3f}]", flush=True)
     for trained_on, training in (("originals", X), ("the release", released)):
@@ -172,9 +172,9 @@ def run(seeds=SEEDS):
                     AgileAnonymizer(**params, random_state=seed), beats.X, beats.y, beats.subjects, enrolled
                 )
                 budget.append({"database": database, "variant": variant, "beats": len(beats.X), **summary})
-                found = attack(beats, released, seed, retrained_too=not done and variant == "signal")
-                rows[database, variant] += found
-                line = {"release": variant, "seed": seed, **floors, **_worst(found)}
+                results = attack(beats, released, seed, retrained_too=not done and variant == "signal")
+                rows[database, variant] += results
+                line = {"release": variant, "seed": seed, **floors, **_worst(results)}
                 worst[database].append(line)
                 print(database, line, flush=True)
         done.append(seed)
@@ -184,10 +184,10 @@ def run(seeds=SEEDS):
 
 def _write(seeds, rows, worst, budget):
     tables = []
-    for (database, variant), found in rows.items():
-        people = [row for row in found if row["figure"] != "accuracy"]
+    for (database, variant), results in rows.items():
+        people = [row for row in results if row["figure"] != "accuracy"]
         tables.append((f"{database}: {variant}, re-identification", spread(people)))
-        diagnosis = [row for row in found if row["figure"] == "accuracy"]
+        diagnosis = [row for row in results if row["figure"] == "accuracy"]
         tables.append((f"{database}: {variant}, diagnosis", spread(diagnosis)))
     for database, lines in worst.items():
         tables.append((f"{database}: the worst attacker of each seed", _rounded(pd.DataFrame(lines))))

@@ -186,24 +186,24 @@ def simulate(seed, n_subjects=47, n_beats=30, n_samples=40):
         random_state=seed,
     )
     floor = 1 / n_subjects
-    found = {
+    figures = {
         f"{row['attacker']}, {row['knowledge']}": row["rank1_low"] <= floor <= row["rank1_high"]
         for row in report.attacks
     }
     for row in report.attacks:
-        found[f"{row['attacker']}, {row['knowledge']}: EER"] = row["eer_low"] <= 0.5 <= row["eer_high"]
+        figures[f"{row['attacker']}, {row['knowledge']}: EER"] = row["eer_low"] <= 0.5 <= row["eer_high"]
     head = report.headline
-    found["headline, single beat, corrected"] = head["single"]["low"] <= floor <= head["single"]["high"]
-    found["headline, all beats, corrected"] = head["fused"]["low"] <= floor <= head["fused"]["high"]
-    found["verdict says at the floor"] = report.verdict()["level"] == "at-floor"
-    return found
+    figures["headline, single beat, corrected"] = head["single"]["low"] <= floor <= head["single"]["high"]
+    figures["headline, all beats, corrected"] = head["fused"]["low"] <= floor <= head["fused"]["high"]
+    figures["verdict says at the floor"] = report.verdict()["level"] == "at-floor"
+    return figures
 
 
 def coverage_table():
     """Of so many releases with nothing in them, how many intervals cover the floor."""
-    found = pd.DataFrame(Parallel(n_jobs=2)(delayed(simulate)(seed) for seed in range(N_SIMULATED)))
-    per_hundred = [f"{100 * share:.1f}" for share in found.mean()]
-    return pd.DataFrame({"interval": found.columns, f"covers the floor, in 100 (of {N_SIMULATED})": per_hundred})
+    figures = pd.DataFrame(Parallel(n_jobs=2)(delayed(simulate)(seed) for seed in range(N_SIMULATED)))
+    per_hundred = [f"{100 * share:.1f}" for share in figures.mean()]
+    return pd.DataFrame({"interval": figures.columns, f"covers the floor, in 100 (of {N_SIMULATED})": per_hundred})
 
 
 def run():

@@ -36,7 +36,9 @@ def run():
     for lead in LEADS:
         rows = reported & (beats.table.lead == lead)
         tables.append((f"Lead {lead.upper()}, {rows.sum()} beats: errors in ms", _errors(tools, beats.table, rows)))
-    everywhere = pd.concat([found.p_onset + found.qrs_onset for found in tools.values()], axis=1).notna().all(axis=1)
+    everywhere = (
+        pd.concat([measured.p_onset + measured.qrs_onset for measured in tools.values()], axis=1).notna().all(axis=1)
+    )
     shared = _errors(tools, beats.table, reported & everywhere)
     shared = shared[shared.measure.isin(["PR", "P onset"])]
     tables.append(("P onset and PR where every tool has both, both leads: errors in ms", shared))
@@ -128,9 +130,9 @@ def measure_all(beats, records):
     seconds = {"skagile": np.inf}
     for _ in range(3):  # the least of three: ours is over in a quarter of a second
         began = time.process_time()
-        found = measure_beats(segmenter.segment(lines, peaks).X, beats.rate, window=WINDOW)
+        measured = measure_beats(segmenter.segment(lines, peaks).X, beats.rate, window=WINDOW)
         seconds["skagile"] = min(seconds["skagile"], time.process_time() - began)
-    tools = {"skagile": _as_marks(found, 0, found.p_present)}
+    tools = {"skagile": _as_marks(measured, 0, measured.p_present)}
     order = np.concatenate([rows for _, rows in groups])
     tools["skagile"] = tools["skagile"].set_index(order).sort_index()
     tools["skagile, own R peaks"] = _with_own_peaks(beats, groups, lines, segmenter)
@@ -140,8 +142,8 @@ def measure_all(beats, records):
     return tools, seconds
 
 
-def _as_marks(found, shift, p_present):
-    marks = {name: found[name] + shift for name in ("p_onset", "qrs_onset", "qrs_offset", "t_end")}
+def _as_marks(measured, shift, p_present):
+    marks = {name: measured[name] + shift for name in ("p_onset", "qrs_onset", "qrs_offset", "t_end")}
     return pd.DataFrame({**marks, "p_present": p_present})
 
 
@@ -150,7 +152,7 @@ def _with_own_peaks(beats, groups, lines, segmenter):
     out = pd.DataFrame(index=beats.table.index, columns=["p_onset", "qrs_onset", "qrs_offset", "t_end"], dtype=float)
     out["p_present"] = False
     detected = segmenter.segment(lines, detect_r_peaks(lines, beats.rate))
-    found = measure_beats(detected.X, beats.rate, window=WINDOW)
+    measured = measure_beats(detected.X, beats.rate, window=WINDOW)
     for group, (_, rows) in enumerate(groups):
         own = np.flatnonzero(detected.record == group)
         if not len(own):
@@ -158,7 +160,7 @@ def _with_own_peaks(beats, groups, lines, segmenter):
         true = beats.table.r_peak[rows].to_numpy()
         nearest = own[np.abs(detected.r_peak[own] - true[:, None]).argmin(axis=1)]
         shift = (detected.r_peak[nearest] - true) * 1000 / beats.rate
-        one = {name: values[nearest] for name, values in found.items()}
+        one = {name: values[nearest] for name, values in measured.items()}
         marks = _as_marks(one, np.where(np.abs(shift) <= 150, shift, np.nan), one["p_present"])
         out.loc[rows] = marks.set_index(rows)
     return out.astype({"p_present": bool})
@@ -182,9 +184,9 @@ def _neurokit(method, beats, records):
             began = time.process_time()
             _, waves = neurokit2.ecg_delineate(clean, peaks, sampling_rate=beats.rate, method=method)
             seconds += time.process_time() - began
-            found = {mark: np.asarray(waves[key], dtype=float)[rows.order] for mark, key in names.items()}
-            found = {mark: (at - rows.r_peak.to_numpy()) * 1000 / beats.rate for mark, at in found.items()}
-            parts.append(pd.DataFrame(found, index=rows.index))
+            measured = {mark: np.asarray(waves[key], dtype=float)[rows.order] for mark, key in names.items()}
+            measured = {mark: (at - rows.r_peak.to_numpy()) * 1000 / beats.rate for mark, at in measured.items()}
+            parts.append(pd.DataFrame(measured, index=rows.index))
     marks = pd.concat(parts).sort_index()
     return marks.assign(p_present=marks.p_present.notna()), seconds
 
@@ -194,8 +196,8 @@ def _errors(tools, truth, rows):
     measures = {**INTERVALS, **{name: (bound,) for name, bound in BOUNDS.items()}}
     for measure, marks in measures.items():
         true = truth.loc[rows, marks[-1]] - (truth.loc[rows, marks[0]] if len(marks) == 2 else 0)
-        for tool, found in tools.items():
-            value = found.loc[rows, marks[-1]] - (found.loc[rows, marks[0]] if len(marks) == 2 else 0)
+        for tool, measured in tools.items():
+            value = measured.loc[rows, marks[-1]] - (measured.loc[rows, marks[0]] if len(marks) == 2 else 0)
             error = (value - true).dropna()
             share = len(error) / true.notna().sum()
             spread = f"{error.mean():.1f} ± {error.std():.1f}"
@@ -209,8 +211,8 @@ def _presence(tools, truth, rows):
     rows = rows & truth.p_known
     true = truth.p_peak[rows].notna()
     lines = []
-    for tool, found in tools.items():
-        says = found.p_present[rows]
+    for tool, measured in tools.items():
+        says = measured.p_present[rows]
         lines.append((tool, f"{says[true].mean():.1%}", f"{(~says[~true]).mean():.1%}"))
     return pd.DataFrame(lines, columns=["tool", f"of {true.sum()} P waves found", f"of {(~true).sum()} beats without"])
 
@@ -276,10 +278,10 @@ def _loss(group, beats, rows, rules):
     if group == "t":
         known = true.t_end.notna()
         return mean((marks["t_end"] - true.t_end)[known], 80)
-    has, found = true.p_peak.notna(), ~np.isnan(marks["p_peak"])
-    both = has & found
+    has, measured = true.p_peak.notna(), ~np.isnan(marks["p_peak"])
+    both = has & measured
     errors = mean((marks["p_onset"] - true.p_onset)[both], 50) + mean((marks["p_peak"] - true.p_peak)[both], 50) / 2
-    return errors + 100 * ((~found[has]).mean() + found[true.p_known & ~has].mean())
+    return errors + 100 * ((~measured[has]).mean() + measured[true.p_known & ~has].mean())
 
 
 if __name__ == "__main__":

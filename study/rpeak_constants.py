@@ -96,16 +96,16 @@ class Errors:
 
     def _synthetic(self):
         for signal, peaks, rate, since in self.synthetic:
-            found = _pan_tompkins.detect_r_peaks(signal, rate)
+            detected = _pan_tompkins.detect_r_peaks(signal, rate)
             since *= rate
-            yield 2 * sum(score(peaks[peaks > since], found[found > since], rate)[0][1:])
-        yield 2 * max(0, np.sum((found > 31 * 360) & (found < 89 * 360)) - 24)
+            yield 2 * sum(score(peaks[peaks > since], detected[detected > since], rate)[0][1:])
+        yield 2 * max(0, np.sum((detected > 31 * 360) & (detected < 89 * 360)) - 24)
 
     def _ludb(self):
         signals, marks = self.ludb
-        for beats, found in zip(marks, _pan_tompkins.detect_r_peaks(signals, 500), strict=True):
-            found = found[(found >= beats[0] - 75) & (found <= beats[-1] + 75)]
-            yield 6 * sum(score(beats, found, 500)[0][1:])
+        for beats, detected in zip(marks, _pan_tompkins.detect_r_peaks(signals, 500), strict=True):
+            detected = detected[(detected >= beats[0] - 75) & (detected <= beats[-1] + 75)]
+            yield 6 * sum(score(beats, detected, 500)[0][1:])
 
     def _noisy(self):
         for signal, beats in self.noisy:

@@ -23,7 +23,7 @@ ATTACKERS = {"SVD": lambda seed: SVDIdentifier(), "Siamese": lambda seed: Siames
 TEXT = """
 The paper's protocol as far as it is printed: of a number of persons, healthy or of all diagnoses, one part of each
 person's beats enrols and the other is asked about, and the attackers are trained on original beats only. The paper used
-the 290 persons of PTB; here are the recordings that were found ({found}), at the numbers of persons they allow, with
+the 290 persons of PTB; here are the recordings that were found ({sources}), at the numbers of persons they allow, with
 up to {max_beats} beats of a person and part, first half of a recording against the second. With the full PTB under
 ``SKAGILE_DATA`` the same command runs the paper's numbers of persons.
 
@@ -98,15 +98,15 @@ def cell(right, subjects):
 
 def run(groups=GROUPS, seed=0):
     """Run the study and write its page."""
-    rows, found = [], []
+    rows, sources = [], []
     for group in groups:
         whole = group_beats(group, seed)
         n_persons = len(np.unique(whole[2]))
-        found.append(f"{group.database} {group.kind}, {n_persons} persons")
+        sources.append(f"{group.database} {group.kind}, {n_persons} persons")
         for size in sizes(group.kind, n_persons):
             rows.append(_row(group, size, whole, seed))
             print(rows[-1], flush=True)
-    text = TEXT.format(found="; ".join(found), max_beats=MAX_BEATS)
+    text = TEXT.format(sources="; ".join(sources), max_beats=MAX_BEATS)
     return write_page(
         "table1",
         "Table I of the AGILE paper, again",

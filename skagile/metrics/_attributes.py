@@ -67,8 +67,8 @@ def attribute_auroc(
     Examples
     --------
     >>> from skagile.metrics import attribute_auroc
-    >>> found = attribute_auroc([1, 1, 1, 0, 0], [0.9, 0.7, 0.4, 0.5, 0.1], ["a", "a", "b", "c", "d"], random_state=0)
-    >>> found.auroc
+    >>> result = attribute_auroc([1, 1, 1, 0, 0], [0.9, 0.7, 0.4, 0.5, 0.1], ["a", "a", "b", "c", "d"], random_state=0)
+    >>> result.auroc
     0.75
     """
     has, of_person = _people(y_true, scores, subjects)

@@ -345,13 +345,13 @@ def r_peak_shift(
     z, n_samples = x + error, x.shape[-1]
     reach = min(round(max_shift * sampling_rate), n_samples // 2)
     lags = np.array(sorted(range(-reach, reach + 1), key=lambda lag: (abs(lag), lag)))
-    found = []
+    correlations = []
     for lag in lags:
         early, late = x[..., max(-lag, 0) : n_samples - max(lag, 0)], z[..., max(lag, 0) : n_samples + min(lag, 0)]
-        found.append(pearson_correlation(early, late))
-    found = np.stack(found)
-    lag = lags[np.nan_to_num(found, nan=-2.0).argmax(axis=0)]
-    return np.where(np.isnan(found[0]), np.nan, 1000.0 * lag / sampling_rate)
+        correlations.append(pearson_correlation(early, late))
+    correlations = np.stack(correlations)
+    lag = lags[np.nan_to_num(correlations, nan=-2.0).argmax(axis=0)]
+    return np.where(np.isnan(correlations[0]), np.nan, 1000.0 * lag / sampling_rate)
 
 
 def measurement_errors(original: Mapping[str, ArrayLike], released: Mapping[str, ArrayLike]) -> Bunch:

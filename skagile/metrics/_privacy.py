@@ -220,10 +220,10 @@ def verification_scores(
     Examples
     --------
     >>> from skagile.metrics import verification_scores
-    >>> found = verification_scores([[1.0, 0.0], [0.0, 2.0]], ["a", "b"], [[3.0, 0.0]], ["a"])
-    >>> found.scores
+    >>> result = verification_scores([[1.0, 0.0], [0.0, 2.0]], ["a", "b"], [[3.0, 0.0]], ["a"])
+    >>> result.scores
     array([[1., 0.]])
-    >>> found.mated
+    >>> result.mated
     array([[ True, False]])
     """
     if dtype not in (np.float64, np.float32):

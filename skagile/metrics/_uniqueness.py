@@ -81,8 +81,8 @@ def singling_out(
     >>> import numpy as np
     >>> from skagile.metrics import singling_out
     >>> X = np.random.default_rng(0).normal(size=(40, 8))
-    >>> found = singling_out(X, 2 * X + 1, np.arange(40) // 4, random_state=0)
-    >>> found.value, found.self_match, found.control < 0.5
+    >>> result = singling_out(X, 2 * X + 1, np.arange(40) // 4, random_state=0)
+    >>> result.value, result.self_match, result.control < 0.5
     (1.0, 1.0, True)
     """
     original = check_array(original, dtype=[np.float64, np.float32], input_name="original")
@@ -93,15 +93,15 @@ def singling_out(
     codes, n_subjects = encode_subjects(subjects, len(original))
     rng = check_random_state(random_state)
     nearest = nearest_rows(released, original)[0]
-    found = codes[nearest]
-    table = np.bincount(codes * n_subjects + found, minlength=n_subjects**2).reshape(n_subjects, n_subjects)
+    matched = codes[nearest]
+    table = np.bincount(codes * n_subjects + matched, minlength=n_subjects**2).reshape(n_subjects, n_subjects)
     shuffles = np.argsort(rng.random_sample((n_permutations, n_subjects)), axis=1)
     null = table[np.arange(n_subjects), shuffles].sum(axis=1) / len(codes)
     interval = bootstrap_interval(
-        found == codes, codes, confidence=confidence, n_resamples=n_resamples, random_state=rng
+        matched == codes, codes, confidence=confidence, n_resamples=n_resamples, random_state=rng
     )
     return Bunch(
-        value=float(np.mean(found == codes)),
+        value=float(np.mean(matched == codes)),
         interval=interval,
         self_match=float(np.mean(nearest == np.arange(len(codes)))),
         control=float(np.quantile(null, 0.95)),

@@ -74,10 +74,10 @@ def diagnostic_utility(
     Examples
     --------
     >>> from skagile.metrics import diagnostic_utility
-    >>> found = diagnostic_utility(list("NNVN"), list("NNVV"), subjects=[1, 1, 2, 2], random_state=0)
-    >>> found.accuracy
+    >>> result = diagnostic_utility(list("NNVN"), list("NNVV"), subjects=[1, 1, 2, 2], random_state=0)
+    >>> result.accuracy
     0.75
-    >>> dict(zip(found.labels.tolist(), found.sensitivity.round(2).tolist()))
+    >>> dict(zip(result.labels.tolist(), result.sensitivity.round(2).tolist()))
     {'N': 0.67, 'V': 1.0}
     """
     y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)

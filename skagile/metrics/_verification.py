@@ -56,8 +56,8 @@ def tar_at_far(y_true: ArrayLike, scores: ArrayLike, far: ArrayLike = (1e-2, 1e-
     false_accept, true_accept, _ = roc_curve(y_true, scores, drop_intermediate=False)
     # A rate that is k / n is met by k of n, whatever the rounding of both.
     slack = 1e-9 / len(scores)
-    found = true_accept[np.searchsorted(false_accept, far + slack, side="right") - 1]
-    return np.where(far * (~y_true).sum() >= 1 - 1e-9, found, np.nan)
+    accepted = true_accept[np.searchsorted(false_accept, far + slack, side="right") - 1]
+    return np.where(far * (~y_true).sum() >= 1 - 1e-9, accepted, np.nan)
 
 
 @validate_params(

@@ -84,8 +84,8 @@ def worst_interval(
     >>> from skagile.metrics import worst_interval
     >>> rng = np.random.default_rng(0)
     >>> subjects = np.repeat(np.arange(30), 20)
-    >>> found = worst_interval(rng.random((600, 4)) < [0.2, 0.25, 0.3, 0.5], subjects, random_state=0)
-    >>> found.worst, found.low < found.value < found.high
+    >>> result = worst_interval(rng.random((600, 4)) < [0.2, 0.25, 0.3, 0.5], subjects, random_state=0)
+    >>> result.worst, result.low < result.value < result.high
     (3, True)
     """
     correct = np.asarray(correct, dtype=np.float64)
