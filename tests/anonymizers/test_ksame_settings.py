@@ -447,7 +447,8 @@ def test_networks_of_other_beats_are_not_kept(people):
     given = {"subjects": people.subjects}
     ksame = KSameAnonymizer(**FIRST, warm_start=True).fit(people.X, people.y, **given)
     nets = ksame.nets_
-    for X, y in ((people.X, np.where(people.y == "V", "S", "N")), (people.X[:, :40], people.y)):
+    other = np.where(people.y == "V", "S", "N")
+    for X, y in ((people.X, other), (people.X[:, :40], other)):
         again = ksame.fit(X, y, **given)
         assert not any(net is known for net in again.nets_ for known in nets)
         fresh = KSameAnonymizer(**FIRST).fit_transform(X, y, **given)
