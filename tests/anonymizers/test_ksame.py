@@ -1,5 +1,6 @@
 """KSameAnonymizer: the bound as an exact property, keys and pools by hand, what keys give away by brute force."""
 
+import json
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -178,6 +179,7 @@ def test_small_keys_borrow(dtype):
     near, far = ksame.groups_[0], ksame.groups_[3]
     assert near != far
     summary = ksame.summary_
+    assert json.loads(json.dumps(summary)) == summary  # no numbers of numpy's
     assert summary["group_sizes"] == [3, 3]
     assert summary["n_keys"] == 7
     entries = {(key["group"], key["diagnosis"]): key for key in summary["small_keys"]}

@@ -73,7 +73,7 @@ def form_pools(keys, key, subject, features, *, k, on_small_key):
     small, shared, suppressed = [], {}, np.zeros(len(numbers), dtype=bool)
     for i in np.flatnonzero(is_small):
         row = first[i]
-        entry = {**keys.describe(key, row), "n_subjects": n_subjects[i], "n_beats": np.count_nonzero(of_key == i)}
+        entry = {**keys.describe(key, row), "n_subjects": n_subjects[i], "n_beats": int(np.count_nonzero(of_key == i))}
         if on_small_key == "raise":
             raise ValueError(
                 f"{n_subjects[i]} subjects have the key {entry}, less than k={k}. Use a smaller k, fewer "
