@@ -131,7 +131,7 @@ def audit(
 
     ORIGINAL and RELEASED are two folders of WFDB records with the same names, or two .npz files of beats. Any tool may
     have made the release. The release is cut into beats where the original has them, attacked by attackers trained on
-    originals and by attackers retrained on the release, and read by a diagnostic classifier.
+    originals and by attackers retrained on the release, and given to a diagnostic classifier.
 
     A limit is held against the unfavourable end of the interval: the upper end for a maximum, the lower for a minimum.
     What was not measured does not keep it.

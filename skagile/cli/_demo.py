@@ -45,9 +45,9 @@ def demo(data: str, out: str, quick: bool, seed: int) -> None:
     click.echo(f"AGILE and k-same (k = {result.k}) on {data}, seed {seed}{', quick' if quick else ''}; percent\n")
     click.echo(result.comparison.to_string(index=False))
     click.echo(
-        '\n"named": single beats whose person an attacker names right who was trained on originals, or "retrained" on '
-        'the release.\n"diagnosis": read by a network trained on originals, or "retrained": on the release, and asked '
-        "about originals.\n"
+        '\n"named": single beats whose person is named right by an attacker trained on originals, or "retrained" on '
+        'the release.\n"diagnosis": by a network trained on originals and tested on the release, or "retrained": '
+        "trained on the release and tested on originals.\n"
     )
     leakage = ", ".join(f"{name} {100 * share:.1f}" for name, share in result.expected_leakage.items())
     click.echo(f"What k-same's keys (group and diagnosis) give away by themselves, percent: {leakage}\n")

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from skagile.attackers import KNOWLEDGE
 from skagile.audit import AuditReport
-from skagile.audit.report import LIMITS
+from skagile.audit.report import LIMITS, _words
 from skagile.audit.report._limits import Limit, Measured
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\x1b[2J\ud800'
@@ -326,6 +327,19 @@ def test_verdict_tells_of_the_other_risks_only_where_they_are_measured(fake_repo
     assert said(0.64, 0.65) == (False, False)
     assert said(0.51, None) == (True, True)
     assert said(0.49, 0.4) == (False, False)
+
+
+def test_every_knowledge_has_words(fake_report):
+    """Attackers are tested on beats, not asked about them, and the short words are the start of the long ones."""
+    assert set(_words.KNOWLEDGE) == set(KNOWLEDGE)
+    for name, words in _words.KNOWLEDGE.items():
+        assert ", tested on " in words
+        assert words.startswith(_words.who({"attacker": "svd", "knowledge": name}).removeprefix("svd, "))
+    assert _words.who({"attacker": "svd", "knowledge": "adaptive"}) == "svd, retrained on the release"
+    # Knowledge of another tool's report is named as it is.
+    assert _words.who({"attacker": "svd", "knowledge": "a, asked: b"}) == "svd, a, asked: b"
+    text = " ".join(fake_report().verdict()["sentences"])
+    assert "asked about" not in text
 
 
 @pytest.mark.parametrize("seed", range(3))

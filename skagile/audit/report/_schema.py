@@ -4,7 +4,9 @@ import json
 import math
 import re
 from functools import cache
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 _PATH = Path(__file__).parent / "schema" / "audit-report-2.json"
 # Far above any report, far below what hurts.
@@ -29,7 +31,7 @@ KEYWORDS = {
 
 
 @cache
-def load_schema():
+def load_schema() -> dict[str, Any]:
     """Read the JSON Schema (draft 2020-12) of the report.
 
     Returns
@@ -39,7 +41,7 @@ def load_schema():
     return json.loads(_PATH.read_text(encoding="utf-8"))
 
 
-def read_json(path):
+def read_json(path: str | PathLike) -> Any:
     """Read a JSON file of unknown origin, or raise a ValueError that says why it is none.
 
     Refused are NaN and infinity, names that occur twice, text that is not UTF-8, nesting too deep to be a report, and a
@@ -67,7 +69,7 @@ def _unique(pairs):
     return content
 
 
-def check(value, schema=None, where="report"):
+def check(value: Any, schema: dict[str, Any] | None = None, where: str = "report") -> None:
     """Check `value` against the schema.
 
     Parameters

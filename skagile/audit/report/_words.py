@@ -1,15 +1,25 @@
 """What an audit found, in words for people who train no networks."""
 
-KNOWLEDGE = {
-    "clean": "trained on originals, asked about originals: the ceiling",
-    "static": "trained on originals, asked about the release",
-    "adaptive": "retrained on the release, asked about the release",
-    "adaptive+denoise": "behind a filter that takes noise away: retrained on the release, or trained on originals, "
-    "asked about the release",
-    "open_set": "trained on other people of the release, asked about people never seen in training",
-    "cross_database": "trained on another database, shown a few released beats of each person, asked about the release",
-    "auxiliary": "trained on own recordings of the same people, put through the same tool, asked about the release",
+# What an attacker has learnt from, and the rest of the sentence.
+_LEARNT = {
+    "clean": ("trained on originals", ", tested on originals: the ceiling"),
+    "static": ("trained on originals", ", tested on the release"),
+    "adaptive": ("retrained on the release", ", tested on the release"),
+    "adaptive+denoise": (
+        "behind a filter that takes noise away",
+        ": retrained on the release, or trained on originals, tested on the release",
+    ),
+    "open_set": ("trained on other people of the release", ", tested on people never seen in training"),
+    "cross_database": (
+        "trained on another database, shown a few released beats of each person",
+        ", tested on the release",
+    ),
+    "auxiliary": (
+        "trained on own recordings of the same people, put through the same tool",
+        ", tested on the release",
+    ),
 }
+KNOWLEDGE = {name: learnt + rest for name, (learnt, rest) in _LEARNT.items()}
 FIDELITY = {
     "prdn": "root-mean-square difference, of the beat's own (PRDN)",
     "prd": "root-mean-square difference (PRD)",
@@ -70,9 +80,9 @@ def visible(text):
 
 
 def who(attack):
-    """Attacker, and what he knows in a few words."""
-    words = KNOWLEDGE.get(attack["knowledge"], attack["knowledge"])
-    return f"{attack['attacker']}, {words.split(', asked')[0].split(': ')[0]}"
+    """Attacker, and in a few words what it has learnt from."""
+    learnt, _ = _LEARNT.get(attack["knowledge"], (attack["knowledge"], ""))
+    return f"{attack['attacker']}, {learnt}"
 
 
 def verdict(report):
@@ -124,7 +134,7 @@ def verdict(report):
 def _people(report):
     probed = report.protocol["n_subjects_probed"]
     people = f"{report.protocol['n_subjects']} people"
-    return people if probed == report.protocol["n_subjects"] else f"{people}, {probed} of whom were asked about"
+    return people if probed == report.protocol["n_subjects"] else f"{people}, {probed} of whom were tested"
 
 
 def share(entry, report):
@@ -155,7 +165,7 @@ def _comparisons(report):
         if (adaptive["rank1_low"] or 0) > (1 if static["rank1_high"] is None else static["rank1_high"]):
             sentences.append(
                 f"Attackers trained on originals only get {percent(static['rank1'])}. That figure alone would mislead: "
-                "whoever can link some released beats to people can retrain."
+                "anybody who can link some released beats to people can retrain."
             )
     told = [
         result["name"]
@@ -172,7 +182,7 @@ def _comparisons(report):
     before, after = use.get(("original", "original")), use.get(("original", "released"))
     if after is not None:
         sentences.append(
-            f"A diagnostic model trained on originals reads {percent(after)} of the released heartbeats right"
+            f"A diagnostic model trained on originals gets {percent(after)} of the released heartbeats right"
             + (f"; of the originals, {percent(before)}." if before is not None else ".")
         )
     return sentences
