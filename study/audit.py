@@ -8,6 +8,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from skagile import AgileAnonymizer, SVDIdentifier, audit_release
+from skagile.audit import Evidence, Size
 from skagile.datasets import fetch_ecgid, fetch_mitdb, load_ecgid_beats, load_mitdb_beats
 from study._settings import SAMPLING_RATE
 from study._table import CACHE, write_page
@@ -51,8 +52,7 @@ def audit_agile(data, other):
         beats.y,
         subjects=beats.subjects,
         sessions=beats.sessions,
-        auxiliary=release(beats, SEED + 1),
-        external=(elsewhere.X, elsewhere.subjects),
+        evidence=Evidence(auxiliary=release(beats, SEED + 1), external=(elsewhere.X, elsewhere.subjects)),
         attributes=traits,
         tasks=tasks,
         sampling_rate=beats.sampling_rate,
@@ -73,12 +73,10 @@ def audit_rhythm(data):
         beats.X,
         subjects=beats.subjects,
         sessions=beats.sessions,
-        times=beats.times,
-        released_times=beats.times,
-        records=beats.records,
+        evidence=Evidence(times=beats.times, released_times=beats.times, records=beats.records),
         attackers="rr",
         knowledge="adaptive",
-        galleries=(),
+        size=Size(galleries=()),
         random_state=SEED,
     )
 
@@ -182,7 +180,7 @@ def simulate(seed, n_subjects=47, n_beats=30, n_samples=40):
         sessions=sessions,
         attackers={"svd": SVDIdentifier(20), "nearest_neighbour": SVDIdentifier(20, classifier="neighbour")},
         knowledge=("static", "adaptive"),
-        galleries=(),
+        size=Size(galleries=()),
         random_state=seed,
     )
     floor = 1 / n_subjects

@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from skagile import DeepECGIdentifier, KSameAnonymizer, audit_release, measure_beats
+from skagile.audit import Estimators, Size
 from skagile.datasets import load_ecgid_beats, load_mitdb_beats
 from skagile.metrics import label_only_floor, pearson_correlation, prdn
 from study._judges import judges, score
@@ -76,8 +77,8 @@ def attack(beats, released, keys, attackers, seed):
         sessions=beats.sessions,
         attackers=attackers,
         knowledge=("adaptive",),
-        diagnostic_estimator=None,
-        galleries=(),
+        estimators=Estimators(diagnostic_estimator=None),
+        size=Size(galleries=()),
         sampling_rate=SAMPLING_RATE,
         window=beats.window,
         cache=CACHE / "ksame",
@@ -155,7 +156,7 @@ def membership(beats, released, members, seed):
         attackers=("svd",),
         knowledge=("static",),
         members=members[kept],
-        galleries=(),
+        size=Size(galleries=()),
         random_state=seed,
     )
     return tuple(report.membership[key] for key in ("auroc", "auroc_low", "auroc_high"))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skagile import KSameAnonymizer, SVDIdentifier, audit_release
+from skagile.audit import Size
 from skagile.metrics import label_only_floor
 from study._judges import judges, score
 from study._table import write_page
@@ -147,7 +148,7 @@ def _membership(ksame, members, change, X, y, subjects, train):
         attackers=("svd",),
         knowledge=("static",),
         members=members[kept],
-        n_resamples=10,
+        size=Size(n_resamples=10),
         random_state=0,
     )
     return report.membership["auroc"]

@@ -123,6 +123,7 @@ print(f"retrained on the release, asked about released beats: {rank1:.0%} named 
 from sklearn.svm import SVC
 
 from skagile import audit_release
+from skagile.audit import Estimators
 
 report = audit_release(
     original,
@@ -132,7 +133,7 @@ report = audit_release(
     sessions=dates,
     attackers="svd",
     knowledge=("clean", "static", "adaptive"),
-    diagnostic_estimator=SVC(C=10.0),
+    estimators=Estimators(diagnostic_estimator=SVC(C=10.0)),
     sampling_rate=cohort.sampling_rate,
     random_state=0,
 )

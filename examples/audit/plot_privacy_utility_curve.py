@@ -58,6 +58,7 @@ class Noise(TransformerMixin, BaseEstimator):
 from sklearn.svm import SVC
 
 from skagile import PrivacyUtilityCurve
+from skagile.audit import Size
 
 settings = {
     "subjects": beats.subjects,
@@ -65,7 +66,7 @@ settings = {
     "attackers": "svd",
     "diagnostic_estimator": SVC(C=10.0),
     "utility": "accuracy",
-    "audit_params": {"n_resamples": 500},
+    "audit_params": {"size": Size(n_resamples=500)},
     "random_state": 0,
 }
 figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharex=True, sharey=True, layout="constrained")

@@ -79,6 +79,7 @@ key_floor["k-same and AGILE", "k = 5"] = key_floor["k-same", "k = 5"]
 from tempfile import TemporaryDirectory
 
 from skagile import DeepECGIdentifier, audit_release
+from skagile.audit import Estimators, Size
 
 network = DeepECGIdentifier(max_epochs=12, batch_size=48)
 rows, directions = [], {"forth": ("original", "released"), "back": ("released", "original")}
@@ -92,9 +93,8 @@ with TemporaryDirectory() as folder:
             sessions=beats.sessions,
             attackers={"svd": "svd", "nearest_neighbour": "nearest_neighbour", "network": network},
             knowledge="adaptive",
-            diagnostic_estimator=network,
-            galleries=(),
-            n_resamples=300,
+            estimators=Estimators(diagnostic_estimator=network),
+            size=Size(galleries=(), n_resamples=300),
             cache=folder,
             random_state=0,
         )

@@ -133,5 +133,5 @@ plt.show()
 # ------------
 # How many beats a group's people have in this time, the order of diagnoses (``class_mix="resample"``, for records of
 # beats in three dimensions, draws them from the group's mix) and whatever stands beside the signal: dates, names of
-# files, headers. :func:`~skagile.audit.audit_release` with ``times`` and ``released_times`` lets an attacker try the
-# rhythm, and :doc:`/studies/ksame_rhythm` has what he gets of real recordings.
+# files, headers. An audit with ``evidence=Evidence(times=..., released_times=...)`` lets an attacker try the rhythm,
+# and :doc:`/studies/ksame_rhythm` has what is got of real recordings.

@@ -1,5 +1,6 @@
 """Audit of a release: who can still be recognised in it, and what can still be diagnosed."""
 
+from skagile.audit._groups import Estimators, Evidence, Size
 from skagile.audit._protocol import audit_release
 from skagile.audit.report import AuditReport
 
@@ -11,4 +12,4 @@ from skagile.audit._release import split_beats as split_beats
 from skagile.audit.report import LIMITS as LIMITS
 from skagile.audit.report import percent as percent
 
-__all__ = ["AuditReport", "audit_release"]
+__all__ = ["AuditReport", "Estimators", "Evidence", "Size", "audit_release"]

@@ -1,42 +1,21 @@
-"""What all attacks together found."""
+"""What all attacks together recognised."""
 
 import numpy as np
 
 from skagile import metrics
-from skagile.audit._plan import SOURCE
 from skagile.audit.report._floors import highest_floor
-from skagile.audit.threats._identity import attack_strangers, measure
 
 
-def gather(jobs, results, parts, settings):
-    """Pairs of attacker's name and what was found; the two halves of an open-set attack are put together."""
-    found, strangers = [], {}
-    for job, result in zip(jobs, results, strict=True):
-        if job.function is attack_strangers:
-            strangers.setdefault(job.name, []).append((job.arguments[SOURCE + 1], result))
-        else:
-            found += [(job.name, entry) for entry in result]
-    for name, halves in strangers.items():
-        part = parts["beats"]["released"]
-        scores = np.empty((len(part.probe), halves[0][1].scores.shape[1]))
-        for fold, half in halves:
-            scores[fold[part.probed]] = half.scores
-        templates = halves[0][1].templates
-        whole = metrics.VerificationScores(scores, part.probed[:, None] == templates, templates)
-        found.append((name, measure(name, "open_set", scores, templates, part.probed, whole, settings)))
-    return found
-
-
-def find_headline(found, floors, settings):
+def find_headline(attacks, floors, settings):
     """Worst of all attacks on the release, its interval corrected for having been picked, and its gallery curve."""
-    found = [entry for entry in found if entry.row["knowledge"] != "clean"]
-    if not found:
+    attacks = [attack for attack in attacks if attack.row["knowledge"] != "clean"]
+    if not attacks:
         return None, None
     headline = {}
     for kind, answers, owners in (("single", "correct", "probed"), ("fused", "named", "victims")):
-        correct, people = _stack([(getattr(entry, answers), getattr(entry, owners)) for entry in found])
+        correct, people = _stack([(getattr(entry, answers), getattr(entry, owners)) for entry in attacks])
         worst = metrics.worst_interval(correct, people, **settings.resampling)
-        row = found[worst.worst].row
+        row = attacks[worst.worst].row
         headline[kind] = {
             "attacker": row["attacker"],
             "knowledge": row["knowledge"],
@@ -44,11 +23,11 @@ def find_headline(found, floors, settings):
             "low": float(worst.low),
             "high": float(worst.high),
             "floor": highest_floor(floors, kind),
-            "n_attacks": len(found),
+            "n_attacks": len(attacks),
             "corrected": True,
         }
         if kind == "single":
-            gallery = found[worst.worst].gallery
+            gallery = attacks[worst.worst].gallery
     return headline, gallery
 
 

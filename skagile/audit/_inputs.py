@@ -1,25 +1,233 @@
 """Arguments of an audit, checked and laid out."""
 
-from numbers import Integral
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 
-from skagile.attackers import KNOWLEDGE, check_choice
+from skagile._files import sha256_of
+from skagile._seeds import draw_seed, with_seed
+from skagile.attackers import KNOWLEDGE, Attacker, check_attackers, check_choice, default_estimator
+from skagile.audit._groups import Estimators, Evidence, Size
+from skagile.audit._provenance import digest
 from skagile.audit._release import (
     Part,
+    Release,
+    check_external,
     check_rows,
+    check_sources,
+    draw_beats,
+    split_beats,
 )
+from skagile.audit._settings import Settings
+from skagile.audit.threats._traits import check_attributes
 from skagile.segmentation import rr_windows
 
 _N_RR = 10  # intervals to a window
 
 
-def check_fusion(fusion):
-    for size in fusion:
-        if size != "all" and (not isinstance(size, Integral) or isinstance(size, bool) or size < 1):
-            raise ValueError(f"fusion holds {size!r}; expected numbers of beats, at least 1, or 'all'.")
-    return tuple(size if size == "all" else int(size) for size in fusion)
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """All that an audit works on, checked.
+
+    Attributes
+    ----------
+    release : Release
+        Beats, one a row, with who they are of.
+    shape : tuple
+        Of the arrays as they were given.
+    split : {"sessions", "halves"}
+        How the enrolled beats were parted from those that are probed.
+    n_subjects : int
+        People of the release.
+    attackers : dict of str to Attacker
+        Each with a seed of its own or the audit's.
+    knowledge : tuple of str
+        What is tested of it.
+    not_run : list of [what, why]
+        What "all" left out.
+    parts : dict of str to dict of str to Part
+        What attackers look at, by its kind and by its source. Denoised beats are added once they are made.
+    external : tuple or None
+        Beats and subject codes of another database.
+    traits : dict of str to dict
+        Binary value of each person, by name of the trait.
+    members : ndarray of bool of shape (n_subjects,) or None
+        Who is in the anonymizer's training cohort.
+    tasks : dict of str or None to tuple
+        Label code of each beat, the labels, and which beats have one, by task; None is the diagnosis.
+    diagnostician : estimator or None
+        Who reads them.
+    estimators, size : Estimators, Size
+        As given.
+    settings : Settings
+        What all measurements share.
+    sha256 : dict of str to str or None
+        Digests of what was given.
+    """
+
+    release: Release
+    shape: tuple
+    split: str
+    n_subjects: int
+    attackers: dict[str, Attacker]
+    knowledge: tuple[str, ...]
+    not_run: list[list[str]]
+    parts: dict[str, dict[str, Part]]
+    external: tuple | None
+    traits: dict[str, dict[str, Any]]
+    members: np.ndarray | None
+    tasks: dict[str | None, tuple]
+    diagnostician: Any
+    estimators: Estimators
+    size: Size
+    settings: Settings
+    sha256: dict[str, str | None]
+
+
+def check_inputs(
+    original,
+    released,
+    y,
+    *,
+    subjects,
+    sessions,
+    attackers,
+    knowledge,
+    attributes,
+    members,
+    tasks,
+    sampling_rate,
+    window,
+    model,
+    evidence,
+    estimators,
+    size,
+    random_state,
+):
+    """Check the arguments of an audit and lay them out."""
+    evidence, estimators, size = evidence or Evidence(), estimators or Estimators(), size or Size()
+    settings = _settings_of(size, sampling_rate, window, draw_seed(random_state))
+    sources = {"original": original, "released": released, "auxiliary": evidence.auxiliary}
+    n_classes = 1 if estimators.diagnostic_estimator is None else 2
+    release, shape, n_subjects, enrols = _check_release(
+        sources, y, subjects, sessions, size, settings.seed, n_classes=n_classes
+    )
+    n_rows = shape[0]
+    attackers, not_run = _check_attackers(attackers, evidence, settings)
+    knowledge, lacking = check_knowledge(knowledge, evidence.auxiliary, evidence.external, n_subjects)
+    traits, unknown = check_attributes(
+        attributes if estimators.attribute_estimator is not None else None, release.subject, release.row, n_rows
+    )
+    not_run += lacking + unknown
+    if "adaptive+denoise" in knowledge and settings.sampling_rate is None:
+        not_run.append(["front end band_pass", "no sampling_rate was given"])
+    tasks, diagnostician = _check_diagnosis(release, tasks, n_rows, estimators, settings)
+    given = {"original": original, "released": released, "y": y, "subjects": subjects, "sessions": sessions}
+    return Inputs(
+        release=release,
+        shape=shape,
+        split="halves" if sessions is None else "sessions",
+        n_subjects=n_subjects,
+        attackers=attackers,
+        knowledge=knowledge,
+        not_run=not_run,
+        parts=_lay_out(release, attackers, evidence, sessions, enrols, n_rows),
+        external=None if evidence.external is None else check_external(evidence.external, shape[-1]),
+        traits=traits,
+        members=None if members is None else check_members(members, release.subject, release.row, n_rows),
+        tasks=tasks,
+        diagnostician=diagnostician,
+        estimators=estimators,
+        size=size,
+        settings=settings,
+        sha256=_digests(given, model),
+    )
+
+
+def _digests(given, model):
+    digests = {name: None if values is None else digest(values) for name, values in given.items()}
+    return {**digests, "model": None if model is None else sha256_of(Path(model))}
+
+
+def _settings_of(size, sampling_rate, window, seed):
+    return Settings(
+        seed=seed,
+        confidence=float(size.confidence),
+        n_resamples=int(size.n_resamples),
+        fusion=tuple(entry if entry == "all" else int(entry) for entry in size.fusion),
+        galleries=tuple(int(entry) for entry in size.galleries),
+        sampling_rate=None if sampling_rate is None else float(sampling_rate),
+        window=tuple(window),
+    )
+
+
+def _check_release(sources, y, subjects, sessions, size, seed, *, n_classes):
+    """Release with at most so many beats of each person, shape, number of people, and which beats could enrol."""
+    beats, row, shape = check_sources(**{name: values for name, values in sources.items() if values is not None})
+    people, subject = check_rows(subjects, shape[0], name="subjects", kind="subjects")
+    subject = subject[row]
+    labels = label = None
+    if y is not None:
+        labels, label = check_rows(y, shape[0], name="y", minimum=n_classes, kind="classes")
+        label = label[row]
+    enrols, probes = split_beats(subject, row, sessions, shape[0])
+    return (
+        Release(
+            beats,
+            row,
+            subject,
+            label,
+            labels,
+            draw_beats(np.flatnonzero(enrols), subject, size.max_enrolment_beats, seed),
+            draw_beats(np.flatnonzero(probes), subject, size.max_probe_beats, seed),
+        ),
+        shape,
+        len(people),
+        enrols,
+    )
+
+
+def _check_attackers(attackers, evidence, settings):
+    """Attackers with their seeds, and those that cannot be run, with the reason."""
+    timed = evidence.times is not None and evidence.released_times is not None
+    given = {
+        "sampling_rate": settings.sampling_rate,
+        "window": settings.window,
+        "times": evidence.times if timed else None,
+        "release_order": evidence.release_order,
+    }
+    attackers, not_run = check_attackers(attackers, given)
+    return {
+        name: attacker._replace(estimator=with_seed(attacker.estimator, settings.seed))
+        for name, attacker in attackers.items()
+    }, not_run
+
+
+def _check_diagnosis(release, tasks, n_rows, estimators, settings):
+    """Tasks, the diagnosis (None) first, and who reads them; nobody where there is nothing to read."""
+    known_of = {}
+    if release.label is not None:
+        known_of[None] = release.label, release.labels, np.ones(len(release.row), dtype=bool)
+    known_of |= check_tasks(tasks, release.row, n_rows)
+    diagnostician = estimators.diagnostic_estimator if known_of else None
+    if diagnostician is not None:
+        diagnostician = with_seed(default_estimator(diagnostician, "diagnostic_estimator"), settings.seed)
+    return known_of, diagnostician
+
+
+def _lay_out(release, attackers, evidence, sessions, enrols, n_rows):
+    """Parts that the attackers look at, by their kind and by their source."""
+    parts = {"beats": {source: release.part(source) for source in release.beats}}
+    kinds = {attacker.known.kind for attacker in attackers.values()}
+    if "intervals" in kinds:
+        recording = recordings_of(evidence.records, sessions, n_rows)[release.row]
+        parts["intervals"] = interval_parts(evidence.times, evidence.released_times, recording, release, enrols)
+    for kind in kinds & {"order", "order_within"}:
+        parts[kind] = order_parts(evidence.release_order, release, n_rows, within=kind == "order_within")
+    return parts
 
 
 def check_knowledge(knowledge, auxiliary, external, n_subjects):
@@ -62,7 +270,7 @@ def check_members(members, subject, row, n_rows):
 
 def check_tasks(tasks, row, n_rows):
     """Label code of each beat, the labels, and which beats have one, by task."""
-    found = {}
+    known_of = {}
     for task, values in ({} if tasks is None else tasks).items():
         if len(values) != n_rows:
             raise ValueError(
@@ -71,8 +279,8 @@ def check_tasks(tasks, row, n_rows):
         series = np.asarray(["" if value is None or value != value else str(value) for value in np.asarray(values)])
         known = (series != "")[row]
         names, code = np.unique(series[row], return_inverse=True)
-        found[str(task)] = code, names, known
-    return found
+        known_of[str(task)] = code, names, known
+    return known_of
 
 
 def recordings_of(records, sessions, n_rows):

@@ -1,98 +1,52 @@
-"""The fits of an audit, and what each is asked."""
+"""What an audit measures, and the one order in which its jobs run."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
-import numpy as np
-
-from skagile.attackers import FRONT_ENDS
-from skagile.audit.threats._identity import Question, attack, attack_from_outside, attack_strangers, denoise
-
-
-class Job(NamedTuple):
-    """A fit with the questions it answers. Strings among the arguments name no array; parts are bound late."""
-
-    function: Callable
-    what: str
-    arguments: tuple
-    task: str | None = None
-    name: str | None = None
-    kind: str | None = None  # whose parts are put in the place of PARTS
-
-    def bind(self, parts):
-        """Put the parts that this job needs in their place."""
-        if self.kind is None:
-            return self
-        wanted = [self.arguments[SOURCE]]
-        if self.function is attack:
-            wanted += [question.source for question in self.arguments[SOURCE + 1]]
-        arguments = list(self.arguments)
-        arguments[PARTS] = only(parts[self.kind], dict.fromkeys(wanted))
-        return self._replace(arguments=tuple(arguments))
+from skagile.audit._measurement import Job, Measurement
+from skagile.audit._release import Part
+from skagile.audit.threats._gdpr import Gdpr
+from skagile.audit.threats._identity import Identity, denoise_jobs
+from skagile.audit.threats._membership import Membership
+from skagile.audit.threats._traits import Traits
+from skagile.audit.use._diagnosis import Diagnosis
+from skagile.audit.use._fidelity import Fidelity
 
 
-PARTS, SOURCE = 2, 3  # places among the arguments of the functions that attack
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What runs: first the jobs that denoise, by front end, then those of each measurement."""
+
+    denoising: dict[str, Job]
+    measurements: list[Measurement]
 
 
-def only(parts, sources):
-    return {source: parts[source] for source in sources}
+def make_plan(inputs):
+    """Choose what the inputs allow; what other threats' rows are made into comes when they are there."""
+    denoising = denoise_jobs(inputs)
+    measurements = [Identity(inputs, list(denoising))]
+    if inputs.diagnostician is not None:
+        measurements.append(Diagnosis(inputs))
+    if inputs.traits:
+        measurements.append(Traits(inputs))
+    if inputs.members is not None:
+        measurements.append(Membership(inputs))
+    measurements.append(Fidelity(inputs))
+    return Plan(denoising, measurements)
 
 
-def denoise_jobs(release, settings, knowledge, attackers):
-    """Jobs that clean the release, by front end."""
-    if "adaptive+denoise" not in knowledge or not any(attacker.known.cleans for attacker in attackers.values()):
-        return {}
-    front_ends = [name for name in FRONT_ENDS if name == "learned" or settings.sampling_rate is not None]
-    return {
-        name: Job(
-            denoise,
-            f"denoiser {name}",
-            (name, release.beats["original"], release.beats["released"], release.enrolment),
+def run_plan(plan, inputs, runner):
+    """Run every job and give the rows of each measurement by its name; no rows where it was not planned."""
+    jobs_of = [(measurement, measurement.jobs()) for measurement in plan.measurements]
+    runner.total = len(plan.denoising) + sum(len(jobs) for _, jobs in jobs_of)
+    release = inputs.release
+    for front_end, cleaned in zip(plan.denoising, runner(plan.denoising.values()), strict=True):
+        inputs.parts["beats"][front_end] = Part(
+            cleaned, release.subject, release.enrolment, release.probe, release.label
         )
-        for name in front_ends
-    }
-
-
-def attack_jobs(attackers, parts, knowledge, front_ends, external, settings):
-    """Every fit of an attacker, with what it is asked."""
-    jobs = []
-    for name, attacker in attackers.items():
-        kind = attacker.known.kind
-        there = parts[kind]
-        questions = {"original": [], "released": [], "auxiliary": []}
-        if "original" in there and "clean" in knowledge:
-            questions["original"].append(Question("original", "clean"))
-        if "original" in there and "static" in knowledge:
-            questions["original"].append(Question("released", "static"))
-        if "adaptive" in knowledge:
-            questions["released"].append(Question("released", "adaptive"))
-        if kind == "beats" and "auxiliary" in knowledge:
-            questions["auxiliary"].append(Question("released", "auxiliary"))
-        if attacker.known.cleans:
-            for front_end in front_ends:
-                cleaned = Question(front_end, "adaptive+denoise", f" + {front_end}")
-                questions["original"].append(cleaned._replace(suffix=f" (originals) + {front_end}"))
-                questions[front_end] = [cleaned]
-        for source, asked in questions.items():
-            if asked:
-                what = f"{name} trained on {source}"
-                jobs.append(Job(attack, what, (name, attacker, None, source, asked), None, name, kind))
-        if kind != "beats" or not attacker.known.embeds or not hasattr(attacker.estimator, "transform"):
-            continue
-        if "open_set" in knowledge:
-            for number, fold in enumerate(_folds(there["released"], settings.seed)):
-                what = f"{name} on strangers {number + 1}"
-                arguments = (name, attacker, None, "released", fold)
-                jobs.append(Job(attack_strangers, what, arguments, None, name, kind))
-        if "cross_database" in knowledge:
-            arguments = (name, attacker, None, "released", external)
-            jobs.append(Job(attack_from_outside, f"{name} from another database", arguments, None, name, kind))
-    return jobs
-
-
-def _folds(part, seed):
-    """Two masks over subjects that share them out."""
-    people = np.random.RandomState(seed).permutation(part.subject.max() + 1)
-    first = np.zeros(len(people), dtype=bool)
-    first[people[: len(people) // 2]] = True
-    return first, ~first
+    # All at once, so that no processor waits for the last job of one threat.
+    results = iter(runner(job for _, jobs in jobs_of for job in jobs))
+    rows = {"diagnosis": [], "traits": [], "membership": []}
+    for measurement, jobs in jobs_of:
+        rows[measurement.name] = measurement.rows([next(results) for _ in jobs])
+    rows["gdpr"] = Gdpr(inputs, rows["identity"], rows["traits"]).rows([])
+    return rows

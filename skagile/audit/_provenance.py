@@ -2,9 +2,14 @@
 
 import hashlib
 import platform
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
+
+from skagile.attackers import ATTACKERS
+
+_REAUDIT_AFTER = timedelta(days=365)
 
 
 def describe(estimator):
@@ -14,13 +19,13 @@ def describe(estimator):
 
 def versions():
     """Versions of Python and of the packages that figures depend on."""
-    found = {"python": platform.python_version()}
-    for name in ("skagile", "numpy", "scipy", "scikit-learn", "torch"):
+    numbers = {"python": platform.python_version()}
+    for name in ("skagile", "numpy", "scipy", "scikit-learn", "pandas", "torch", "skorch"):
         try:
-            found[name] = version(name)
+            numbers[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            numbers[name] = None
+    return numbers
 
 
 def digest(values):
@@ -34,3 +39,45 @@ def digest(values):
     digest = hashlib.sha256(f"{head} {values.shape}\n".encode())
     digest.update(body)
     return digest.hexdigest()
+
+
+def describe_protocol(inputs):
+    """Sizes and settings, as the report has them."""
+    release, settings, size = inputs.release, inputs.settings, inputs.size
+    label, original = release.label, release.beats["original"]
+    counts = [] if label is None else np.bincount(label).tolist()
+    return {
+        "layout": list(inputs.shape),
+        "n_beats": len(release.row),
+        "n_samples": inputs.shape[-1],
+        "sampling_rate": settings.sampling_rate,
+        "window": list(settings.window),
+        "split": inputs.split,
+        "n_subjects": inputs.n_subjects,
+        "n_subjects_probed": len(np.unique(release.subject[release.probe])),
+        "n_enrolment_beats": len(release.enrolment),
+        "n_probe_beats": len(release.probe),
+        "max_enrolment_beats": size.max_enrolment_beats,
+        "max_probe_beats": size.max_probe_beats,
+        "n_unchanged_beats": int((original == release.beats["released"]).all(axis=1).sum()),
+        "classes": {} if label is None else dict(zip(map(str, release.labels), counts, strict=True)),
+        "knowledge": list(inputs.knowledge),
+        "attackers": {name: describe(attacker.estimator) for name, attacker in inputs.attackers.items()},
+        "attackers_left_out": sorted(set(ATTACKERS) - set(inputs.attackers)),
+        "not_run": inputs.not_run,
+        "diagnostic_estimator": None if inputs.diagnostician is None else describe(inputs.diagnostician),
+        "fusion": list(settings.fusion),
+        "confidence": settings.confidence,
+        "n_resamples": settings.n_resamples,
+        "seed": settings.seed,
+    }
+
+
+def describe_provenance(inputs, start):
+    """Dates, versions and digests, as the report has them."""
+    return {
+        "date": start.isoformat(timespec="seconds"),
+        "reaudit_date": (start + _REAUDIT_AFTER).date().isoformat(),
+        "versions": versions(),
+        "sha256": inputs.sha256,
+    }

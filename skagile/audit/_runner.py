@@ -1,14 +1,12 @@
-"""Runs the fits of an audit, in parallel and from the cache."""
+"""Runs the jobs of an audit, in parallel and from the cache."""
 
-import json
 from datetime import datetime, timezone
 
-import numpy as np
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from skagile.audit import _provenance
 from skagile.audit._cache import Cache
+from skagile.audit._keys import Keys
 
 
 class Runner:
@@ -18,15 +16,18 @@ class Runner:
         self.cache = None if cache is None else Cache(cache)
         self.n_jobs, self.progress, self.settings = n_jobs, progress, settings
         self.start, self.done, self.total = datetime.now(timezone.utc), 0, 0
-        self._digests = {}
+        self._keys = Keys(settings)
 
     def __call__(self, jobs):
-        jobs, results = list(jobs), []
+        jobs, results = [job.bind() for job in jobs], []
         shown = self.progress is True
         with tqdm(
             total=self.total, initial=self.done, desc="audit", unit="fit", disable=None if shown else True
         ) as bar:
-            tasks = (delayed(_do)(job, self.settings, self.cache, self._key(job)) for job in jobs)
+            tasks = (
+                delayed(_do)(job, self.settings, self.cache, None if self.cache is None else self._keys.of(job))
+                for job in jobs
+            )
             parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
             for job, result in zip(jobs, parallel(tasks), strict=True):
                 results.append(result)
@@ -37,30 +38,19 @@ class Runner:
                     self.progress(self.done, self.total, job.what)
         return results
 
-    def _key(self, job):
-        """Text that says everything the result depends on."""
-        if self.cache is None:
-            return None
-        content = [job.function.__name__, job.what, self._content(job.arguments), self._content(self.settings)]
-        return json.dumps([*content, _provenance.versions()])
 
-    def _content(self, value):
-        if isinstance(value, np.ndarray):
-            # The same few arrays stand in every job.
-            if id(value) not in self._digests:
-                self._digests[id(value)] = value, _provenance.digest(value)
-            return self._digests[id(value)][1]
-        if isinstance(value, dict):
-            return [[str(key), self._content(entry)] for key, entry in value.items()]
-        if isinstance(value, tuple | list):
-            return [self._content(entry) for entry in value]
-        if hasattr(value, "get_params"):
-            params = sorted(value.get_params(deep=True).items(), key=lambda item: item[0])
-            return [f"{type(value).__module__}.{type(value).__qualname__}", *[[k, repr(v)] for k, v in params]]
-        return repr(value)
+def _do(job, settings, cache, keys):
+    """Run one job; its outcome and what is measured from it are kept apart."""
 
+    def outcome():
+        return job.fit(job.what, **job.inputs)
 
-def _do(job, settings, cache, key):
+    def measured(outcome):
+        return outcome if job.measure is None else job.measure(outcome, settings, **job.about)
+
     if cache is None:
-        return job.function(job.what, *job.arguments, settings)
-    return cache.fetch(key, job.function, job.what, *job.arguments, settings)
+        return measured(outcome())
+    of_fit, of_measure = keys
+    if job.measure is None:
+        return cache.fetch(of_fit, outcome)
+    return cache.fetch(of_measure, lambda: measured(cache.fetch(of_fit, outcome)))

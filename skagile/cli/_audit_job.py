@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from skagile._files import replacing
-from skagile.audit import LIMITS, AuditReport, audit_release, percent
+from skagile.audit import LIMITS, AuditReport, Estimators, Evidence, Size, audit_release, percent
 from skagile.cli._options import option_of
 from skagile.datasets import get_data_home
 from skagile.release import read_release_pair
@@ -29,14 +29,12 @@ SIZES = {
         audit={
             "attackers": "quick",
             "knowledge": ("clean", "static", "adaptive"),
-            "diagnostic_training": ("original",),
-            "attribute_estimator": "svd",
-            "max_enrolment_beats": 100,
-            "max_probe_beats": 100,
+            "estimators": Estimators(diagnostic_training=("original",), attribute_estimator="svd"),
+            "size": Size(max_enrolment_beats=100, max_probe_beats=100),
         },
     ),
     # Everything that audit_release does by itself, on beats enough for it.
-    "full": AuditSize(audit={"max_enrolment_beats": 250, "max_probe_beats": 250}),
+    "full": AuditSize(audit={"size": Size(max_enrolment_beats=250, max_probe_beats=250)}),
 }
 
 # Of what a pair knows, audit_release gets these.
@@ -47,8 +45,6 @@ PASSED_ON = (
     "window",
     "attributes",
     "tasks",
-    "times",
-    "released_times",
 )
 
 
@@ -106,7 +102,7 @@ def audit_files(
         pair.released,
         pair.y,
         **{key: pair[key] for key in PASSED_ON if pair[key] is not None},
-        records=pair.records,
+        evidence=Evidence(times=pair.times, released_times=pair.released_times, records=pair.records),
         cache=cache,
         n_jobs=n_jobs,
         progress=progress,

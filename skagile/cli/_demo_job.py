@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from skagile._files import replacing
+from skagile.audit import Estimators
 from skagile.datasets import (
     beats_from_records,
     fetch_directory,
@@ -45,7 +46,7 @@ SIZES = {
         max_beats=40,
         agile={"n_surrogates": 3, "max_epochs": 10},
         ksame={"max_epochs": 8},
-        audit={"diagnostic_training": ("original",)},
+        audit={"estimators": Estimators(diagnostic_training=("original",))},
         cohort={"n_subjects": 15, "duration": 60.0},
     ),
 }

@@ -1,6 +1,7 @@
 """Settings of an anonymizer between privacy and use."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.utils._param_validation import Interval as Range
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skagile._seeds import draw_seed, with_seed
-from skagile.audit import audit_release, check_rows, check_sources, split_beats
+from skagile.audit import Estimators, Size, audit_release, check_rows, check_sources, split_beats
 from skagile.model_selection._released import subjects_keys, transform_rows
 
 _RISKS = ("reidentification", "fused_reidentification")
@@ -208,7 +209,7 @@ class PrivacyUtilityCurve:
         knowledge : str or list of str, default="adaptive"
             What the attackers know; the worst counts.
         diagnostic_estimator : "default" or estimator, default="default"
-            As for :func:`~skagile.audit.audit_release`. The utility is the worse of two: trained on originals and
+            As for :class:`~skagile.audit.Estimators`. The utility is the worse of two: trained on originals and
             tested on the release, and the other way round.
         selection : float, default=0.5
             Share of the people that the frontier is chosen on. None: chosen on everybody and reported on everybody,
@@ -218,7 +219,7 @@ class PrivacyUtilityCurve:
         fit_params : dict, default=None
             Further arguments of ``fit``; arrays with one entry per row are cut to the rows that enrol.
         audit_params : dict, default=None
-            Further arguments of :func:`~skagile.audit.audit_release`, such as ``n_resamples``.
+            Further arguments of :func:`~skagile.audit.audit_release`, such as ``size``, whose galleries are left out.
         n_jobs : int, default=None
             Settings measured in parallel, through joblib. The figures do not depend on it.
         random_state : int, RandomState instance or None, default=0
@@ -248,12 +249,12 @@ class PrivacyUtilityCurve:
         audit = {
             "attackers": attackers,
             "knowledge": knowledge,
-            "diagnostic_estimator": diagnostic_estimator,
+            "estimators": Estimators(diagnostic_estimator=diagnostic_estimator),
             "random_state": seed,
-            # Not on the curve, and a bootstrap for each attack.
-            "galleries": (),
             **(audit_params or {}),
         }
+        # Not on the curve, and a bootstrap for each attack.
+        audit["size"] = replace(audit.get("size") or Size(), galleries=())
         settings = list(ParameterGrid(param_grid))
         data = (X, y, subjects, sessions, enrolled)
         rows = Parallel(n_jobs=n_jobs)(

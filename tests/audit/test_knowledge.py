@@ -1,12 +1,15 @@
 """What attackers know: each kind of knowledge recognises what it should, and nothing where there is nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils import Bunch
 
-from skagile.audit import audit_release
+from skagile.audit import Estimators, Evidence, Size, audit_release
 
+SIZE = Size(n_resamples=200, galleries=())
 N_SUBJECTS, N_BEATS, N_SAMPLES = 12, 15, 40
 
 
@@ -31,8 +34,7 @@ def audit(people, released, **changes):
         "subjects": people.subjects,
         "sessions": people.sessions,
         "attackers": {"lda": LinearDiscriminantAnalysis()},
-        "n_resamples": 200,
-        "galleries": (),
+        "size": SIZE,
     }
     return audit_release(people.X, released, **{**options, **changes})
 
@@ -97,9 +99,9 @@ def test_an_embedding_of_another_database_recognises(people):
     other = other.X + loud * rng.normal(size=other.X.shape), other.subjects
     data = Bunch(**{**people, "X": people.X + loud * rng.normal(size=people.X.shape)})
     options = {"knowledge": "cross_database", "attackers": {"lda": LinearDiscriminantAnalysis(n_components=8)}}
-    (row,) = audit(data, data.X, **options, external=other).attacks
+    (row,) = audit(data, data.X, **options, evidence=Evidence(external=other)).attacks
     assert row["rank1"] > 0.5
-    (row,) = audit(data, noise_like(people), **options, external=other).attacks
+    (row,) = audit(data, noise_like(people), **options, evidence=Evidence(external=other)).attacks
     assert row["rank1_low"] <= 1 / N_SUBJECTS <= row["rank1_high"]
 
 
@@ -111,14 +113,14 @@ def test_who_owns_the_anonymizer_recognises(people):
     def anonymize(seed):
         return people.X @ rotation + 0.1 * np.random.default_rng(seed).normal(size=people.X.shape)
 
-    report = audit(people, anonymize(1), auxiliary=anonymize(2), knowledge=["static", "auxiliary"])
+    report = audit(people, anonymize(1), evidence=Evidence(auxiliary=anonymize(2)), knowledge=["static", "auxiliary"])
     found = report.summary().set_index("knowledge")["rank1"]
     assert found["static"] < 0.4
     assert found["auxiliary"] > 0.95
 
 
 def test_missing_data_for_a_knowledge(people):
-    report = audit(people, people.X, attackers=["svd"], knowledge="all", sampling_rate=None, diagnostic_estimator=None)
+    report = audit(people, people.X, attackers=["svd"], knowledge="all", sampling_rate=None)
     assert set(report.summary()["knowledge"]) == {"clean", "static", "adaptive", "adaptive+denoise", "open_set"}
     assert dict(map(tuple, report.protocol["not_run"])).keys() == {
         "knowledge cross_database",
@@ -146,12 +148,12 @@ def test_missing_data_for_a_knowledge(people):
 )
 def test_errors_of_external(people, external, words):
     with pytest.raises(ValueError, match=words):
-        audit(people, people.X, external=external)
+        audit(people, people.X, evidence=Evidence(external=external))
 
 
 def test_errors_of_auxiliary(people):
     with pytest.raises(ValueError, match=r"auxiliary has shape \(359, 40\), original \(360, 40\)"):
-        audit(people, people.X, auxiliary=people.X[1:])
+        audit(people, people.X, evidence=Evidence(auxiliary=people.X[1:]))
 
 
 # ------------------------------------------------------------------------------------------------------- denoising
@@ -174,7 +176,6 @@ def test_a_denoiser_undoes_noise_that_hides_people():
         attackers=["nearest_neighbour"],
         knowledge=["clean", "static", "adaptive+denoise"],
         sampling_rate=180.0,
-        diagnostic_estimator=None,
     )
     found = report.summary().set_index("attacker")["rank1"]
     static = report.worst("static")["rank1"]
@@ -201,7 +202,7 @@ def test_the_headline_is_the_worst_and_is_corrected(people):
 
 def test_fusion_of_given_numbers_of_beats(people):
     released = people.X + 3 * noise_like(people)
-    (row,) = audit(people, released, knowledge="adaptive", fusion=(1, 4, 100, "all")).attacks
+    (row,) = audit(people, released, knowledge="adaptive", size=replace(SIZE, fusion=(1, 4, 100, "all"))).attacks
     by_size = {entry["n_beats"]: entry["rank1"] for entry in row["fusion"]}
     assert by_size[1] == row["rank1"]
     assert by_size["all"] == by_size[100] == row["fused_rank1"]
@@ -212,7 +213,7 @@ def test_fusion_of_given_numbers_of_beats(people):
     groups = scores.reshape(N_SUBJECTS, N_BEATS, -1)[:, :12].reshape(N_SUBJECTS, 3, 4, -1).mean(axis=2)
     assert by_size[4] == np.mean(groups.argmax(axis=2) == np.arange(N_SUBJECTS)[:, None])
     with pytest.raises(ValueError, match="fusion holds 0"):
-        audit(people, released, fusion=(0,))
+        Size(fusion=(0,))
 
 
 # ------------------------------------------------------------------------------------------------------- traits, tasks
@@ -230,7 +231,7 @@ def test_traits_are_inferred_of_people_not_trained_on(people):
     data = Bunch(**{**people, "X": X})
     options = {
         "attributes": {"sex": sex},
-        "attribute_estimator": LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.5),
+        "estimators": Estimators(attribute_estimator=LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.5)),
     }
     caught = audit(data, X, **options, knowledge="clean").attribute_results
     assert [(row["trained_on"], row["tested_on"]) for row in caught] == [
@@ -249,7 +250,7 @@ def test_numbers_are_split_at_their_median_and_gaps_left_out(people):
         people,
         people.X,
         attributes={"age": age},
-        attribute_estimator=LinearDiscriminantAnalysis(),
+        estimators=Estimators(attribute_estimator=LinearDiscriminantAnalysis()),
         knowledge="clean",
     )
     row = report.attribute_results[0]
@@ -299,7 +300,7 @@ def test_tasks_are_judged_like_the_diagnosis(people):
         data,
         noise_like(people),
         tasks={"block": block},
-        diagnostic_estimator=LinearDiscriminantAnalysis(),
+        estimators=Estimators(diagnostic_estimator=LinearDiscriminantAnalysis()),
         knowledge="clean",
     )
     found = {(row["trained_on"], row["tested_on"]): row for row in report.task_results}
@@ -310,52 +311,3 @@ def test_tasks_are_judged_like_the_diagnosis(people):
     assert sum(row["support"].values()) == row["n_probe"] < N_SUBJECTS * N_BEATS
     with pytest.raises(ValueError, match=r"tasks\['block'\] has length 1"):
         audit(people, people.X, tasks={"block": ["x"]})
-
-
-# --------------------------------------------------------------------------------------------------------------- cache
-
-
-class Counting(LinearDiscriminantAnalysis):
-    """Counts its fits."""
-
-    fits = 0
-
-    def fit(self, X, y):
-        Counting.fits += 1
-        return super().fit(X, y)
-
-
-def test_an_interrupted_audit_goes_on_where_it_stopped(people, tmp_path):
-    released = people.X + noise_like(people)
-    options = {"attackers": [Counting()], "knowledge": ("clean", "adaptive", "open_set"), "cache": tmp_path / "cache"}
-
-    def stop(done, total, what):
-        if done == 2:
-            raise KeyboardInterrupt
-
-    Counting.fits = 0
-    with pytest.raises(KeyboardInterrupt):
-        audit(people, released, progress=stop, **options)
-    first = Counting.fits
-    report = audit(people, released, **options)
-    assert 2 <= first < 4
-    assert Counting.fits == 4
-    Counting.fits = 0
-    again = audit(people, released, **options)
-    assert Counting.fits == 0
-    fresh = audit(people, released, **{**options, "cache": None})
-    assert report.attacks == again.attacks == fresh.attacks
-    # Anything else that figures depend on is another fit.
-    Counting.fits = 0
-    audit(people, released + 1e-9, **options)
-    audit(people, released, **options, random_state=1)
-    assert Counting.fits > 4
-
-
-def test_a_broken_cache_file_counts_as_missing(people, tmp_path):
-    options = {"knowledge": ("clean",), "cache": tmp_path}
-    report = audit(people, people.X, **options)
-    (file,) = tmp_path.glob("*.npz")
-    file.write_bytes(file.read_bytes()[:100])
-    assert audit(people, people.X, **options).attacks == report.attacks
-    assert len(list(tmp_path.iterdir())) == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.utils import Bunch
 
-from skagile.audit import audit_release
+from skagile.audit import Evidence, Size, audit_release
 
 N_SUBJECTS, N_BEATS, N_SAMPLES, RATE = 12, 40, 126, 180.0
 
@@ -32,8 +32,7 @@ def worst(data, released, attackers, **changes):
         attackers=attackers,
         knowledge="adaptive",
         sampling_rate=RATE,
-        galleries=(),
-        n_resamples=200,
+        size=Size(galleries=(), n_resamples=200),
         **changes,
     )
     return report, report.headline["single"]
@@ -80,14 +79,14 @@ def test_a_leak_in_the_order_of_rows_is_caught(nothing):
     shuffled = rng.permutation(len(nothing.subjects))
     attackers = ["row_order", "row_order_within"]
     for order in (by_person, position):
-        report, head = worst(nothing, nothing.released, attackers, release_order=order)
+        report, head = worst(nothing, nothing.released, attackers, evidence=Evidence(release_order=order))
         assert head["value"] > 0.9, report
-    _, head = worst(nothing, nothing.released, attackers, release_order=shuffled)
+    _, head = worst(nothing, nothing.released, attackers, evidence=Evidence(release_order=shuffled))
     assert head["low"] <= head["floor"] <= head["high"]
     with pytest.raises(ValueError, match="'row_order', which cannot be run: it reads the order"):
         worst(nothing, nothing.released, attackers)
     with pytest.raises(ValueError, match=r"release_order has shape \(3,\)"):
-        worst(nothing, nothing.released, attackers, release_order=[1, 2, 3])
+        worst(nothing, nothing.released, attackers, evidence=Evidence(release_order=[1, 2, 3]))
 
 
 def test_a_leak_in_beat_times_is_caught(nothing):
@@ -98,15 +97,15 @@ def test_a_leak_in_beat_times_is_caught(nothing):
         for session in (0, 1):
             mine = (nothing.subjects == person) & (nothing.sessions == session)
             times[mine] = np.cumsum(rate[person] + 0.02 * rng.normal(size=mine.sum()))
-    given = {"times": times, "released_times": times}
-    report, head = worst(nothing, nothing.released, ["rr"], **given)
+    given = Evidence(times=times, released_times=times)
+    report, head = worst(nothing, nothing.released, ["rr"], evidence=given)
     assert head["value"] > 0.5, report
     same = np.empty(len(times))
     for person in range(N_SUBJECTS):
         for session in (0, 1):
             mine = (nothing.subjects == person) & (nothing.sessions == session)
             same[mine] = np.cumsum(0.8 + 0.02 * rng.normal(size=mine.sum()))
-    _, head = worst(nothing, nothing.released, ["rr"], times=times, released_times=same)
+    _, head = worst(nothing, nothing.released, ["rr"], evidence=Evidence(times=times, released_times=same))
     assert head["low"] <= 1 / N_SUBJECTS <= head["high"]
     with pytest.raises(ValueError, match="'rr', which cannot be run: it reads beat times"):
-        worst(nothing, nothing.released, ["rr"], times=times)
+        worst(nothing, nothing.released, ["rr"], evidence=Evidence(times=times))

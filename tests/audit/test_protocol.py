@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import Bunch
 
 from skagile import metrics
-from skagile.audit import AuditReport, audit_release
+from skagile.audit import AuditReport, Estimators, Evidence, Size, audit_release
 
+LDA = Estimators(diagnostic_estimator=LinearDiscriminantAnalysis())
 FIGURES = ["rank1", "rank1_low", "rank1_high", "eer", "eer_low", "eer_high", "fused_rank1"]
 
 
@@ -54,8 +56,8 @@ def audit(data, released, **changes):
         "sessions": data.sessions,
         "attackers": {"lda": LinearDiscriminantAnalysis()},
         "knowledge": ("clean", "static", "adaptive"),
-        "diagnostic_estimator": LinearDiscriminantAnalysis(),
-        "n_resamples": 200,
+        "estimators": LDA,
+        "size": Size(n_resamples=200),
     }
     return audit_release(data.X, released, **{**options, **changes})
 
@@ -147,7 +149,7 @@ def test_utility_in_both_directions(data):
     alike = np.mean(model.predict(data.X[~enrols]) == model.predict(released[~enrols]))
     agreement = audit(data, released).utility().set_index(["trained_on", "tested_on"])["agreement"]
     assert agreement["original", "released"] == pytest.approx(alike)
-    one_way = audit(data, released, diagnostic_training="released").utility()
+    one_way = audit(data, released, estimators=replace(LDA, diagnostic_training="released")).utility()
     assert one_way["trained_on"].unique().tolist() == ["released"]
 
 
@@ -205,7 +207,7 @@ def test_without_sessions_rows_are_halved_in_their_order(data):
 def test_odd_numbers_of_rows_enrol_one_more(data):
     kept = np.concatenate([np.arange(30 * person, 30 * person + 5) for person in range(10)])
     few = Bunch(**{name: values[kept] for name, values in data.items()})
-    report = audit(few, few.X, sessions=None, diagnostic_estimator=None)
+    report = audit(few, few.X, sessions=None, estimators=Estimators(diagnostic_estimator=None))
     assert (report.protocol["n_enrolment_beats"], report.protocol["n_probe_beats"]) == (30, 20)
 
 
@@ -223,7 +225,7 @@ def test_records_are_their_beats(data):
         sessions=rows[1],
         attackers={"lda": LinearDiscriminantAnalysis()},
         knowledge=("clean", "static", "adaptive"),
-        n_resamples=200,
+        size=Size(n_resamples=200),
     )
     assert deep.attacks == flat.attacks
     assert deep.fidelity().equals(flat.fidelity())
@@ -239,13 +241,15 @@ def test_records_are_their_beats(data):
 
 
 def test_beats_are_bounded_per_person(data):
-    report = audit(data, data.X, max_enrolment_beats=6, max_probe_beats=4)
+    size = Size(n_resamples=200, max_enrolment_beats=6, max_probe_beats=4)
+    report = audit(data, data.X, size=size)
     assert (report.protocol["n_enrolment_beats"], report.protocol["n_probe_beats"]) == (60, 40)
-    again = audit(data, data.X, max_enrolment_beats=6, max_probe_beats=4)
+    again = audit(data, data.X, size=size)
     assert report.attacks == again.attacks
-    other = audit(data, data.X, max_enrolment_beats=6, max_probe_beats=4, random_state=1)
+    other = audit(data, data.X, size=size, random_state=1)
     assert report.attacks != other.attacks
-    assert audit(data, data.X, max_probe_beats=1000).attacks == audit(data, data.X).attacks
+    unbounded = Size(n_resamples=200, max_probe_beats=1000)
+    assert audit(data, data.X, size=unbounded).attacks == audit(data, data.X).attacks
 
 
 # --------------------------------------------------------------------------------------------------- attackers, seeds
@@ -282,8 +286,8 @@ def test_the_package_s_own_attackers_and_diagnosis():
         subjects=small.subjects,
         sessions=small.sessions,
         knowledge=["clean", "static"],
-        diagnostic_training="original",
-        n_resamples=100,
+        estimators=Estimators(diagnostic_training="original"),
+        size=Size(n_resamples=100),
     )
     assert report.summary()["attacker"].unique().tolist() == [
         "svd",
@@ -358,7 +362,7 @@ def test_hashes_are_of_values_and_not_of_memory(data):
         subjects=pd.Series(data.subjects),
         sessions=data.sessions,
         attackers=[LinearDiscriminantAnalysis()],
-        diagnostic_estimator=None,
+        estimators=Estimators(diagnostic_estimator=None),
         knowledge="clean",
     ).provenance["sha256"]
     assert one == two
@@ -373,16 +377,16 @@ def test_no_diagnosis_no_utility(data):
     assert report.floors["label_only"] is None
     assert "diagnostic utility" in report.not_tested()
     # A floor needs the diagnoses, not the classifier; one class is enough for it.
-    constant = audit(data, data.X, y=np.full(300, "N"), diagnostic_estimator=None)
+    constant = audit(data, data.X, y=np.full(300, "N"), estimators=Estimators(diagnostic_estimator=None))
     assert constant.floors["label_only"] == constant.floors["majority"]
 
 
 def test_own_attackers_load_neither_torch_nor_an_anonymizer():
     code = (
-        "import sys, numpy as np; from skagile.audit import audit_release; "
+        "import sys, numpy as np; from skagile.audit import Size, audit_release; "
         "from sklearn.discriminant_analysis import LinearDiscriminantAnalysis as L; "
         "X = np.random.default_rng(0).normal(size=(40, 5)); "
-        "report = audit_release(X, X, subjects=np.arange(40) % 4, attackers=[L()], n_resamples=50, "
+        "report = audit_release(X, X, subjects=np.arange(40) % 4, attackers=[L()], size=Size(n_resamples=50), "
         "knowledge=['clean', 'static', 'adaptive']); "
         "report.to_dict(); "
         "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules; "
@@ -429,11 +433,10 @@ def _with(array, position, value):
         (lambda d: {"attackers": [object()]}, "lacks fit or predict_proba"),
         (lambda d: {"knowledge": ["clean", "oracle"]}, "knowledge holds 'oracle'; choose from 'clean', 'static'"),
         (lambda d: {"knowledge": ()}, "knowledge is empty"),
-        (lambda d: {"diagnostic_training": "both"}, "diagnostic_training holds 'both'"),
-        (lambda d: {"diagnostic_estimator": "svm"}, "diagnostic_estimator is 'svm'"),
+        (lambda d: {"estimators": Estimators(diagnostic_estimator="svm")}, "diagnostic_estimator is 'svm'"),
         (lambda d: {"sampling_rate": 0}, "sampling_rate"),
-        (lambda d: {"confidence": 95}, "confidence"),
-        (lambda d: {"max_probe_beats": 0}, "max_probe_beats"),
+        (lambda d: {"size": {"confidence": 0.9}}, "size"),
+        (lambda d: {"evidence": (d.X, d.subjects)}, "evidence"),
         (lambda d: {"progress": 3}, "progress"),
     ],
 )
@@ -442,6 +445,29 @@ def test_errors(data, changes, words):
     original, released = changes.pop("original", data.X), changes.pop("released", data.X)
     with pytest.raises(ValueError, match=words):
         audit(Bunch(**{**data, "X": original}), released, **changes)
+
+
+@pytest.mark.parametrize(
+    ("group", "fields", "words"),
+    [
+        (Estimators, {"diagnostic_training": "both"}, "diagnostic_training holds 'both'"),
+        (Estimators, {"diagnostic_training": None}, "'diagnostic_training' parameter of Estimators"),
+        (Size, {"confidence": 95}, "'confidence' parameter of Size"),
+        (Size, {"max_probe_beats": 0}, "'max_probe_beats' parameter of Size"),
+        (Size, {"max_enrolment_beats": 1.5}, "'max_enrolment_beats' parameter of Size"),
+        (Size, {"n_resamples": 9}, "'n_resamples' parameter of Size"),
+        (Size, {"fusion": "all"}, "'fusion' parameter of Size"),
+        (Size, {"fusion": (1, "most")}, "fusion holds 'most'; expected numbers of beats"),
+        (Size, {"fusion": (True,)}, "fusion holds True"),
+        (Size, {"galleries": (1000, "all")}, "galleries holds 'all'; expected numbers of people"),
+        (Size, {"galleries": (np.nan,)}, "galleries holds nan"),
+        (Evidence, {"times": 3}, "'times' parameter of Evidence"),
+        (Evidence, {"external": 3}, "'external' parameter of Evidence"),
+    ],
+)
+def test_errors_of_groups(group, fields, words):
+    with pytest.raises(ValueError, match=words):
+        group(**fields)
 
 
 def test_errors_of_records(data):
@@ -475,8 +501,7 @@ def test_mitdb_identity_release(realdata):
         sessions=beats.sessions,
         attackers="svd",
         knowledge=["clean", "static"],
-        max_enrolment_beats=150,
-        max_probe_beats=60,
+        size=Size(max_enrolment_beats=150, max_probe_beats=60),
         sampling_rate=beats.sampling_rate,
     )
     assert isinstance(report, AuditReport)

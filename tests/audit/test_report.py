@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from skagile.audit import AuditReport, audit_release
+from skagile.audit import AuditReport, Estimators, Size, audit_release
 from skagile.audit.report._floors import highest_floor
 
 HOSTILE = '<script>alert("1")</script>'
@@ -30,9 +30,9 @@ def make_report(*, classes=("N", HOSTILE), n_subjects=8, noise=0.5, rare=2, **ch
         "subjects": [f"{HOSTILE}{code}" for code in subject],
         "attackers": {"$x_{<b>$": LinearDiscriminantAnalysis(), "two": LinearDiscriminantAnalysis()},
         "knowledge": ("clean", "static", "adaptive"),
-        "diagnostic_estimator": LinearDiscriminantAnalysis(),
+        "estimators": Estimators(diagnostic_estimator=LinearDiscriminantAnalysis()),
         "sampling_rate": 250,
-        "n_resamples": 100,
+        "size": Size(n_resamples=100),
     }
     released = X + noise * rng.normal(size=X.shape)
     return audit_release(X, released, **{**options, **changes})

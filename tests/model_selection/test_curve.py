@@ -12,7 +12,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skagile.audit import audit_release
+from skagile.audit import Estimators, Size, audit_release
 from skagile.model_selection import PrivacyUtilityCurve
 
 N_SUBJECTS, N_BEATS = 12, 16
@@ -62,7 +62,7 @@ def make_curve(data, anonymizer=None, **changes):
         "param_grid": {"scale": [0.0, 2.0, np.inf]},
         "attackers": {"lda": LinearDiscriminantAnalysis()},
         "diagnostic_estimator": LinearDiscriminantAnalysis(),
-        "audit_params": {"n_resamples": 100},
+        "audit_params": {"size": Size(n_resamples=100)},
     }
     return PrivacyUtilityCurve.from_estimator(anonymizer or Blur(), X, y, **{**options, **changes})
 
@@ -153,8 +153,8 @@ def test_figures_are_of_an_audit_of_people_not_chosen_on(data):
         subjects=subjects,
         attackers={"lda": LinearDiscriminantAnalysis()},
         knowledge="adaptive",
-        diagnostic_estimator=LinearDiscriminantAnalysis(),
-        n_resamples=100,
+        estimators=Estimators(diagnostic_estimator=LinearDiscriminantAnalysis()),
+        size=Size(n_resamples=100),
     )
     worst = report.worst_case()["single"]
     assert whole["reidentification"] == worst["value"]

@@ -13,6 +13,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skagile import KSameAnonymizer, PrivacyUtilityCurve, ReidentificationScorer, UtilityScorer
+from skagile.audit import Size
 from skagile.datasets import beats_from_records, make_cohort
 from skagile.model_selection._released import release_rows, subjects_keys, takes_subjects, transform_rows
 
@@ -229,7 +230,7 @@ def test_curve_gives_subjects_to_a_step_of_a_pipeline(data):
         "attackers": {"lda": LinearDiscriminantAnalysis()},
         "diagnostic_estimator": LinearDiscriminantAnalysis(),
         "selection": None,
-        "audit_params": {"n_resamples": 50},
+        "audit_params": {"size": Size(n_resamples=50)},
     }
     # Rows of a person are the same up to this, without which LDA has no spread to learn from.
     noise = FunctionTransformer(lambda X: X + 0.1 * np.random.default_rng(0).normal(size=X.shape))

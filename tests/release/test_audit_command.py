@@ -12,13 +12,17 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from skagile.audit import AuditReport
+from skagile.audit import AuditReport, Estimators
 from skagile.cli import _audit_job, main
 
 CHEAP = {
     "quick": _audit_job.AuditSize(
         read={"max_beats": 12},
-        audit={"attackers": ("svd",), "knowledge": ("clean", "adaptive"), "diagnostic_estimator": None},
+        audit={
+            "attackers": ("svd",),
+            "knowledge": ("clean", "adaptive"),
+            "estimators": Estimators(diagnostic_estimator=None),
+        },
     )
 }
 

@@ -8,7 +8,7 @@ from skagile import metrics
 def measure_floors(release):
     """Score guessing without a look at the signal."""
     enrolled, probed = release.subject[release.enrolment], release.subject[release.probe]
-    found = {
+    floors = {
         "chance": 1 / len(np.unique(enrolled)),
         "majority": metrics.majority_floor(enrolled, probed),
         "label_only": None,
@@ -17,7 +17,7 @@ def measure_floors(release):
     }
     if release.label is not None:
         label, asked = release.label[release.enrolment], release.label[release.probe]
-        found["label_only"] = metrics.label_only_floor(label, enrolled, asked, probed)
-        found["label_only_fused"] = metrics.label_only_floor(label, enrolled, asked, probed, fused=True)
-        found["diagnosis_majority"] = metrics.majority_floor(label, asked)
-    return found
+        floors["label_only"] = metrics.label_only_floor(label, enrolled, asked, probed)
+        floors["label_only_fused"] = metrics.label_only_floor(label, enrolled, asked, probed, fused=True)
+        floors["diagnosis_majority"] = metrics.majority_floor(label, asked)
+    return floors

@@ -1,14 +1,63 @@
-"""What a release is still good for, how far it was moved, and what guessing gives."""
+"""What a classifier of diagnoses, or of another task, reads off a release."""
 
 import numpy as np
 
 from skagile import metrics
-from skagile.audit.threats._identity import fit, with_interval
+from skagile.attackers import check_choice
+from skagile.audit._measurement import Job, Measurement, Row, Sources, in_words
+from skagile.audit._settings import fit, with_interval
+from skagile.audit.use import SOURCES
 
-SOURCES = ("original", "released")
+
+class Diagnosis(Measurement):
+    """What is read of the diagnosis (task None) and of other tasks, trained and tested on both sides."""
+
+    name = "diagnosis"
+
+    def __init__(self, inputs):
+        self.inputs = inputs
+        chosen = inputs.estimators.diagnostic_training
+        self._training = check_choice(chosen, SOURCES, name="diagnostic_training")
+        for task, (code, _, known) in inputs.tasks.items():
+            check_labels_both_sides(code, known, inputs.release, "y" if task is None else f"tasks[{task!r}]")
+
+    def jobs(self):
+        return [
+            Job(
+                f"{'diagnosis' if task is None else f'task {task}'} trained on {source}",
+                diagnose,
+                {
+                    "estimator": self.inputs.diagnostician,
+                    "parts": Sources(self.inputs.parts["beats"], SOURCES),
+                    "source": source,
+                    "label": code,
+                    "known": known,
+                },
+                measure_diagnosis,
+                {"task": task, "source": source, "names": names},
+            )
+            for task, (code, names, known) in self.inputs.tasks.items()
+            for source in self._training
+        ]
+
+    def rows(self, results):
+        """Give a row for each task, what was trained on and what was tested on."""
+        return [_row(detail) for result in results for detail in result]
 
 
-def diagnose(what, estimator, parts, source, label, names, known, settings):
+def _row(detail):
+    task = detail.get("task", "diagnosis")
+    name = f"{task}, trained on {detail['trained_on']}, tested on {detail['tested_on']}"
+    value, low, high = (detail[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
+    guess = max(detail["support"].values()) / max(detail["n_probe"], 1)
+    sentence = (
+        f"{name[0].upper()}{name[1:]}: right for {in_words(value, low, high)} of {detail['n_probe']} beats; the "
+        f"commonest answer is right for {in_words(guess, None, None)}."
+    )
+    return Row(name, value, low, high, guess, sentence, detail)
+
+
+def diagnose(what, *, estimator, parts, source, label, known):
     """Train a classifier of `label` on one source and test it on both.
 
     `known` is a mask of the beats that have a label.
@@ -16,23 +65,29 @@ def diagnose(what, estimator, parts, source, label, names, known, settings):
     part = parts[source]
     enrolment, probe = part.enrolment[known[part.enrolment]], part.probe[known[part.probe]]
     fitted = fit(what, estimator, part.X[enrolment], label[enrolment])
-    truth, person = label[probe], part.subject[probe]
-    predicted = {on: fitted.predict(parts[on].X[probe]) for on in SOURCES}
+    predicted = {on: np.asarray(fitted.predict(parts[on].X[probe])) for on in SOURCES}
+    return {"truth": label[probe], "person": part.subject[probe], "predicted": predicted}
+
+
+def measure_diagnosis(outcome, settings, *, task, source, names):
+    """Measure what was read right, over people."""
+    truth, person, predicted = outcome["truth"], outcome["person"], outcome["predicted"]
     agreement = float(np.mean(predicted["original"] == predicted["released"]))
     results = []
     for on in SOURCES:
-        found = metrics.diagnostic_utility(truth, predicted[on], subjects=person, **settings.resampling)
-        classes = [str(names[code]) for code in found.labels]
+        utility = metrics.diagnostic_utility(truth, predicted[on], subjects=person, **settings.resampling)
+        classes = [str(names[code]) for code in utility.labels]
         results.append(
             {
+                **({} if task is None else {"task": task}),
                 "trained_on": source,
                 "tested_on": on,
-                **with_interval("accuracy", found.accuracy, found.accuracy_interval),
-                **with_interval("macro_f1", found.macro_f1, found.macro_f1_interval),
+                **with_interval("accuracy", utility.accuracy, utility.accuracy_interval),
+                **with_interval("macro_f1", utility.macro_f1, utility.macro_f1_interval),
                 "agreement": agreement,
-                "sensitivity": dict(zip(classes, found.sensitivity.tolist(), strict=True)),
-                "predictivity": dict(zip(classes, found.predictivity.tolist(), strict=True)),
-                "support": dict(zip(classes, found.support.tolist(), strict=True)),
+                "sensitivity": dict(zip(classes, utility.sensitivity.tolist(), strict=True)),
+                "predictivity": dict(zip(classes, utility.predictivity.tolist(), strict=True)),
+                "support": dict(zip(classes, utility.support.tolist(), strict=True)),
                 "n_subjects": len(np.unique(person)),
                 "n_probe": len(truth),
             }

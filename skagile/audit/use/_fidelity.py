@@ -3,7 +3,10 @@
 import numpy as np
 
 from skagile import metrics
+from skagile.audit._measurement import Measurement, Row
 from skagile.segmentation import measure_beats
+
+_MAX_BEATS = 2000  # drawn at random: the distance after warping takes a while
 
 # Measurements compared, and their units.
 _MEASUREMENTS = {
@@ -14,6 +17,29 @@ _MEASUREMENTS = {
     "r_amplitude": "mV",
     "t_amplitude": "mV",
 }
+
+
+class Fidelity(Measurement):
+    """How far beats were moved, measure by measure. Its ends are percentiles over beats, and no interval."""
+
+    name = "fidelity"
+
+    def __init__(self, inputs):
+        self.inputs = inputs
+
+    def rows(self, results):
+        """Give a row for each measure; they need no fit."""
+        del results
+        measured = fidelity(self.inputs.release.beats, self.inputs.settings, _MAX_BEATS)
+        return [_row(name, detail) for name, detail in measured.items()]
+
+
+def _row(name, detail):
+    value, low, high = detail["median"], detail["p05"], detail["p95"]
+    words = "not measured" if value is None else f"median {value:.3g} {detail['unit']}".rstrip()
+    if value is not None:
+        words += f" over beats, 5 % below {low:.3g} and 5 % above {high:.3g}"
+    return Row(name, value, low, high, None, f"{name}: {words}.", detail)
 
 
 def fidelity(beats, settings, max_beats):
