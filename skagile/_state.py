@@ -188,13 +188,13 @@ class Array(Field):
     high: float | None = None
     may_hold: tuple = ()
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         value = np.asarray(value)
         if value.flags.f_contiguous and not value.flags.c_contiguous:
             return {"transposed": value.T.copy()}
         return np.ascontiguousarray(value) if value.ndim else value.copy()
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         transposed = type(plain) is dict
         if transposed:
             check_keys(plain, ["transposed"], where)
@@ -222,10 +222,10 @@ class Codes(Field):
     length: int = 0
     n_codes: int = 2
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         return np.ascontiguousarray(value)
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         codes = Array(self.name, "int", (self.length,), low=0, high=self.n_codes - 1).value(plain, where)
         check(len(np.unique(codes)) == self.n_codes, where, "leaves out a class")
         return codes
@@ -237,7 +237,7 @@ class Labels(Field):
 
     least: int = 2
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         value = np.asarray(value)
         if value.dtype.kind in "biufU":
             return value.copy()
@@ -248,7 +248,7 @@ class Labels(Field):
             )
         return {"objects": labels}
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         if type(plain) is dict:
             check_keys(plain, ["objects"], where)
             labels = plain["objects"]
@@ -278,10 +278,10 @@ class Number(Field):
     low: float | None = None
     high: float | None = None
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         return self.kind(value)
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         check(type(plain) is self.kind, where, f"is {_shown(plain)}; expected {self.kind.__name__}")
         check(self.kind is int or np.isfinite(plain), where, f"is {plain}")
         check(self.low is None or plain >= self.low, where, f"is {plain}; expected at least {self.low}")
@@ -295,10 +295,10 @@ class Choice(Field):
 
     choices: tuple = (False, True)
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         return value
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         right = type(plain) in (str, bool) and plain in self.choices
         check(right, where, f"is {_shown(plain)}; expected one of {', '.join(map(repr, self.choices))}")
         return plain
@@ -311,10 +311,10 @@ class Names(Field):
     length: int = 0
     as_array: bool = False
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         return [str(name) for name in value]
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         right = type(plain) is list and all(type(name) is str for name in plain)
         check(right, where, "is no list of names")
         check(len(plain) == self.length, where, f"holds {len(plain)} names; expected {self.length}")
@@ -327,10 +327,10 @@ class Table(Field):
 
     known: tuple = ()
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         return [list(row) for row in value]
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         known = [list(row) for row in self.known]
         check(type(plain) is list and len(plain) > 0, where, "is no list of rows")
         for row in plain:
@@ -358,10 +358,10 @@ class Made(Field):
     take: Callable | None = None
     make: Callable | None = None
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         return self.field.plain(self.take(value), where)
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         return self.make(self.field.value(plain, where))
 
 
@@ -371,12 +371,12 @@ class Several(Field):
 
     fields: tuple = ()
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         return [
             field.plain(entry, f"{where}[{i}]") for i, (field, entry) in enumerate(zip(self.fields, value, strict=True))
         ]
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         check(type(plain) is list and len(plain) == len(self.fields), where, f"is no list of {len(self.fields)}")
         return [
             field.value(entry, f"{where}[{i}]") for i, (field, entry) in enumerate(zip(self.fields, plain, strict=True))
@@ -390,11 +390,11 @@ class Optional(Field):
     field: Field | None = None
     absent: bool = False
 
-    def pack(self, owner, where):
+    def pack(self, owner: object, where: str) -> object:
         value = getattr(owner, self.name, None) if self.absent else getattr(owner, self.name)
         return None if value is None else self.field.plain(value, where)
 
-    def unpack(self, owner, plain, where):
+    def unpack(self, owner: object, plain: object, where: str) -> None:
         if plain is not None:
             setattr(owner, self.name, self.field.value(plain, where))
         elif not self.absent:
@@ -407,10 +407,10 @@ class Piece(Field):
 
     make: Callable | None = None
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         return value._get_state()
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         return self.make()._set_state(plain, where)
 
 

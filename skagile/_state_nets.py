@@ -29,10 +29,10 @@ class Module(Field):
     make: Callable | None = None
     device: str = "auto"
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         return {name: weight.detach().cpu().numpy().copy() for name, weight in value.state_dict().items()}
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         device = resolve_device(self.device)
         check(type(plain) is dict, where, f"is a {type(plain).__name__}; expected a dict of weights")
         for name, weight in plain.items():
@@ -63,8 +63,8 @@ def _check_weight(weight, tensor, where):
 class Net(Module):
     """A skorch net: its module is kept, and what only training needs is not."""
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         return super().plain(value.module_, where)
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         return restored_net(super().value(plain, where), resolve_device(self.device))

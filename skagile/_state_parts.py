@@ -46,12 +46,12 @@ class Part(Field):
     classes: np.ndarray | None = None
     n_features: int | None = None
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         if isinstance(value, Stateful):
             return value._get_state()
         return pack(value, _fields_of(value, where))
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         part = clone(self.make())
         if isinstance(part, Stateful):
             part._set_state(plain, where)
@@ -149,10 +149,10 @@ class _Step(Part):
 
     place: int = 0
 
-    def pack(self, owner, where):
+    def pack(self, owner: object, where: str) -> object:
         return self.plain(owner.steps[self.place][1], where)
 
-    def unpack(self, owner, plain, where):
+    def unpack(self, owner: object, plain: object, where: str) -> None:
         owner.steps[self.place] = (self.name, self.value(plain, where))
 
 
@@ -220,13 +220,13 @@ class _Nodes(Field):
     columns: tuple = ()
     n_features: int = 1
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         nodes = np.concatenate(value)
         arrays = {name: nodes[name].astype({"int": np.int64, "float": np.float64, "bool": bool}[kind])
                   for name, kind in self.columns}  # fmt: skip
         return {"n_nodes": np.array([len(tree) for tree in value]), **arrays}
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         check_keys(plain, ["n_nodes", *(name for name, _ in self.columns)], where)
         n_nodes = Array("n_nodes", "int", low=1, high=2**31).value(plain["n_nodes"], f"{where}.n_nodes")
         check(len(n_nodes) > 0, where, "holds no tree")
@@ -266,7 +266,7 @@ class _Trees(Field):
     def _nodes(self):
         return _Nodes("nodes", tuple(_NODES.items()), self.forest.n_features_in_)
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         if self.forest.n_outputs_ != 1:
             raise ValueError(f"{where} has {self.forest.n_outputs_} outputs; a state holds forests of one. Fit on one.")
         states = [tree.tree_.__getstate__() for tree in value]
@@ -276,7 +276,7 @@ class _Trees(Field):
             "max_depth": np.array([state["max_depth"] for state in states]),
         }
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         check(type(plain) is dict and {"share", "max_depth"} <= set(plain), where, "lacks 'share' or 'max_depth'")
         forest, plain = self.forest, dict(plain)
         share, max_depth = plain.pop("share"), plain.pop("max_depth")
@@ -325,13 +325,13 @@ class _BoostedTrees(Field):
     def _nodes(self):
         return _Nodes("nodes", tuple(_BOOSTED_NODES.items()), self.n_features)
 
-    def plain(self, value, where):
+    def plain(self, value: object, where: str) -> object:
         trees = [tree.nodes for iteration in value for tree in iteration]
         if any(nodes["is_categorical"].any() for nodes in trees):
             raise ValueError(f"{where} splits by categories, which a state does not hold. Fit on numbers.")
         return self._nodes().plain(trees, where)
 
-    def value(self, plain, where):
+    def value(self, plain: object, where: str) -> object:
         trees = self._nodes().value(plain, where)
         check(len(trees) % self.n_trees == 0, where, f"holds {len(trees)} trees, no multiple of {self.n_trees}")
         for tree in trees:
