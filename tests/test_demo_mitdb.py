@@ -8,8 +8,8 @@ from skagile.cli._demo_job import run_demo
 # One test and not four: parallel workers would each run the demo for their share.
 @pytest.mark.realdata
 def test_demo_on_mitdb(realdata, tmp_path):
-    found = run_demo("mitdb", tmp_path)
-    ksame, agile = found.report, found.agile
+    results = run_demo("mitdb", tmp_path)
+    ksame, agile = results.report, results.agile
     table = ksame.summary().set_index(["attacker", "knowledge"])
 
     # All 47 subjects are attacked.
@@ -30,9 +30,9 @@ def test_demo_on_mitdb(realdata, tmp_path):
     # Those retrained on it do not fail. Not a wish but the finding: noise that depends on the person is learned.
     assert agile.worst("adaptive")["rank1"] > 0.5
     # k-same's release survives them: nobody gets further than who sees the keys alone, and diagnosis stands there, too.
-    assert found.k == 10
+    assert results.k == 10
     assert ksame.worst("adaptive")["rank1"] <= 0.16
-    assert ksame.worst("adaptive")["rank1_low"] <= found.expected_leakage["single"]
+    assert ksame.worst("adaptive")["rank1_low"] <= results.expected_leakage["single"]
     utility = ksame.utility().set_index(["trained_on", "tested_on"])["accuracy"]
     assert clean - utility["original", "released"] <= 0.02
     assert clean - utility["released", "original"] <= 0.04

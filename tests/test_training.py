@@ -1,7 +1,9 @@
 """How networks are fed, seeded, placed and trained."""
 
 import ast
+import pickle
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -10,7 +12,18 @@ from skorch import NeuralNet
 from torch import nn
 
 import skagile
-from skagile._training import RowsDataset, draw_seed, in_batches, pad_rows, resolve_device, seeded, train_net
+from skagile._training import (
+    RowsDataset,
+    draw_seed,
+    in_batches,
+    pad_rows,
+    resolve_device,
+    seeded,
+    tell,
+    torch_threads,
+    train_net,
+    watching,
+)
 
 SOURCES = Path(skagile.__file__).parent
 
@@ -235,3 +248,91 @@ def test_weights_decay():
 def test_few_rows_make_short_steps(least, n_steps):
     net = _trained(_line(), batch_size=32, least_batch=least, n_epochs=1)
     assert len(net.history[0, "batches"]) == n_steps
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_threads_are_the_callers_again():
+    with torch_threads(1):
+        assert torch.get_num_threads() == 1
+        with torch_threads(None):
+            assert torch.get_num_threads() == 1
+        with torch_threads(2):
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 3
+
+    def fail():
+        with torch_threads(1):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_threads_of_another_thread_are_its_own():
+    seen = []
+
+    def other():
+        torch.set_num_threads(2)
+        with torch_threads(1):
+            seen.append(torch.get_num_threads())
+        seen.append(torch.get_num_threads())
+
+    with torch_threads(1):
+        thread = Thread(target=other)
+        thread.start()
+        thread.join()
+        assert torch.get_num_threads() == 1
+    assert seen == [1, 2]
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize(("threads", "number"), [({}, 1), ({"threads": None}, 3), ({"threads": 2}, 2)])
+def test_nets_are_trained_on_one_thread_if_not_told_otherwise(threads, number):
+    seen = set()
+
+    def collate(batch):
+        seen.add(torch.get_num_threads())
+        return batch
+
+    _trained(_line(), collate=collate, **threads)
+    assert seen == {number}
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_batches_go_through_on_one_thread():
+    seen = set()
+
+    def function(batch):
+        seen.add(torch.get_num_threads())
+        return batch
+
+    in_batches(function, np.zeros((5, 3)), batch_size=2, device=torch.device("cpu"))
+    assert seen == {1}
+    assert torch.get_num_threads() == 3
+
+
+def test_who_watches_is_told_of_each_epoch():
+    outer, inner = [], []
+    with watching(lambda *at: outer.append(at)):
+        net = _trained(_line(), n_epochs=2)
+        with watching(lambda *at: inner.append(at)):
+            tell(1, 1)
+    tell(2, 2)
+    _trained(_line())
+    assert outer == [(1, 2), (2, 2)]
+    assert inner == [(1, 1)]
+    # Nets that were trained while somebody watched hold on to nobody.
+    assert pickle.loads(pickle.dumps(net)).max_epochs == 2

@@ -1,16 +1,30 @@
 """What commands show while they work, and how an error reads on one line."""
 
+from threading import Event, Thread
+
 from tqdm import tqdm
+
+_TICK = 1.0  # s
 
 
 class Bar:
-    """A progress bar on a terminal, nothing elsewhere; gives the function to call with (done, total, what)."""
+    """A progress bar on a terminal, nothing elsewhere; gives the function to call with (done, total, what).
+
+    Its clock goes on by itself: a network is trained for a while, and a bar that stands still looks dead.
+    """
 
     def __enter__(self) -> "Bar":
         self.tqdm = tqdm(
             unit="step", disable=None, leave=False, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}"
         )
+        self._closed = Event()
+        if not self.tqdm.disable:
+            Thread(target=self._tick, daemon=True).start()
         return self
+
+    def _tick(self):
+        while not self._closed.wait(_TICK):
+            self.tqdm.refresh()
 
     def __call__(self, done: int, total: int, what: str) -> None:
         self.tqdm.total, self.tqdm.n = total, done
@@ -18,6 +32,7 @@ class Bar:
         self.tqdm.refresh()
 
     def close(self) -> None:
+        self._closed.set()
         self.tqdm.close()
 
     def __exit__(self, *error):

@@ -42,7 +42,8 @@ def demo(data: str, out: str, quick: bool, seed: int) -> None:
         except (ValueError, OSError) as error:
             show.close()
             raise click.ClickException(in_one_line(error)) from error
-    click.echo(f"AGILE and k-same (k = {result.k}) on {data}, seed {seed}{', quick' if quick else ''}; percent\n")
+    click.echo(f"AGILE and k-same (k = {result.k}) on {data}, seed {seed}{', quick' if quick else ''}; percent")
+    click.echo(f"Sizes: {result.sizes}. ``skagile audit`` attacks with more, and longer.\n")
     click.echo(result.comparison.to_string(index=False))
     click.echo(
         '\n"named": single beats whose person is named right by an attacker trained on originals, or "retrained" on '

@@ -5,6 +5,6 @@ from torch import nn
 ACTIVATIONS = {"gelu": nn.GELU, "sigmoid": nn.Sigmoid, "relu": nn.ReLU}
 
 
-def make_activation(name):
+def make_activation(name: str) -> nn.Module:
     """Return a new activation module of that name."""
     return ACTIVATIONS[name]()

@@ -1,5 +1,8 @@
 """Plain one-dimensional convolutional encoder."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import nn
 
 from skagile.networks._activation import make_activation
@@ -39,12 +42,12 @@ class CNNEncoder(nn.Module):
     def __init__(
         self,
         *,
-        channels=(24, 48, 64),
-        kernel_size=7,
-        n_positions=8,
-        embedding_size=64,
-        dropout=0.0,
-        activation="relu",
+        channels: Sequence[int] = (24, 48, 64),
+        kernel_size: int = 7,
+        n_positions: int = 8,
+        embedding_size: int = 64,
+        dropout: float = 0.0,
+        activation: str = "relu",
     ):
         super().__init__()
         blocks, width = [], 1
@@ -64,6 +67,6 @@ class CNNEncoder(nn.Module):
         )
         self.n_features_out = embedding_size
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return features of shape (batch, embedding_size)."""
         return self.layers(x)

@@ -31,11 +31,11 @@ class SupervisedContrastiveLoss(nn.Module):
     0.313...
     """
 
-    def __init__(self, temperature=0.1):
+    def __init__(self, temperature: float = 0.1):
         super().__init__()
         self.temperature = temperature
 
-    def forward(self, feature, target):
+    def forward(self, feature: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the loss of features of shape (batch, n_features); 0 where no class has two rows."""
         z = F.normalize(feature)
         self_pair = torch.eye(len(z), dtype=torch.bool, device=z.device)

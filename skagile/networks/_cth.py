@@ -1,5 +1,7 @@
 """Convolution-transformer hybrid (CTH), the encoder of AGILE."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -64,15 +66,15 @@ class CTHEncoder(nn.Module):
     def __init__(
         self,
         *,
-        n_dims=1,
-        channels=(16, 32, 48),
-        kernel_size=7,
-        first_stride=2,
-        n_tokens=8,
-        d_model=32,
-        n_heads=4,
-        n_layers=1,
-        activation="gelu",
+        n_dims: int = 1,
+        channels: Sequence[int] = (16, 32, 48),
+        kernel_size: int = 7,
+        first_stride: int = 2,
+        n_tokens: int = 8,
+        d_model: int = 32,
+        n_heads: int = 4,
+        n_layers: int = 1,
+        activation: str = "gelu",
     ):
         super().__init__()
         blocks, width = [], 1
@@ -95,7 +97,7 @@ class CTHEncoder(nn.Module):
         )
         self.n_features_out = d_model
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return features of shape (batch, d_model)."""
         tokens = self.to_tokens(self.convolution(x).flatten(2).transpose(1, 2)) + self.position
         for layer in self.transformer:

@@ -25,7 +25,7 @@ class ResidualDenoiser(nn.Module):
     True
     """
 
-    def __init__(self, *, channels=24, kernel_size=7, n_blocks=4):
+    def __init__(self, *, channels: int = 24, kernel_size: int = 7, n_blocks: int = 4):
         super().__init__()
         reach = kernel_size // 2
         self.first = nn.Conv1d(1, channels, kernel_size, padding=reach)
@@ -41,7 +41,7 @@ class ResidualDenoiser(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return beats of the shape of `x`."""
         hidden = self.first(x)
         for block in self.blocks:

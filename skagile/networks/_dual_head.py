@@ -1,5 +1,6 @@
 """One trunk with a clinical and a biometric head."""
 
+import torch
 from torch import nn
 
 
@@ -24,13 +25,13 @@ class DualHead(nn.Module):
     (torch.Size([2, 4]), torch.Size([2, 47]))
     """
 
-    def __init__(self, encoder, n_classes, n_subjects):
+    def __init__(self, encoder: nn.Module, n_classes: int, n_subjects: int):
         super().__init__()
         self.encoder = encoder
         self.clinical = nn.Linear(encoder.n_features_out, n_classes)
         self.biometric = nn.Linear(encoder.n_features_out, n_subjects)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the logits of both heads."""
         feature = self.encoder(x)
         return self.clinical(feature), self.biometric(feature)

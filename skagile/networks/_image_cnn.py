@@ -1,5 +1,8 @@
 """Plain convolutional encoder of images."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import nn
 
 from skagile.networks._activation import make_activation
@@ -37,7 +40,15 @@ class ImageCNNEncoder(nn.Module):
     torch.Size([2, 10])
     """
 
-    def __init__(self, *, channels=(8, 16, 32), kernel_size=5, n_positions=6, embedding_size=64, activation="relu"):
+    def __init__(
+        self,
+        *,
+        channels: Sequence[int] = (8, 16, 32),
+        kernel_size: int = 5,
+        n_positions: int = 6,
+        embedding_size: int = 64,
+        activation: str = "relu",
+    ):
         super().__init__()
         blocks, width = [], 1
         for i, out in enumerate(channels):
@@ -55,6 +66,6 @@ class ImageCNNEncoder(nn.Module):
         )
         self.n_features_out = embedding_size
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return features of shape (batch, embedding_size)."""
         return self.layers(x)

@@ -1,5 +1,6 @@
 """Low-rank linear encoder, the differentiable stand-in for an SVD attacker."""
 
+import torch
 from torch import nn
 
 
@@ -26,11 +27,11 @@ class LinearEncoder(nn.Module):
     torch.Size([2, 48])
     """
 
-    def __init__(self, *, n_samples, embedding_size=48):
+    def __init__(self, *, n_samples: int, embedding_size: int = 48):
         super().__init__()
         self.projection = nn.Sequential(nn.Flatten(), nn.Linear(n_samples, embedding_size))
         self.n_features_out = embedding_size
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return features of shape (batch, embedding_size)."""
         return self.projection(x)

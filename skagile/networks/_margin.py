@@ -24,17 +24,17 @@ class AngularMarginHead(nn.Module):
     True
     """
 
-    def __init__(self, encoder, n_classes):
+    def __init__(self, encoder: nn.Module, n_classes: int):
         super().__init__()
         self.encoder = encoder
         self.batch_norm = nn.BatchNorm1d(encoder.n_features_out)
         self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(n_classes, encoder.n_features_out)))
 
-    def embed(self, x):
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
         """Return the unit-length embeddings."""
         return F.normalize(self.batch_norm(self.encoder(x)))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return cosines of shape (batch, n_classes)."""
         return self.embed(x) @ F.normalize(self.weight).T
 
@@ -61,12 +61,12 @@ class AngularMarginLoss(nn.Module):
     0.693...
     """
 
-    def __init__(self, margin=0.2, scale=16.0):
+    def __init__(self, margin: float = 0.2, scale: float = 16.0):
         super().__init__()
         self.margin = margin
         self.scale = scale
 
-    def forward(self, cosines, target):
+    def forward(self, cosines: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the mean loss."""
         # acos has an infinite slope at +-1, so the cosine is kept off it.
         true = cosines.gather(1, target[:, None]).clamp(-1 + 1e-6, 1 - 1e-6)

@@ -1,5 +1,8 @@
 """Multi-layer perceptron encoder."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import nn
 
 
@@ -26,7 +29,7 @@ class MLPEncoder(nn.Module):
     torch.Size([2, 128])
     """
 
-    def __init__(self, *, n_samples, widths=(256, 128)):
+    def __init__(self, *, n_samples: int, widths: Sequence[int] = (256, 128)):
         super().__init__()
         layers, width = [nn.Flatten()], n_samples
         for out in widths:
@@ -35,6 +38,6 @@ class MLPEncoder(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.n_features_out = width
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return features of shape (batch, n_features_out)."""
         return self.layers(x)

@@ -30,7 +30,7 @@ class SoftNearestNeighbour(nn.Module):
     tensor([0, 1, 2])
     """
 
-    def __init__(self, references, subjects, n_subjects, temperature=0.02):
+    def __init__(self, references: torch.Tensor, subjects: torch.Tensor, n_subjects: int, temperature: float = 0.02):
         super().__init__()
         order = torch.argsort(subjects, stable=True)
         subjects = subjects[order]
@@ -40,7 +40,7 @@ class SoftNearestNeighbour(nn.Module):
         self.register_buffer("membership", nn.functional.one_hot(subjects, n_subjects).to(references.dtype))
         self.temperature = temperature
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits of shape (batch, n_subjects)."""
         x = x.flatten(1)
         squared = (x * x).sum(1, keepdim=True) + (self.references * self.references).sum(1) - 2 * x @ self.references.T

@@ -25,7 +25,7 @@ class SiameseNetwork(nn.Module):
     torch.Size([3, 3])
     """
 
-    def __init__(self, encoder, head="contrastive"):
+    def __init__(self, encoder: nn.Module, head: str = "contrastive"):
         super().__init__()
         self.encoder = encoder
         self.batch_norm = nn.BatchNorm1d(encoder.n_features_out)
@@ -34,11 +34,11 @@ class SiameseNetwork(nn.Module):
             self.weight = nn.Parameter(torch.zeros(encoder.n_features_out))
             self.bias = nn.Parameter(torch.full((), 5.0))
 
-    def embed(self, x):
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
         """Return the unit-length embeddings."""
         return F.normalize(self.batch_norm(self.encoder(x)))
 
-    def compare(self, a, b):
+    def compare(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Return the score of each row of `a` against each of `b`: cosines, or logits of "difference"."""
         if self.head == "contrastive":
             return a @ b.T
@@ -46,7 +46,7 @@ class SiameseNetwork(nn.Module):
         weight = F.softplus(self.weight)
         return self.bias - torch.cdist(weight * a, weight * b, p=1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the score of each beat against each, of shape (batch, batch)."""
         embedding = self.embed(x)
         return self.compare(embedding, embedding)
@@ -85,14 +85,14 @@ class PairLoss(nn.Module):
     0.0
     """
 
-    def __init__(self, head="contrastive", n_impostors=5, margin=1.4, hardness=2.0):
+    def __init__(self, head: str = "contrastive", n_impostors: int = 5, margin: float = 1.4, hardness: float = 2.0):
         super().__init__()
         self.head = head
         self.n_impostors = n_impostors
         self.margin = margin
         self.hardness = hardness
 
-    def forward(self, scores, target):
+    def forward(self, scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the mean loss of the (batch, batch) `scores` of beats of the persons `target`."""
         other = target[:, None] != target
         genuine = scores.diagonal(len(scores) // 2)

@@ -1,5 +1,6 @@
 """Comparison with one template a subject, the differentiable stand-in for a verifier."""
 
+import torch
 from torch import nn
 
 
@@ -25,13 +26,13 @@ class TemplateMatcher(nn.Module):
             [0., 1.]])
     """
 
-    def __init__(self, templates, scale=1.0):
+    def __init__(self, templates: torch.Tensor, scale: float = 1.0):
         super().__init__()
         centred = templates - templates.mean(dim=1, keepdim=True)
         spread = centred.square().mean(dim=1, keepdim=True).sqrt()
         self.register_buffer("templates", centred / spread.clamp_min(1e-12))
         self.scale = scale
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits of shape (batch, n_subjects) of z-scored beats."""
         return self.scale / x.shape[-1] * (x.flatten(1) @ self.templates.T)

@@ -1,5 +1,6 @@
 """Small one-dimensional U-Net."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -37,7 +38,14 @@ class UNet(nn.Module):
     torch.Size([2, 2, 126])
     """
 
-    def __init__(self, *, in_channels=1, out_channels=2, channels=(16, 32, 48), kernel_size=7):
+    def __init__(
+        self,
+        *,
+        in_channels: int = 1,
+        out_channels: int = 2,
+        channels: Sequence[int] = (16, 32, 48),
+        kernel_size: int = 7,
+    ):
         super().__init__()
         self.first = _block(in_channels, channels[0], kernel_size)
         steps = list(pairwise(channels))
@@ -45,7 +53,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(_block(fine + coarse, fine, kernel_size) for fine, coarse in reversed(steps))
         self.last = nn.Conv1d(channels[0], out_channels, 1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return an output of shape (batch, out_channels, n_samples)."""
         n_samples = x.shape[-1]
         padding = -n_samples % 2 ** len(self.down)

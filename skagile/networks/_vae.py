@@ -33,7 +33,7 @@ class ConditionalVAE(nn.Module):
     torch.Size([2, 126])
     """
 
-    def __init__(self, *, n_samples, n_conditions, n_latent=12, width=256):
+    def __init__(self, *, n_samples: int, n_conditions: int, n_latent: int = 12, width: int = 256):
         super().__init__()
         self.n_samples, self.n_conditions = n_samples, n_conditions
         self.encoder = nn.Sequential(
@@ -48,15 +48,15 @@ class ConditionalVAE(nn.Module):
             nn.Linear(width, n_samples),
         )
 
-    def encode(self, x, condition):
+    def encode(self, x: torch.Tensor, condition: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return mean and log variance of the latent variables, each of shape (batch, n_latent)."""
         return self.law(self.encoder(torch.cat([x, self._one_hot(condition, x)], dim=1))).chunk(2, dim=1)
 
-    def decode(self, latent, condition):
+    def decode(self, latent: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """Return beats of shape (batch, n_samples)."""
         return self.decoder(torch.cat([latent, self._one_hot(condition, latent)], dim=1))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Rebuild beats.
 
         Parameters
@@ -96,13 +96,13 @@ class EvidenceLoss(nn.Module):
     0.0
     """
 
-    def __init__(self, scale=0.1):
+    def __init__(self, scale: float = 0.1):
         super().__init__()
         self.scale = scale
 
-    def forward(self, found, beats):
+    def forward(self, output: tuple[torch.Tensor, ...], beats: torch.Tensor) -> torch.Tensor:
         """Return the mean loss of ``(rebuilt, mean, log_variance)``."""
-        rebuilt, mean, log_variance = found
+        rebuilt, mean, log_variance = output
         error = (rebuilt - beats).square().sum(dim=1) / (2 * self.scale**2)
         divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1) / 2
         return (error + divergence).mean()

@@ -59,16 +59,16 @@ class PatchTransformer(nn.Module):
     def __init__(
         self,
         *,
-        n_samples,
-        patch_size=12,
-        stride=6,
-        stem=32,
-        d_model=64,
-        n_heads=4,
-        n_layers=2,
-        embedding_size=96,
-        pool="mean",
-        dropout=0.0,
+        n_samples: int,
+        patch_size: int = 12,
+        stride: int = 6,
+        stem: int = 32,
+        d_model: int = 64,
+        n_heads: int = 4,
+        n_layers: int = 2,
+        embedding_size: int = 96,
+        pool: str = "mean",
+        dropout: float = 0.0,
     ):
         super().__init__()
         patch_size = min(patch_size, n_samples)
@@ -94,14 +94,14 @@ class PatchTransformer(nn.Module):
         within = ((time >= start) & (time < start + patch_size)).float()
         self.register_buffer("share", within / within.sum(dim=1, keepdim=True), persistent=False)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return features of shape (batch, embedding_size)."""
         tokens = self._tokens(x)
         for layer in self.layers:
             tokens = layer(tokens)
         return self.to_feature(tokens[:, 0] if self.pool == "cls" else tokens.mean(dim=1))
 
-    def rollout(self, x):
+    def rollout(self, x: torch.Tensor) -> torch.Tensor:
         """Return how much of the feature comes from each sample, by attention rollout.
 
         Attention is averaged over heads, mixed half and half with the residual path, and multiplied through the

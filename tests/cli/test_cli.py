@@ -1,9 +1,12 @@
 """The command line as a user meets it."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +14,9 @@ from click.testing import CliRunner
 
 from skagile import __version__
 from skagile._files import replacing
-from skagile.cli import main
+from skagile.cli import _bar, main
+from skagile.cli._bar import Bar
+from skagile.cli._demo_job import SIZES, run_demo
 
 
 def run(*arguments):
@@ -44,6 +49,7 @@ def test_quick_demo_releases_and_reports(tmp_path):
         "majority",
         "label_only",
         "macro-F1",
+        "at most 40 beats",
         "AGILE",
         "k-same",
         "fused",
@@ -108,6 +114,59 @@ def test_progress_is_silent_when_not_a_terminal(tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("Error: ")
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_clock_of_the_bar_goes_on_by_itself(monkeypatch):
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(_bar, "_TICK", 0.01)
+    with Bar() as show:
+        show(1, 3, "thinking")
+        before = len(terminal.getvalue())
+        deadline = time.monotonic() + 60
+        while len(terminal.getvalue()) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    ended = len(terminal.getvalue())
+    time.sleep(0.05)
+    assert len(terminal.getvalue()) == ended
+
+
+def test_demo_tells_of_every_epoch_and_says_its_sizes(monkeypatch, tmp_path):
+    tiny = replace(
+        SIZES["quick"],
+        max_beats=12,
+        network={"max_epochs": 2},
+        agile={"n_surrogates": 1, "n_steps": 2, "max_epochs": 3},
+        ksame={"max_epochs": 2},
+        cohort={"n_subjects": 4, "duration": 20.0},
+    )
+    monkeypatch.setitem(SIZES, "quick", tiny)
+    told = []
+    results = run_demo("synthetic", tmp_path / "out", size="quick", progress=lambda *at: told.append(at))
+    words = [what for _, _, what in told]
+    assert [f"fitting AGILE, {i} of 3" for i in (1, 2, 3)] == [what for what in words if "fitting AGILE," in what][:3]
+    assert sum(what.startswith("fitting k-same, ") for what in words) == 2 * 4  # of each of four networks
+    assert any(what.startswith("AGILE's release, ") for what in words)
+    counts = [done for done, _, _ in told]
+    assert counts == sorted(counts)
+    assert told[-1][0] == told[-1][1]
+    assert results.sizes == str(tiny)
+    for part in (
+        "at most 12 beats",
+        "n_steps 2",
+        "k-same with max_epochs 2",
+        "networks of the audit with max_epochs 2",
+    ):
+        assert part in results.sizes
+    # The audit's own account says whose figures these are.
+    assert "max_epochs=2" in str(results.report.protocol["attackers"]["deep_ecg"])
+    assert "max_epochs=2" in str(results.report.protocol["diagnostic_estimator"])
 
 
 def test_replacing_leaves_the_old_file_when_writing_fails(tmp_path):

@@ -6,13 +6,24 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skagile._arrays import standardize
 from skagile._state import Array, Field, Labels, Made, Number, Several, Stateful, features_in
 from skagile._state_nets import Module
-from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, restored_net, seeded, train_net
+from skagile._training import (
+    RowsDataset,
+    draw_seed,
+    pad_rows,
+    resolve_device,
+    restored_net,
+    seeded,
+    tell,
+    torch_threads,
+    train_net,
+)
 from skagile.anonymizers._agile._afgsm import afgsm
 from skagile.anonymizers._agile._dual_net import DualNet
 from skagile.anonymizers._agile._surrogates import STORED, empty_surrogate, surrogate_encoders, weight_of
@@ -206,28 +217,28 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
 
     def __init__(
         self,
-        epsilon=0.65,
-        lambda_=3.0,
+        epsilon: float = 0.65,
+        lambda_: float = 3.0,
         *,
-        alpha=0.0,
-        n_steps=10,
-        normalize_gradients=True,
-        n_surrogates=6,
-        training="alternating",
-        reversal=0.0,
-        contrastive_weight=0.0,
-        momentum=0.0,
-        diversity=0.5,
-        smooth=False,
-        sampling_rate=None,
-        representation="signal",
-        activation="gelu",
-        max_epochs=15,
-        lr=0.004,
-        batch_size=128,
-        transform_batch_size=512,
-        device="auto",
-        random_state=None,
+        alpha: float = 0.0,
+        n_steps: int = 10,
+        normalize_gradients: bool = True,
+        n_surrogates: int = 6,
+        training: str = "alternating",
+        reversal: float = 0.0,
+        contrastive_weight: float = 0.0,
+        momentum: float = 0.0,
+        diversity: float = 0.5,
+        smooth: bool = False,
+        sampling_rate: float | None = None,
+        representation: str = "signal",
+        activation: str = "gelu",
+        max_epochs: int = 15,
+        lr: float = 0.004,
+        batch_size: int = 128,
+        transform_batch_size: int = 512,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
     ):
         self.epsilon = epsilon
         self.lambda_ = lambda_
@@ -307,6 +318,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
                 normalize_gradients=self.normalize_gradients and training != "paper",
                 reversal=self.reversal,
                 contrastive_weight=contrastive_weight,
+                threads=self._threads(),
             )
 
     def _transform_beats(self, X):
@@ -327,22 +339,30 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
             attack["smoother"] = torch.as_tensor(projection, dtype=torch.float32, device=device)
         for start in range(0, len(X), self._rows_at_once()):
             batch = X[start : start + self._rows_at_once()]
-            n_rows = len(batch)
-            centre = batch.mean(axis=1, keepdims=True)
-            spread = batch.std(axis=1, keepdims=True)
+            released[start : start + len(batch)] = self._perturb(batch, device, attack)
+            tell(start + len(batch), len(X))
+        return released
+
+    def _perturb(self, batch, device, attack):
+        centre = batch.mean(axis=1, keepdims=True)
+        spread = batch.std(axis=1, keepdims=True)
+        with torch_threads(self._threads()):
             clean = pad_rows((batch - centre) / spread).to(device)
             perturbed = afgsm(self.surrogates_, clean, *self._predict_codes(clean), **attack)
-            # The change is added to the beat in its own precision, so that no change gives back the beat itself.
-            change = (perturbed - clean)[:n_rows, 0].cpu().numpy().astype(X.dtype)
-            released[start : start + n_rows] = batch + (1 - self.alpha) * change * spread
-        return released
+        # The change is added to the beat in its own precision, so that no change gives back the beat itself.
+        change = (perturbed - clean)[: len(batch), 0].cpu().numpy().astype(batch.dtype)
+        return batch + (1 - self.alpha) * change * spread
+
+    def _threads(self):
+        """One of torch's threads for beats, all for images, where they are worth it."""
+        return None if self.representation == "image" else 1
 
     def _rows_at_once(self):
         if self.representation == "image":
             return min(self.transform_batch_size, IMAGE_BATCH)
         return self.transform_batch_size
 
-    def transform_images(self, X):
+    def transform_images(self, X: ArrayLike) -> np.ndarray:
         """Anonymize beats and draw them.
 
         Parameters
@@ -364,7 +384,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         released = np.asarray(self.transform(X))
         return BeatImager(batch_size=IMAGE_BATCH).fit(released).transform(released)
 
-    def summarize(self, X, released=None):
+    def summarize(self, X: ArrayLike, released: ArrayLike | None = None) -> dict[str, float]:
         """Say in clinicians' units how far released beats are from the original ones.
 
         Parameters

@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from skagile._arrays import standardize
-from skagile._training import RowsDataset, pad_rows, seeded, train_net
+from skagile._training import RowsDataset, pad_rows, seeded, torch_threads, train_net
 from skagile.networks import CNNEncoder, MLPEncoder
 
 _DROPOUT = 0.2
 _WEIGHT_DECAY = 0.01  # a cohort has few beats of rare classes, which are else learned by heart
-_BATCH = 4096  # beats read at once
+_BATCH = 512  # beats read at once: what passes a layer stays in the processor's cache
 N_READERS = 2  # nets that predict the diagnosis
 
 
@@ -81,7 +81,7 @@ def read(nets, X, device):
     codes : ndarray of int of shape (n_beats,)
     """
     codes = np.empty(len(X), dtype=np.intp)
-    with torch.inference_mode():
+    with torch.inference_mode(), torch_threads(1):
         for start in range(0, len(X), _BATCH):
             batch = pad_rows(standardize(X[start : start + _BATCH])).to(device)
             scores = nets[0].module_(batch)
