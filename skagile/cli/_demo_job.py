@@ -61,7 +61,7 @@ SIZES = {
         network={"max_epochs": 12},
         agile={"n_steps": 6, "max_epochs": 8},
         ksame={"max_epochs": 8},
-        cohort={"n_subjects": 30, "duration": 90.0},
+        cohort={"n_subjects": 30, "duration": 75.0},
     ),
     "quick": DemoSize(
         max_beats=40,
@@ -172,7 +172,7 @@ def run_demo(
 ) -> Bunch:
     """Release beats anonymized by AGILE and by k-same, audit both, and save k-same's release and the figures.
 
-    A full demo takes at most 100 beats of each person and session (of 30 synthetic people, two sessions), AGILE with 6
+    A full demo takes at most 100 beats of each person and session (of 30 synthetic people, two sessions of 75 s), AGILE with 6
     steps and 8 epochs, k-same with 8 epochs, and a network of 12 epochs as the attacker and for the diagnosis. All are
     fewer than the estimators' defaults, and cost a point or two of what the attacker names and the network diagnoses.
 
