@@ -172,9 +172,10 @@ def run_demo(
 ) -> Bunch:
     """Release beats anonymized by AGILE and by k-same, audit both, and save k-same's release and the figures.
 
-    A full demo takes at most 100 beats of each person and session (of 30 synthetic people, two sessions of 75 s), AGILE with 6
-    steps and 8 epochs, k-same with 8 epochs, and a network of 12 epochs as the attacker and for the diagnosis. All are
-    fewer than the estimators' defaults, and cost a point or two of what the attacker names and the network diagnoses.
+    A full demo takes at most 100 beats of each person and session (30 synthetic people have two sessions of 75 s),
+    AGILE with 6 steps and 8 epochs, k-same with 8 epochs, and a network of 12 epochs as the attacker and for the
+    diagnosis. All are fewer than the estimators' defaults, and cost a point or two of what the attacker names and the
+    network diagnoses.
 
     Parameters
     ----------
