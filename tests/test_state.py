@@ -381,10 +381,20 @@ def test_after_an_error_the_old_fit_is_still_there(data, fitted):
     attacker = _fit("svd", data)
     expected = attacker.predict_proba(fresh)
     state = fitted("svd")._get_state()
-    wrong = _changed(state, ("fitted", "mean_"), _first(np.nan))
-    with pytest.raises(ValueError, match="mean_ holds NaN"):
+    # Another mean would be taken; that the last part is wrong shows later.
+    wrong = _changed(state, ("fitted", "mean_"), lambda mean: mean + 1)
+    wrong = _changed(wrong, ("fitted", "lda_", "fitted", "coef_"), _first(np.nan))
+    with pytest.raises(ValueError, match="coef_ holds NaN"):
         attacker._set_state(wrong)
     np.testing.assert_array_equal(attacker.predict_proba(fresh), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int32])
+def test_weights_of_another_dtype_are_refused(dtype, fitted):
+    state = fitted("deep_ecg")._get_state()
+    wrong = _changed(state, ("fitted", "net_", "weight"), lambda weight: weight.astype(dtype))
+    with pytest.raises(ValueError, match=f"has dtype {np.dtype(dtype)}; expected float32"):
+        clone(fitted("deep_ecg"))._set_state(wrong)
 
 
 def test_another_fit_is_replaced_whole(data, fitted):

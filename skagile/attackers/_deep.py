@@ -24,6 +24,7 @@ from skagile._training import (
     train_net,
 )
 from skagile.attackers._base import BaseIdentifier
+from skagile.networks import CNNEncoder
 
 _LEAST_PATIENCE = 100  # steps: with few beats an epoch is a handful, in which no net gets anywhere
 _FALLING = 1 / 3  # share of the epochs that the learning rate falls in, after an early stop
@@ -122,6 +123,24 @@ class BaseDeepIdentifier(BaseIdentifier):
 
     def _embed_beats(self, X):
         return self._apply(self.net_.module_.eval().embed, X)
+
+
+CNN_CONSTRAINTS = {
+    "channels": [tuple, list],
+    "kernel_size": [Interval(Integral, 1, None, closed="left")],
+    "embedding_size": [Interval(Integral, 1, None, closed="left")],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+}
+
+
+def make_cnn(attacker: BaseDeepIdentifier) -> CNNEncoder:
+    """Make the convolutional trunk that an attacker's parameters, those of `CNN_CONSTRAINTS`, ask for."""
+    return CNNEncoder(
+        channels=tuple(attacker.channels),
+        kernel_size=attacker.kernel_size,
+        embedding_size=attacker.embedding_size,
+        dropout=attacker.dropout,
+    )
 
 
 class ShiftBatch:

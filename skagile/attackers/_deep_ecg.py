@@ -1,13 +1,11 @@
 """Deep-ECG attacker."""
 
 from collections.abc import Sequence
-from numbers import Integral, Real
-
-from sklearn.utils._param_validation import Interval
 
 from skagile.attackers._base import RandomState
+from skagile.attackers._deep import CNN_CONSTRAINTS, make_cnn
 from skagile.attackers._margin import BaseMarginIdentifier
-from skagile.networks import AngularMarginHead, CNNEncoder
+from skagile.networks import AngularMarginHead
 
 
 class DeepECGIdentifier(BaseMarginIdentifier):
@@ -97,10 +95,7 @@ class DeepECGIdentifier(BaseMarginIdentifier):
 
     _parameter_constraints: dict = {
         **BaseMarginIdentifier._parameter_constraints,
-        "channels": [tuple, list],
-        "kernel_size": [Interval(Integral, 1, None, closed="left")],
-        "embedding_size": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        **CNN_CONSTRAINTS,
     }
 
     def __init__(
@@ -141,10 +136,4 @@ class DeepECGIdentifier(BaseMarginIdentifier):
         self.random_state = random_state
 
     def _make_module(self, n_samples):
-        encoder = CNNEncoder(
-            channels=tuple(self.channels),
-            kernel_size=self.kernel_size,
-            embedding_size=self.embedding_size,
-            dropout=self.dropout,
-        )
-        return AngularMarginHead(encoder, len(self.classes_))
+        return AngularMarginHead(make_cnn(self), len(self.classes_))

@@ -10,8 +10,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skagile._state import Array, Field
 from skagile._training import RowsDataset
 from skagile.attackers._base import RandomState, log_softmax
-from skagile.attackers._deep import BaseDeepIdentifier
-from skagile.networks import CNNEncoder, PairLoss, SiameseNetwork
+from skagile.attackers._deep import CNN_CONSTRAINTS, BaseDeepIdentifier, make_cnn
+from skagile.networks import PairLoss, SiameseNetwork
 
 
 class SiameseIdentifier(BaseDeepIdentifier):
@@ -116,12 +116,9 @@ class SiameseIdentifier(BaseDeepIdentifier):
         "head": [StrOptions({"contrastive", "difference"})],
         "n_impostors": [Interval(Integral, 1, None, closed="left")],
         "hardness": [Interval(Real, 0, None, closed="left")],
-        "channels": [tuple, list],
-        "kernel_size": [Interval(Integral, 1, None, closed="left")],
-        "embedding_size": [Interval(Integral, 1, None, closed="left")],
+        **CNN_CONSTRAINTS,
         "margin": [Interval(Real, 0, 2, closed="right")],
         "scale": [Interval(Real, 0, None, closed="neither")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
     def __init__(
@@ -168,13 +165,7 @@ class SiameseIdentifier(BaseDeepIdentifier):
         self.random_state = random_state
 
     def _make_module(self, n_samples):
-        encoder = CNNEncoder(
-            channels=tuple(self.channels),
-            kernel_size=self.kernel_size,
-            embedding_size=self.embedding_size,
-            dropout=self.dropout,
-        )
-        return SiameseNetwork(encoder, head=self.head)
+        return SiameseNetwork(make_cnn(self), head=self.head)
 
     def _make_criterion(self):
         return PairLoss(head=self.head, n_impostors=self.n_impostors, margin=self.margin, hardness=self.hardness)
