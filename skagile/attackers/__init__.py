@@ -12,6 +12,7 @@ from skagile.attackers._registry import Attacker as Attacker
 from skagile.attackers._registry import check_attackers as check_attackers
 from skagile.attackers._registry import check_choice as check_choice
 from skagile.attackers._registry import default_estimator as default_estimator
+from skagile.attackers._registry import free_name as free_name
 from skagile.attackers._registry import known_estimator as known_estimator
 
 __all__ = [*HOME_OF]

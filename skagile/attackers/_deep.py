@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval
 from skorch.callbacks import EarlyStopping
 from skorch.helper import predefined_split
 
+from skagile._arrays import rank_within
 from skagile._state import Field, Number
 from skagile._state_nets import Net
 from skagile._training import (
@@ -173,15 +174,11 @@ def last_rows(codes: np.ndarray, fraction: float) -> np.ndarray | None:
     held_out : ndarray of bool of shape (n_rows,) or None
         None where most subjects have too few rows for one to be held out: what is left would say little.
     """
-    order = np.argsort(codes, kind="stable")
     counts = np.bincount(codes)
-    rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
     kept = np.maximum(counts - (fraction * counts).astype(int), 1)
     if np.mean(kept < counts) < 0.5:
         return None
-    held_out = np.empty(len(codes), dtype=bool)
-    held_out[order] = rank >= kept[codes[order]]
-    return held_out
+    return rank_within(codes) >= kept[codes]
 
 
 def _say_nothing(message):

@@ -127,11 +127,16 @@ def check_attackers(
                 "subjects that gives probabilities. Wrap it in CalibratedClassifierCV, for one."
             )
         name = type(attacker).__name__ if name is None else str(name)
-        taken, number = name, 2
-        while name in chosen:
-            name, number = f"{taken}-{number}", number + 1
-        chosen[name] = Attacker(attacker, known)
+        chosen[free_name(name, chosen)] = Attacker(attacker, known)
     return chosen, not_run
+
+
+def free_name(name, taken):
+    """Give `name`, with a number behind it where it is taken."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    return free
 
 
 def _lacks(known, given):

@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from skagile._arrays import rank_within
 from skagile._state import Array, Codes, Field, Made, Number
 from skagile._validation import Beats
 from skagile.attackers._base import BaseIdentifier
@@ -44,11 +45,7 @@ def row_positions(part: ArrayLike) -> np.ndarray:
     [0.25, 0.75, 0.25, 0.75]
     """
     codes = np.unique(column_or_1d(part), return_inverse=True)[1]
-    order = np.argsort(codes, kind="stable")
-    count = np.bincount(codes)
-    within = np.empty(len(codes))
-    within[order] = np.arange(len(codes)) - np.repeat(np.cumsum(count) - count, count)
-    return ((within + 0.5) / count[codes])[:, None]
+    return ((rank_within(codes) + 0.5) / np.bincount(codes)[codes])[:, None]
 
 
 class RowOrderIdentifier(BaseIdentifier):

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skagile._arrays import rank_within
 from skagile._state import Array, Field
 from skagile._training import RowsDataset
 from skagile.attackers._base import RandomState, log_softmax
@@ -213,9 +214,7 @@ class PartneredRows(RowsDataset):
         order = np.argsort(y, kind="stable")
         counts = np.bincount(y)
         starts = np.cumsum(counts) - counts
-        rank = np.empty(len(y), dtype=np.int64)
-        rank[order] = np.arange(len(y)) - np.repeat(starts, counts)
-        self.order, self.rank = torch.from_numpy(order), torch.from_numpy(rank)
+        self.order, self.rank = torch.from_numpy(order), torch.from_numpy(rank_within(y))
         self.start, self.count = torch.from_numpy(starts[y]), torch.from_numpy(counts[y])
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:

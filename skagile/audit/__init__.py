@@ -8,6 +8,7 @@ from skagile.audit.report import AuditReport
 # For the rooms above.
 from skagile.audit._release import check_rows as check_rows
 from skagile.audit._release import check_sources as check_sources
+from skagile.audit._release import of_earliest_session as of_earliest_session
 from skagile.audit._release import split_beats as split_beats
 from skagile.audit.report import LIMITS as LIMITS
 from skagile.audit.report import percent as percent

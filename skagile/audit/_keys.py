@@ -30,18 +30,12 @@ class Keys:
     def __init__(self, settings):
         self._digests, self._within = {}, []
         self._settings = self.content(settings)
+        self._made_by = [_provenance.versions(), sources_digest()]
 
     def of(self, job):
         """Keys of a job's outcome and of what is measured from it; (None, None) where nothing can tell."""
         try:
-            fit = [
-                "fit",
-                job.what,
-                self.content(job.fit),
-                self.content(job.inputs),
-                _provenance.versions(),
-                sources_digest(),
-            ]
+            fit = ["fit", job.what, self.content(job.fit), self.content(job.inputs), *self._made_by]
             measure = [*fit, "measured", self.content(job.measure), self.content(job.about), self._settings]
         except UnknownContentError:
             return None, None

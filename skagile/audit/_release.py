@@ -154,7 +154,7 @@ def split_beats(subject, row, sessions, n_rows):
         enrols = _first_half(subject, row)
         fault = "rows"
     else:
-        enrols = _earliest(subject, _check_sessions(sessions, n_rows)[row])
+        enrols = of_earliest_session(subject, _check_sessions(sessions, n_rows)[row])
         fault = "sessions"
     probes = ~enrols
     n_probed = len(np.unique(subject[probes]))
@@ -188,8 +188,8 @@ def _check_sessions(sessions, n_rows):
     return check_rows(sessions, n_rows, name="sessions", kind="sessions", minimum=1)[1]
 
 
-def _earliest(subject, session):
-    """Whether each beat is of its subject's earliest session."""
+def of_earliest_session(subject, session):
+    """Whether each beat is of its subject's earliest session, by the codes of both."""
     first = np.full(subject.max() + 1, session.max())
     np.minimum.at(first, subject, session)
     return session == first[subject]

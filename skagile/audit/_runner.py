@@ -16,7 +16,7 @@ class Runner:
         self.cache = None if cache is None else Cache(cache)
         self.n_jobs, self.progress, self.settings = n_jobs, progress, settings
         self.start, self.done, self.total = datetime.now(timezone.utc), 0, 0
-        self._keys = Keys(settings)
+        self._keys = None if cache is None else Keys(settings)
 
     def __call__(self, jobs):
         jobs, results = [job.bind() for job in jobs], []
@@ -25,7 +25,7 @@ class Runner:
             total=self.total, initial=self.done, desc="audit", unit="fit", disable=None if shown else True
         ) as bar:
             tasks = (
-                delayed(_do)(job, self.settings, self.cache, None if self.cache is None else self._keys.of(job))
+                delayed(_do)(job, self.settings, self.cache, None if self._keys is None else self._keys.of(job))
                 for job in jobs
             )
             parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")

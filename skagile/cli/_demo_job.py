@@ -135,7 +135,7 @@ class _Progress:
     """Counts the steps of a demo for who is watching."""
 
     def __init__(self, progress):
-        self._progress, self._done, self._what = progress, 0, _READING
+        self._progress, self._done = progress, 0
         # The number of fits is known once an audit starts; until then the usual one stands for it.
         self._left = 1 + 2 * len(_NAMES)
         self._fits = dict.fromkeys(_KNOWLEDGE, 8)

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, validate_param
 from sklearn.utils.validation import column_or_1d
 
 from skagile._seeds import draw_seed, with_seed
+from skagile.attackers import free_name
 from skagile.metrics import bootstrap_interval
 from skagile.model_selection._released import (
     earliest,
@@ -186,10 +187,7 @@ def _named(attackers):
     for attacker in [attackers] if isinstance(attackers, str) or hasattr(attackers, "fit") else list(attackers):
         made = make_attacker(attacker)
         name = attacker if isinstance(attacker, str) else type(attacker).__name__
-        taken, number = name, 2
-        while name in named:
-            name, number = f"{taken}-{number}", number + 1
-        named[name] = made
+        named[free_name(name, named)] = made
     if not named:
         raise ValueError("attackers is empty; expected at least one.")
     return named

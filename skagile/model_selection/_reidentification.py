@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from skagile._seeds import with_seed
 from skagile.metrics import fuse_scores, rank1_accuracy
 from skagile.model_selection._released import digests, earliest, first_half, make_attacker, release_rows
 from skagile.model_selection._scorer import BaseScorer
@@ -188,13 +188,7 @@ class ReidentificationScorer(BaseScorer):
 
     def _risk(self, attacker, X, names, probe, subjects):
         """Rank-1 accuracy of one attacker."""
-        attacker = clone(attacker)
-        free = [
-            key
-            for key, value in attacker.get_params().items()
-            if key.split("__")[-1] == "random_state" and value is None
-        ]
-        fitted = attacker.set_params(**dict.fromkeys(free, self.random_state)).fit(X, names)
+        fitted = with_seed(attacker, self.random_state).fit(X, names)
         if not self.fused:
             return rank1_accuracy(subjects, fitted.predict(probe))
         people, scores = fuse_scores(np.log(np.maximum(fitted.predict_proba(probe), 1e-12)), subjects)

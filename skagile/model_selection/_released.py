@@ -10,7 +10,9 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from skagile._arrays import rank_within
 from skagile.attackers import ATTACKERS, known_estimator
+from skagile.audit import of_earliest_session
 
 
 def split_steps(estimator: Any, name: str | None) -> tuple[Any, Any, Any]:
@@ -111,19 +113,14 @@ def make_attacker(attacker: Any) -> Any:
 def first_half(subjects: np.ndarray) -> np.ndarray:
     """Whether each row is in the first half of its subject's rows, the larger where their number is odd."""
     _, codes, count = np.unique(subjects, return_inverse=True, return_counts=True)
-    order = np.argsort(codes, kind="stable")
-    rank = np.empty(len(codes), dtype=int)
-    rank[order] = np.arange(len(codes)) - np.repeat(np.cumsum(count) - count, count)
-    return rank < (count[codes] + 1) // 2
+    return rank_within(codes) < (count[codes] + 1) // 2
 
 
 def earliest(subjects: np.ndarray, sessions: np.ndarray) -> np.ndarray:
     """Whether each row is of its subject's earliest session."""
     _, person = np.unique(subjects, return_inverse=True)
     _, session = np.unique(sessions, return_inverse=True)
-    first = np.full(person.max() + 1, session.max())
-    np.minimum.at(first, person, session)
-    return session == first[person]
+    return of_earliest_session(person, session)
 
 
 def digests(X: ArrayLike) -> list[bytes]:
