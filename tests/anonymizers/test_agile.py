@@ -335,7 +335,10 @@ def test_order_of_the_rows_of_fit_is_not_the_labels(quick, beats):
 
 
 def test_transform_takes_no_labels(fitted):
-    assert list(inspect.signature(fitted.transform).parameters) == ["X"]
+    """People may be told, by name only, as to every anonymizer; a diagnosis may not."""
+    parameters = inspect.signature(fitted.transform).parameters
+    assert list(parameters) == ["X", "subjects"]
+    assert parameters["subjects"].kind is inspect.Parameter.KEYWORD_ONLY
 
 
 def test_labels_changed_after_fit_play_no_part(quick, beats):
