@@ -172,10 +172,11 @@ def run_demo(
 ) -> Bunch:
     """Release beats anonymized by AGILE and by k-same, audit both, and save k-same's release and the figures.
 
-    A full demo takes at most 100 beats of each person and session (30 synthetic people have two sessions of 75 s),
-    AGILE with 6 steps and 8 epochs, k-same with 8 epochs, and a network of 12 epochs as the attacker and for the
-    diagnosis. All are fewer than the estimators' defaults, and cost a point or two of what the attacker names and the
-    network diagnoses.
+    A full demo takes at most 100 beats of each person and session (synthetic: 30 people, two sessions of 75 s), AGILE
+    with 6 steps and 8 epochs, k-same with 8 epochs, and a network of at most 12 epochs as the attacker and for the
+    diagnosis, all fewer than the estimators' defaults: trained on originals, the attacker then names the right person
+    for one beat in a hundred less of MIT-BIH, and for five in a hundred less of the synthetic people. `skagile audit`
+    attacks in full.
 
     Parameters
     ----------
