@@ -73,9 +73,11 @@ class _TellEpoch(Callback):
 def torch_threads(number):
     """Run a block on so many of torch's threads, and leave the caller's setting as it was.
 
-    With one core busy, a fit of our small networks on two threads takes about 2.6 times as long as on one, as they wait
-    for each other; on two idle cores one thread takes up to 1.7 times as long. Torch keeps the setting for each thread
-    that calls it, so blocks of different threads don't disturb each other. The last bits of a result depend on it.
+    On two idle cores a second thread makes small networks 1.4 to 1.7 times faster, for 1.1 to 1.4 times the processor
+    time. But the threads wait for each other at every layer: where one of the cores has other work, two threads take
+    1.5 to 2.9 times as long as one, and up to 3.5 times the processor time; with more load it gets worse. So one is
+    the safe choice, and processes use the other cores. Torch keeps the setting for each thread that calls it, so
+    blocks of different threads don't disturb each other. The last bits of a result depend on it.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ SIZES = {
         network={"max_epochs": 12},
         agile={"n_steps": 6, "max_epochs": 8},
         ksame={"max_epochs": 8},
-        cohort={"n_subjects": 24, "duration": 75.0},
+        cohort={"n_subjects": 24, "duration": 60.0},
     ),
     "quick": DemoSize(
         max_beats=40,
@@ -172,10 +172,10 @@ def run_demo(
 ) -> Bunch:
     """Release beats anonymized by AGILE and by k-same, audit both, and save k-same's release and the figures.
 
-    A full demo takes at most 100 beats of each person and session (synthetic: 24 people, two sessions of 75 s), AGILE
+    A full demo takes at most 100 beats of each person and session (synthetic: 24 people, two sessions of 60 s), AGILE
     with 6 steps and 8 epochs, k-same with 8 epochs, and a network of at most 12 epochs as the attacker and for the
     diagnosis, all fewer than the estimators' defaults: trained on originals, the attacker then names the right person
-    for one beat in a hundred less of MIT-BIH, and for five in a hundred less of the synthetic people. `skagile audit`
+    for one beat in a hundred less of MIT-BIH, and for two in a hundred less of the synthetic people. `skagile audit`
     attacks in full.
 
     Parameters

@@ -1,7 +1,8 @@
 """Processor and wall time of `train_net` on one of torch's threads beside torch's own number of them, in the same run.
 
 Run with ``pytest tests/benchmarks/test_bench_training.py --benchmark-enable``, without OMP_NUM_THREADS; ``extra_info``
-holds the ratios. Above 1, one thread is the better choice.
+holds the ratios. Above 1, one thread is the better choice. On idle cores the wall ratio is below 1, since torch's other
+threads help; it rises far above where the cores have other work.
 """
 
 from time import perf_counter, process_time
