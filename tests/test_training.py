@@ -24,6 +24,8 @@ from skagile._training import (
     train_net,
     watching,
 )
+from skagile.anonymizers import AgileAnonymizer
+from skagile.anonymizers._agile import _anonymizer
 
 SOURCES = Path(skagile.__file__).parent
 
@@ -232,8 +234,9 @@ def test_sampler_sets_the_order():
         return batch
 
     data = _line(32)
-    _trained(data, sampler=range(32), n_epochs=1, collate=collate)
-    assert torch.equal(torch.cat(seen), data.X[:, 0, 0])
+    # Backwards: in order is also what comes of no sampler and no shuffling.
+    _trained(data, sampler=range(31, -1, -1), n_epochs=1, collate=collate)
+    assert torch.equal(torch.cat(seen), data.X[:, 0, 0].flip(0))
     seen.clear()
     _trained(data, n_epochs=1, collate=collate)
     assert not torch.equal(torch.cat(seen), data.X[:, 0, 0])
@@ -321,6 +324,27 @@ def test_batches_go_through_on_one_thread():
 
     in_batches(function, np.zeros((5, 3)), batch_size=2, device=torch.device("cpu"))
     assert seen == {1}
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize(("representation", "number"), [("signal", 1), ("image", 3)])
+def test_agile_perturbs_beats_on_one_thread_and_tells_of_each_batch(monkeypatch, representation, number):
+    rng = np.random.default_rng(0)
+    X, codes = rng.standard_normal((40, 32)), np.arange(40) % 4
+    agile = AgileAnonymizer(n_surrogates=1, n_steps=1, max_epochs=1, transform_batch_size=16, random_state=0)
+    agile.fit(X, codes % 2, subjects=codes).set_params(representation=representation)
+    seen, told = set(), []
+
+    def watched(surrogates, x, *args, **kwargs):
+        seen.add(torch.get_num_threads())
+        return x
+
+    monkeypatch.setattr(_anonymizer, "afgsm", watched)
+    with watching(lambda *at: told.append(at)):
+        agile.transform(X)
+    assert seen == {number}
+    assert told == [(16, 40), (32, 40), (40, 40)]
     assert torch.get_num_threads() == 3
 
 
