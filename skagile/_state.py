@@ -216,6 +216,17 @@ class Array(Field):
 
 
 @dataclass(frozen=True)
+class Indices(Array):
+    """Array of places in another, as wide as numpy counts them: sums of them must not run over."""
+
+    kind: str = "int"
+    low: float | None = 0
+
+    def value(self, plain: object, where: str) -> object:
+        return super().value(plain, where).astype(np.intp)
+
+
+@dataclass(frozen=True)
 class Codes(Field):
     """Class of each row, by number; every class has a row."""
 
@@ -226,7 +237,7 @@ class Codes(Field):
         return np.ascontiguousarray(value)
 
     def value(self, plain: object, where: str) -> object:
-        codes = Array(self.name, "int", (self.length,), low=0, high=self.n_codes - 1).value(plain, where)
+        codes = Indices(self.name, shape=(self.length,), high=self.n_codes - 1).value(plain, where)
         check(len(np.unique(codes)) == self.n_codes, where, "leaves out a class")
         return codes
 
@@ -412,6 +423,13 @@ class Piece(Field):
 
     def value(self, plain: object, where: str) -> object:
         return self.make()._set_state(plain, where)
+
+
+def blank(cls: type, **attributes: object) -> "Stateful":
+    """Make an unfitted piece of a class whose ``__init__`` fits, with what its owner knows of it."""
+    piece = object.__new__(cls)
+    vars(piece).update(attributes)
+    return piece
 
 
 def features_in(owner: object, least: int = 1, most: int = _MOST_FEATURES) -> Iterator[Field]:

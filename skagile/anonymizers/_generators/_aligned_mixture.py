@@ -1,7 +1,10 @@
 """Mixtures of beats whose waves are laid upon one another first."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from skagile._state import Array, Field, check
 from skagile.anonymizers._generators._mixture import MixtureGenerator, mix
 
 
@@ -24,8 +27,21 @@ class AlignedMixtureGenerator(MixtureGenerator):
     def __init__(self, donors, landmarks, **params):
         super().__init__(donors, **params)
         self.landmarks = landmarks.astype(np.float32)
+        self._align()
+
+    def _align(self):
         self.common = np.median(self.landmarks, axis=0, keepdims=True)
-        self.aligned = warp(donors.beats, self.landmarks, self.common)
+        self.aligned = warp(self.donors.beats, self.landmarks, self.common)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield from super()._state_fields()
+        n_beats, n_samples = self.donors.beats.shape
+        # In beats of a few samples there is no room for all landmarks, and `rising` puts the first before the beat.
+        yield Array("landmarks", shape=(n_beats, None), low=-n_samples - 100, high=n_samples - 1)
+        right = self.landmarks.shape[1] > 1 and (np.diff(self.landmarks, axis=1) > 0).all()
+        check(right, type(self).__name__, "holds landmarks that do not rise")
+        if not hasattr(self, "aligned"):  # a state is taken
+            self._align()
 
     def generate(self, pool, uniforms):
         """As of `MixtureGenerator`."""

@@ -1,13 +1,17 @@
 """Mixtures of donors' beats."""
 
+from collections.abc import Iterator
+
 import numpy as np
+
+from skagile._state import Array, Field, Number, Piece, Stateful, check
 
 # Rows of weights that are drawn once and then chosen from: a beat then needs one random number for its weights, which
 # can be jumped over where a beat is not drawn again.
 _N_WEIGHTS = 2**14
 
 
-class MixtureGenerator:
+class MixtureGenerator(Stateful):
     """Random convex mixtures of beats of distinct subjects of a pool.
 
     Parameters
@@ -32,6 +36,18 @@ class MixtureGenerator:
         self.weights = cap_weights(weights, max_weight).astype(np.float32)
         self.max_weight = max_weight
         self.n_uniforms = n_donors + 1
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield Piece("donors", lambda: self.donors)
+        yield Array("weights", shape=(None, None), low=0, high=1 + 1e-6)
+        check(self.weights.size > 0, type(self).__name__, "holds no weights")
+        yield Number("max_weight", float, low=0, high=1)
+        self.n_uniforms = self.weights.shape[1] + 1
+
+    @property
+    def shape(self):
+        """Number of pools, and of samples of a beat."""
+        return len(self.donors.count), self.donors.beats.shape[1]
 
     def generate(self, pool, uniforms):
         """Make beats: a function of the pool and of random numbers, and of nothing else.

@@ -1,10 +1,14 @@
 """Beats from a probabilistic principal component analysis of each pool."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.special import ndtri
 
+from skagile._state import Array, Choice, Field, Made, Stateful, check
 
-class PPCAGenerator:
+
+class PPCAGenerator(Stateful):
     """Draw beats of a pool from a normal law: its mean, its leading components, and noise in the remaining ones.
 
     Parameters
@@ -40,6 +44,21 @@ class PPCAGenerator:
             scale = np.sqrt(np.maximum(variances[:kept] - noise, 0))
             self.axes[i, :kept] = scale[:, None] * vectors[:, ::-1][:, :kept].T
             self.noise[i] = np.sqrt(noise)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield Array("mean", shape=(None, None))
+        n_pools, n_samples = self.shape
+        yield Array("axes", shape=(n_pools, None, n_samples))
+        yield Array("noise", shape=(n_pools,), low=0)
+        yield Made("dtype", Choice("dtype", ("float32", "float64")), lambda dtype: dtype.name, np.dtype)
+        self.n_components = self.axes.shape[1]
+        check(self.n_components > 0, "PPCAGenerator", "holds no components")
+        self.n_uniforms = self.n_components + n_samples
+
+    @property
+    def shape(self):
+        """As of `MixtureGenerator`."""
+        return self.mean.shape
 
     def generate(self, pool, uniforms):
         """As of `MixtureGenerator`."""

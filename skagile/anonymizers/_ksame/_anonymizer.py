@@ -1,6 +1,6 @@
 """k-same: released beats depend on their source through a declared key only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,11 +11,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skagile._arrays import standardize
+from skagile._state import Field, Stateful
 from skagile._training import draw_seed, resolve_device
 from skagile._validation import check_beats, check_labels
 from skagile.anonymizers._base import BaseAnonymizer
 from skagile.anonymizers._ksame._checks import check_enough, check_recordings, check_rhythm, check_settings
 from skagile.anonymizers._ksame._facts import Facts
+from skagile.anonymizers._ksame._fields import fields_of
 from skagile.anonymizers._ksame._keys import Keys
 from skagile.anonymizers._ksame._model import Model
 from skagile.anonymizers._ksame._nets import fit_nets
@@ -24,7 +26,7 @@ from skagile.anonymizers._ksame._remembered import RememberedDiagnoses
 from skagile.anonymizers._ksame._rhythm import GroupRhythm, check_times
 
 
-class KSameAnonymizer(BaseAnonymizer):
+class KSameAnonymizer(Stateful, BaseAnonymizer):
     """Replace every beat by one that is made of at least `k` people's, so that retraining on the release does not help.
 
     Subjects are partitioned once into groups of at least `k`. A released beat depends on its source only through its
@@ -474,6 +476,9 @@ class KSameAnonymizer(BaseAnonymizer):
         out = np.full(beats.present.shape, -1, dtype=laws.dtype)
         out[beats.present] = laws
         return out
+
+    def _state_fields(self) -> Iterator[Field]:
+        return fields_of(self)
 
     def _check_diagnoses(self, y, beats):
         if beats.present is None or np.ndim(y) != 2 or np.shape(y) != beats.present.shape:

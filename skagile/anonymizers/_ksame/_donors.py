@@ -1,11 +1,14 @@
 """The beats that released ones are made from, sorted into the pools of the keys."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from skagile._arrays import rank_within
+from skagile._state import Array, Field, Indices, Stateful, check
 
 
-class Donors:
+class Donors(Stateful):
     """Stored beats and, for every pool, which of them belong to it, those of one subject next to each other.
 
     Parameters
@@ -33,6 +36,10 @@ class Donors:
     def __init__(self, beats, subject, pools):
         self.beats = beats
         self.subject = subject
+        self._sort(pools)
+
+    def _sort(self, pools):
+        subject = self.subject
         ordered = [pool[np.argsort(subject[pool], kind="stable")] for pool in pools]
         self.count = np.array([len(pool) for pool in pools], dtype=np.intp)
         self.first = np.concatenate([[0], np.cumsum(self.count)[:-1]]).astype(np.intp)
@@ -46,6 +53,16 @@ class Donors:
         self.n_subjects = np.array(self.n_subjects, dtype=np.intp)
         self.block_first = np.concatenate(starts).astype(np.intp)
         self.block_count = np.concatenate(sizes).astype(np.intp)
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield Array("beats", shape=(None, None))
+        yield Indices("subject", shape=(len(self.beats),))
+        yield Indices("members", high=len(self.beats) - 1)
+        n_members = len(self.members)
+        yield Indices("count", low=1, high=n_members)
+        check(len(self.count) > 0 and self.count.sum() == n_members, "Donors", "holds pools of other sizes")
+        if not hasattr(self, "first"):  # a state is taken
+            self._sort(np.split(self.members, np.cumsum(self.count)[:-1]))
 
     def draw(self, pool, uniforms):
         """Draw donors of distinct subjects, each evenly from the pool's beats of the subjects not drawn yet.

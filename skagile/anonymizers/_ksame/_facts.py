@@ -1,10 +1,12 @@
 """Clinical facts that a release keeps, in bins."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
+from skagile._state import Array, Field, Labels, Names, Number, Several, Stateful, check
+from skagile._state_reports import Report
 from skagile.segmentation import measure_beats
 
 # Bins of what `measure_beats` measures: bounds in ms or mV. That of 140 ms is added to the clinical ones of the QRS,
@@ -19,7 +21,7 @@ MEASURED = {
 }
 
 
-class Facts:
+class Facts(Stateful):
     """What is kept of a beat: measured on it and put into bins, or told in a column of the user's.
 
     Parameters
@@ -72,12 +74,30 @@ class Facts:
         for name in self.names:
             if name not in self.bounds:
                 self.values[name] = np.unique(columns[name][row])
+        self.n_values = self._count_values()
+        return self.encode(X, facts, row, n_rows)
+
+    def _count_values(self):
         # A measured fact may also be absent: no P wave, or a wave that the window cuts off.
-        self.n_values = np.array(
+        return np.array(
             [len(self.bounds[name]) + 2 if name in self.bounds else len(self.values[name]) for name in self.names],
             dtype=np.intp,
         )
-        return self.encode(X, facts, row, n_rows)
+
+    def _state_fields(self) -> Iterator[Field]:
+        names, bounds = self.names, self.bounds  # of the parameters, where a state is taken
+        yield Names("names", length=len(names))
+        check(self.names == names, "Facts", f"holds the facts {self.names}; the parameters ask for {names}")
+        yield Report("bounds", tuple(Array(name, shape=(len(bounds[name]),)) for name in bounds))
+        alike = all(np.array_equal(self.bounds[name], bounds[name]) for name in bounds)
+        check(alike, "Facts", "holds other bounds of bins than the parameters")
+        if bounds:
+            rate, window = float(self.sampling_rate), [float(side) for side in self.window]
+            yield Number("sampling_rate", float, low=rate, high=rate)
+            yield Several("window", tuple(Number("side", float, low=side, high=side) for side in window))
+        yield Report("values", tuple(Labels(name, least=1) for name in names if name not in bounds))
+        if not hasattr(self, "n_values"):  # a state is taken
+            self.n_values = self._count_values()
 
     def encode(self, X, facts, row, n_rows):
         """Return codes of shape (n_beats, n_facts) of beats that come from rows `row`."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skagile._state import blank
 from skagile._training import draw_seed, resolve_device
 from skagile.anonymizers._generators import (
     AlignedMixtureGenerator,
@@ -10,8 +11,15 @@ from skagile.anonymizers._generators import (
     VAEGenerator,
     rising,
 )
+from skagile.anonymizers._ksame._donors import Donors
 from skagile.segmentation import measure_beats
 
+_GENERATORS = {
+    "mixture": MixtureGenerator,
+    "aligned_mixture": AlignedMixtureGenerator,
+    "ppca": PPCAGenerator,
+    "vae": VAEGenerator,
+}
 _N_COMPONENTS = {"ppca": 40, "vae": 12}
 # What an aligned mixture lays upon one another, beside the R peak.
 _LANDMARKS = ["p_peak", "qrs_onset", "qrs_offset", "t_peak", "t_end"]
@@ -51,6 +59,13 @@ def make_generator(settings, donors, y, random_state):
     if settings.generator == "mixture":
         return MixtureGenerator(donors, **params)
     return AlignedMixtureGenerator(donors, find_landmarks(donors.beats, y, settings), **params)
+
+
+def blank_generator(settings):
+    """Make an unfitted generator that takes a state."""
+    if settings.generator in _N_COMPONENTS:
+        return blank(_GENERATORS[settings.generator], device=resolve_device(settings.device))
+    return blank(_GENERATORS[settings.generator], donors=blank(Donors))
 
 
 def find_landmarks(X, y, settings):

@@ -1,9 +1,11 @@
 """Keys: group, diagnosis and kept facts of beats, and the numbers they go by."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from skagile._state import Field, Piece, Stateful, check
 from skagile.anonymizers._ksame._facts import Facts
 from skagile.anonymizers._ksame._readers import read
 from skagile.anonymizers._ksame._remembered import RememberedDiagnoses
@@ -36,7 +38,7 @@ class Key:
 
 
 @dataclass
-class Keys:
+class Keys(Stateful):
     """How the diagnosis of a beat is known, and how keys are numbered and told.
 
     Attributes
@@ -52,6 +54,11 @@ class Keys:
     classes: np.ndarray
     facts: Facts
     remembered: RememberedDiagnoses
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield Piece("facts", lambda: self.facts)
+        yield Piece("remembered", lambda: self.remembered)
+        check(self.remembered.y.max() < len(self.classes), "Keys", "remembers diagnoses that there are not")
 
     def diagnose(self, X, readers, device):
         """Return codes of diagnoses: of a fitted beat that which it was fitted with, of others what readers say."""

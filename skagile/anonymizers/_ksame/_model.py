@@ -1,27 +1,32 @@
 """All that k-same releases from: partition, keys, pools and generator, put together."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from skagile._state import Field, Piece, Stateful, blank, check
 from skagile._training import resolve_device
 from skagile._validation import check_beats
 from skagile.anonymizers._ksame._checks import check_class_mix, check_new, check_owners
 from skagile.anonymizers._ksame._donors import Donors
 from skagile.anonymizers._ksame._draw import Draws
-from skagile.anonymizers._ksame._generator import make_generator
+from skagile.anonymizers._ksame._facts import Facts
+from skagile.anonymizers._ksame._generator import blank_generator, make_generator
 from skagile.anonymizers._ksame._keys import Key, Keys, draw_diagnoses
 from skagile.anonymizers._ksame._leakage import expected_leakage
 from skagile.anonymizers._ksame._nets import critics_of, readers_of
 from skagile.anonymizers._ksame._partition import Partition, describe_subjects
 from skagile.anonymizers._ksame._pools import Pools, form_pools
+from skagile.anonymizers._ksame._remembered import RememberedDiagnoses
 
 # Fitted beats that are released to see how many convince the critics.
 _SUMMARY_BEATS = 512
 
 
 @dataclass
-class Model:
+class Model(Stateful):
     """The fitted pieces. What may be set anew after `fit` comes as `settings`, the `KSameAnonymizer`.
 
     Attributes
@@ -80,6 +85,38 @@ class Model:
         # A copy: the caller may go on to change his X.
         generator = make_generator(settings, Donors(X.copy(), s, members), y, random_state)
         return cls(partition, keys, pools, generator, nets, small), key
+
+    @classmethod
+    def blank(cls, settings):
+        """Make an unfitted one that takes a state, of a `KSameAnonymizer` that has the rest of its own already."""
+        facts = Facts(settings.keep, settings.sampling_rate, settings.window)
+        return cls(
+            blank(Partition, subjects=settings.subjects_, grouping=settings.grouping),
+            Keys(settings.classes_, facts, blank(RememberedDiagnoses)),
+            blank(Pools),
+            blank_generator(settings),
+            settings.nets_,
+            settings.summary_["small_keys"],
+        )
+
+    def _state_fields(self) -> Iterator[Field]:
+        for name in ("partition", "keys", "pools", "generator"):
+            yield Piece(name, partial(getattr, self, name))
+        self._check_sizes()
+
+    def _check_sizes(self):
+        """Refuse pieces that do not go together."""
+        partition, keys, pools = self.partition, self.keys, self.pools
+        n_pools, n_samples = self.generator.shape
+        n_classes = len(keys.classes)
+        right = partition.mix.shape[1] == n_classes
+        check(right, "Model.partition", f"holds mixes of {partition.mix.shape[1]} diagnoses; expected {n_classes}")
+        right = partition.centres.shape[1] == partition.n_features(n_samples)
+        check(right, "Model.partition", f"holds centres of {partition.centres.shape[1]} features")
+        right = len(keys.remembered.multipliers) == n_samples
+        check(right, "Model.keys", f"remembers beats of other than {n_samples} samples")
+        right = len(pools.pool) == len(pools.numbers) + n_classes and pools.pool.max() < n_pools
+        check(right, "Model.pools", f"does not fit {n_pools} pools of the generator and {n_classes} diagnoses")
 
     def find_key(self, beats, subjects, facts, random, settings):
         """Return the keys of beats, as of `check_beats`; with resampled diagnoses `random` loses a child."""

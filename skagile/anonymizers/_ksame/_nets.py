@@ -2,8 +2,32 @@
 
 import numpy as np
 
+from skagile._state import Several, check
+from skagile._state_nets import Net
 from skagile._training import draw_seed
-from skagile.anonymizers._ksame._readers import N_READERS, critic_encoders, fit_reader, reader_encoders
+from skagile.anonymizers._ksame._readers import N_READERS, critic_encoders, fit_reader, make_reader, reader_encoders
+
+
+class Nets(Several):
+    """Field of the networks: the readers, with the critics or without."""
+
+    @classmethod
+    def of(cls, settings) -> "Nets":
+        """Return that of a `KSameAnonymizer` with ``classes_`` and ``n_features_in_``."""
+        encoders = [*reader_encoders(settings.n_features_in_), *critic_encoders()]
+        make = [lambda _, encoder=encoder: make_reader(encoder, len(settings.classes_)) for encoder in encoders]
+        return cls("nets_", tuple(Net(str(i), make[i], settings.device) for i in range(len(make))))
+
+    def plain(self, value: list, where: str) -> list:
+        return self._first(value).plain(value, where)
+
+    def value(self, plain: object, where: str) -> list:
+        right = type(plain) is list and len(plain) in (N_READERS, len(self.fields))
+        check(right, where, f"is no list of {N_READERS} or {len(self.fields)}")
+        return self._first(plain).value(plain, where)
+
+    def _first(self, nets):
+        return Several(self.name, self.fields[: len(nets)])
 
 
 def fit_nets(settings, Z, y, device, random_state, earlier):

@@ -1,17 +1,20 @@
 """The partition: subjects in groups of at least k, and the way of new ones into them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from skagile._arrays import standardize
+from skagile._state import Array, Choice, Codes, Field, Number, Several, Stateful
 from skagile.anonymizers._ksame._microaggregation import mdav
 
+_LEAST_SPREAD = 1e-12
 _PARTS = {"class_mix": (0,), "morphology": (1,), "both": (0, 1)}
 
 
 @dataclass
-class Partition:
+class Partition(Stateful):
     """Groups of at least `k` subjects that are alike in their mix of diagnoses, their mean beats, or both.
 
     Attributes
@@ -41,7 +44,7 @@ class Partition:
     def form(cls, subjects, mix, template, *, k, grouping):
         """Group subjects; `mix` and `template` are those of `describe_subjects`."""
         # Each kind of feature counts by its spread over the subjects.
-        spread = [float(max(np.sqrt(np.var(part, axis=0).sum()), 1e-12)) for part in (mix, template)]
+        spread = [float(max(np.sqrt(np.var(part, axis=0).sum()), _LEAST_SPREAD)) for part in (mix, template)]
         features = _features(mix, template, grouping, spread)
         groups = mdav(features, k)
         members = [groups == group for group in range(groups.max() + 1)]
@@ -53,6 +56,20 @@ class Partition:
             spread=spread,
             centres=np.array([features[own].mean(axis=0) for own in members]),
         )
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield Choice("grouping", (self.grouping,))
+        yield Array("mix", shape=(None, None), low=0, high=1)
+        n_groups = len(self.mix)
+        yield Codes("groups", length=len(self.subjects), n_codes=n_groups)
+        yield Several(
+            "spread", (Number("class_mix", float, low=_LEAST_SPREAD), Number("morphology", float, low=_LEAST_SPREAD))
+        )
+        yield Array("centres", shape=(n_groups, None))
+
+    def n_features(self, n_samples):
+        """Return how many features subjects are compared by."""
+        return sum((self.mix.shape[1], n_samples)[i] for i in _PARTS[self.grouping])
 
     def features(self, mix, template):
         """Return what subjects are compared by, of shape (n_subjects, n_features)."""

@@ -1,14 +1,16 @@
 """Pools: whose beats serve a key, and what is done with keys that too few subjects have."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from skagile._state import Array, Field, Indices, Stateful, check
 from skagile.anonymizers._ksame._borrow import borrow
 
 
 @dataclass
-class Pools:
+class Pools(Stateful):
     """The pool of donors of every key.
 
     Attributes
@@ -25,6 +27,13 @@ class Pools:
     numbers: np.ndarray
     pool: np.ndarray
     suppressed: np.ndarray
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield Array("numbers", "int")
+        n_keys = len(self.numbers)
+        check(n_keys > 0 and (self.numbers[1:] > self.numbers[:-1]).all(), "Pools", "holds no or unsorted keys")
+        yield Indices("pool")
+        yield Array("suppressed", "bool", shape=(len(self.pool),))
 
     def find(self, number, diagnosis):
         """Return the pool of each key, and whether it is suppressed.

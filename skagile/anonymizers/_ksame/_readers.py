@@ -24,6 +24,12 @@ def critic_encoders():
     return [lambda: CNNEncoder(kernel_size=7), lambda: CNNEncoder(kernel_size=15, activation="gelu")]
 
 
+def make_reader(encoder, n_classes):
+    """Make a network of random weights."""
+    trunk = encoder()
+    return nn.Sequential(trunk, nn.Dropout(_DROPOUT), nn.Linear(trunk.n_features_out, n_classes))
+
+
 def fit_reader(encoder, X, y, n_classes, *, max_epochs, lr, batch_size, device, seed):
     """Train a network on standardized beats.
 
@@ -49,9 +55,8 @@ def fit_reader(encoder, X, y, n_classes, *, max_epochs, lr, batch_size, device, 
     net : skorch.NeuralNet
     """
     with seeded(seed):
-        trunk = encoder()
         net = train_net(
-            nn.Sequential(trunk, nn.Dropout(_DROPOUT), nn.Linear(trunk.n_features_out, n_classes)),
+            make_reader(encoder, n_classes),
             RowsDataset(X, y),
             criterion=nn.CrossEntropyLoss,
             n_epochs=max_epochs,

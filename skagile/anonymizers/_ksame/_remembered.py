@@ -1,11 +1,15 @@
 """Diagnoses of beats that were fitted."""
 
+from collections.abc import Iterator
+
 import numpy as np
+
+from skagile._state import Array, Field, Indices, Made, Stateful, check
 
 _BATCH = 4096  # beats hashed at once
 
 
-class RememberedDiagnoses:
+class RememberedDiagnoses(Stateful):
     """Look up the diagnosis that a beat was fitted with, by a hash of its samples in single precision.
 
     Parameters
@@ -24,6 +28,13 @@ class RememberedDiagnoses:
         self.codes, first, count = np.unique(codes, return_index=True, return_counts=True)
         self.y = np.where(y[first] == y[first + count - 1], y[first], -1)
 
+    def _state_fields(self) -> Iterator[Field]:
+        yield _hashes("multipliers")  # numpy may draw others some day
+        yield _hashes("codes")
+        n_codes = len(self.codes)
+        check(n_codes > 0 and (self.codes[1:] > self.codes[:-1]).all(), "RememberedDiagnoses", "holds unsorted codes")
+        yield Indices("y", shape=(n_codes,), low=-1)
+
     def find(self, X):
         """Return the diagnosis code of each beat, and -1 for those that were not fitted."""
         codes = self._hash(X)
@@ -39,3 +50,13 @@ class RememberedDiagnoses:
             mixed ^= mixed >> np.uint64(32)
             codes[start : start + _BATCH] = (mixed * self.multipliers).sum(axis=1, dtype=np.uint64)
         return codes
+
+
+def _hashes(name):
+    """Field of hashes, which a state holds as signed numbers of the same bits."""
+    return Made(
+        name,
+        Array(name, "int"),
+        lambda hashes: hashes.view(np.int64),
+        lambda bits: bits.astype(np.int64).view(np.uint64),
+    )

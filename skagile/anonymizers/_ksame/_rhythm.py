@@ -1,7 +1,11 @@
 """Rhythm of a group: new times of beats, made of runs of R-R intervals of its members."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
+
+from skagile._state import Array, Field, Indices, Stateful, check
 
 _LONGEST = 3.0  # s: a longer pause is a gap in the recording, as in rr_windows
 # Intervals of a run, on average: some periods of breathing, so that respiratory and ectopic patterns live on.
@@ -98,7 +102,7 @@ class Recordings:
         return lengths[usable], self.row[usable]
 
 
-class GroupRhythm:
+class GroupRhythm(Stateful):
     """R-R intervals of groups of subjects, to draw times of beats from.
 
     Parameters
@@ -129,7 +133,6 @@ class GroupRhythm:
                 "subjects given?"
             )
         self._intervals = intervals[np.argsort(owner, kind="stable")]
-        self._first = np.cumsum(self._count) - self._count
         everybody = np.flatnonzero(self._count)
         members, self.small = [], []
         for group in range(groups.max() + 1):
@@ -145,8 +148,28 @@ class GroupRhythm:
                 own = everybody if on_small == "borrow" else own[:0]
             members.append(own)
         self._n_members = np.array([len(own) for own in members])
-        self._first_member = np.cumsum(self._n_members) - self._n_members
         self._members = np.concatenate(members)
+        self._lay_out()
+
+    def _lay_out(self):
+        self._first = np.cumsum(self._count) - self._count
+        self._first_member = np.cumsum(self._n_members) - self._n_members
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield Array("_intervals", low=0, high=_LONGEST)
+        yield Indices("_count", high=len(self._intervals))
+        check(self._count.sum() == len(self._intervals), "GroupRhythm", "holds other numbers of intervals")
+        yield Indices("_members", high=len(self._count) - 1)
+        check((self._count[self._members] > 0).all(), "GroupRhythm", "has members without an interval")
+        yield Indices("_n_members", high=len(self._count))
+        check(self._n_members.sum() == len(self._members), "GroupRhythm", "holds other numbers of members")
+        if not hasattr(self, "_first"):  # a state is taken
+            self._lay_out()
+
+    @property
+    def shape(self):
+        """Number of subjects, and of groups."""
+        return len(self._count), len(self._n_members)
 
     @classmethod
     def of(cls, recordings, owner, groups, k, on_small):
