@@ -1,8 +1,9 @@
-"""Generators of beats, one a module."""
+"""Generators of beats: pseudo-people, drawn from a law that is made of sums over people."""
 
-from skagile.anonymizers._generators._aligned_mixture import AlignedMixtureGenerator, rising
-from skagile.anonymizers._generators._mixture import MixtureGenerator
-from skagile.anonymizers._generators._ppca import PPCAGenerator
-from skagile.anonymizers._generators._vae import VAEGenerator
+from skagile.anonymizers._generators._basis import Basis
+from skagile.anonymizers._generators._law import Law
+from skagile.anonymizers._generators._people import CHUNK, PseudoPeople
+from skagile.anonymizers._generators._private import PrivateSum, gaussian_noise
+from skagile.anonymizers._generators._statistics import Columns, Statistics
 
-__all__ = ["AlignedMixtureGenerator", "MixtureGenerator", "PPCAGenerator", "VAEGenerator", "rising"]
+__all__ = ["CHUNK", "Basis", "Columns", "Law", "PrivateSum", "PseudoPeople", "Statistics", "gaussian_noise"]

@@ -10,68 +10,69 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skagile._arrays import standardize
 from skagile._state import Field, Stateful
-from skagile._training import draw_seed, resolve_device
+from skagile._training import draw_seed
 from skagile._validation import check_beats, check_labels
 from skagile.anonymizers._base import BaseAnonymizer
-from skagile.anonymizers._ksame._checks import check_enough, check_recordings, check_rhythm, check_settings
+from skagile.anonymizers._ksame._checks import (
+    check_class_mix,
+    check_enough,
+    check_recordings,
+    check_rhythm,
+    check_settings,
+    units_of,
+)
 from skagile.anonymizers._ksame._facts import Facts
 from skagile.anonymizers._ksame._fields import fields_of
+from skagile.anonymizers._ksame._form import describe_privacy, form_model
 from skagile.anonymizers._ksame._keys import Keys
-from skagile.anonymizers._ksame._model import Model
-from skagile.anonymizers._ksame._nets import fit_nets
 from skagile.anonymizers._ksame._partition import find_subjects
 from skagile.anonymizers._ksame._remembered import RememberedDiagnoses
 from skagile.anonymizers._ksame._rhythm import GroupRhythm, check_times
 
 
 class KSameAnonymizer(Stateful, BaseAnonymizer):
-    """Replace every beat by one that is made of at least `k` people's, so that retraining on the release does not help.
+    """Replace every beat by one of a pseudo-person, drawn from a law of at least `k` people: nobody's heartbeat.
 
-    Subjects are partitioned once into groups of at least `k`. A released beat depends on its source only through its
-    *key*, which is the group of the subject, the diagnosis of the beat and the facts in `keep`, and on fresh random
-    numbers: it is drawn from a generator that was fitted to beats of all members of the key. Given the key, it does
-    not depend on whose beat it replaces. So an attacker, however trained, learns the key and nothing more;
-    ``expected_leakage_`` says before the release how many people the key itself gives away.
+    A released beat depends on its source only through its *key*, which is the diagnosis of the beat, the facts in
+    `keep` and the group of the subject, and on fresh random numbers. A law on two levels is fitted: what differs
+    between people, and what differs within one. A new person is drawn from it, then their beats. Whoever retrains on
+    the release learns the law and the keys, and nothing more; ``expected_leakage_`` says before the release what the
+    keys give away. The fitted law is made of sums over people, each of whom counts the same; no beat is kept.
 
     Parameters
     ----------
     k : int, default=10
-        Least number of subjects in a group, and of donors' subjects behind a key.
+        Least number of subjects in a group. Nobody has a larger share than ``1 / k`` in what the law is made of.
     keep : sequence of str, or mapping of str to bounds or None, default=()
         Facts that a released beat shares with its source, in bins. Measured ones: ``"qrs_duration"``,
         ``"qt_interval"``, ``"pr_interval"`` (ms), ``"st_level"``, ``"t_amplitude"`` (mV), ``"p_present"``; they need
         `sampling_rate` and `window`. A mapping gives the bounds between the bins, None taking the usual ones. Any
         other name is a column of `facts` in ``fit`` and ``transform``. Each fact makes keys smaller and gives more
         away.
-    generator : {"mixture", "aligned_mixture", "ppca", "vae"}, default="mixture"
-        How beats are drawn. "mixture": a random convex mixture of beats of `n_donors` subjects. "aligned_mixture": the
-        same with P, QRS and T laid upon one another before. "ppca": probabilistic principal components of the key's
-        beats. "vae": a variational autoencoder of all fitted beats that is told the key.
-    n_donors : int, default=2
-        Subjects whose beats are mixed. More of them, of like weights, hide better who was in the cohort (membership),
-        and cost diagnosis; "ppca" hides it better and costs less.
-    concentration : float, default=0.01
-        Of the Dirichlet law of the mixture's weights. Small ones give nearly all of the weight to one donor, which
-        looks more like a real beat: a network trained on the release then reads originals well.
-    max_weight : float, default=0.95
-        Largest weight of one donor, so that no donor's beat is released as it is.
-    n_components : int, default=None
-        Components of "ppca", latent variables of "vae". None: 40 and 12.
+    coherence : {"beat", "record", "subject"}, default=None
+        What has one pseudo-person throughout: every beat its own, a record, or all beats of a subject in one call. A
+        record of one looks like one heart. None: a record, where rows are records or `records` are given, else a beat.
     max_draws : int, default=8
-        How often a beat is drawn until networks trained on originals all read it as the key's diagnosis, and the
-        measured facts of `keep` are the key's; the last draw is released. Only key and output are looked at, so the
-        bound holds. 1 takes the first draw, without the networks.
-    grouping : {"class_mix", "morphology", "both"}, default="class_mix"
-        What makes subjects alike: their shares of the diagnoses, their median beats, or both. Members of like class
-        mix are what lowers ``expected_leakage_``.
+        How often a beat is drawn until the law reads it as the key's diagnosis, and the measured facts of `keep` are
+        the key's; the last draw is released. Only key and output are looked at. 1 takes the first draw.
+    grouping : {"one", "diverse", "class_mix", "morphology", "both"}, default="one"
+        How subjects are grouped; each group has a law of its own. "one": no groups. "diverse": groups of at least `k`,
+        each with as mixed diagnoses as can be. "class_mix", "morphology", "both": groups of at least `k` who are alike
+        in their shares of the diagnoses, their median beats, or both; beats then tell the group, and a group of one
+        diagnosis tells that (``expected_leakage_["disclosure"]``).
     on_small_key : {"borrow", "suppress", "raise"}, default="borrow"
-        What to do with a key that less than `k` subjects have. "borrow": small keys of the same diagnosis and facts,
-        of all groups, share one pool, to which the subjects whose features are nearest to theirs are added until there
-        are `k`; where all who have that diagnosis and those facts are less than `k`, the pool is all who have the
-        diagnosis, be they less than `k` (see ``summary_``; kept facts may then be lost). "suppress": release NaN in
-        place of its beats. "raise": refuse to fit. A diagnosis that one subject alone has is always suppressed.
+        What to do with a key that less than `k` subjects have. "borrow": what is its own in the law is shrunk towards
+        the law of others, by as much as people are lacking. "suppress": release NaN in place of its beats. "raise":
+        refuse to fit.
+    prior : tuple (X, y, subjects) or (X, y), default=None
+        Beats of *other* people, such as a public database's, cut alike. They count as `k` people in every statistic,
+        and are what rare keys are shrunk to. Without subjects each beat is another person's.
+    epsilon : float, default=None
+        Makes the law differentially private, at the level of people: the sums are clipped for each person and get
+        noise once. It needs `prior`, whose beats give axes and scales. None: no noise.
+    delta : float, default=None
+        Of the guarantee. None: one over the number of subjects to the power 1.1.
     class_mix : {"keep", "resample"}, default="keep"
         "resample", for records of beats (3-D) only: the diagnosis of every beat of a record is drawn from the mix of
         its group, so that members of a group share that, too. Counts and order of a record's diagnoses are then the
@@ -81,22 +82,20 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         part of ``expected_leakage_``. "resample": intervals are drawn anew from those of the group, which needs
         `times` in ``fit``.
     sampling_rate : float, default=None
-        Of the beats, in Hz. Needed by measured facts and by "aligned_mixture".
+        Of the beats, in Hz. Needed by measured facts.
     window : tuple of 2 floats, default=(0.25, 0.45)
         Seconds before and after the R peak that the beats were cut with.
     max_epochs : int, default=12
-        Passes over the beats, of each network.
+        Passes over the beats, of each network that reads the diagnosis of new beats.
     lr : float, default=0.004
         Largest learning rate.
     batch_size : int, default=128
         Beats per training step, at most; fewer where an epoch would else have less than 16 steps.
-    transform_batch_size : int, default=4096
-        Beats made at once; bounds the memory and does not change the result.
     device : str, default="auto"
         ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
     warm_start : bool, default=False
         With True a further ``fit`` keeps the ``nets_`` of the last one, where diagnoses and samples per beat are the
-        same, and forms groups, pools and generator anew: for trying settings on the same beats.
+        same, and forms groups and laws anew: for trying settings on the same beats.
     random_state : int, RandomState instance or None, default=None
         Seed. With None every call of ``transform`` draws anew. With an int or an instance equal calls have equal
         results, and calls with other beats use the same random numbers: release a cohort in one call. The global seeds
@@ -111,16 +110,18 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
     expected_leakage_ : dict of str to float
         What the best attacker gets who sees the keys and nothing else, from the fitted beats, one half of each
         subject's against the other: ``"single"``, rank-1 from single beats; ``"fused"``, from all beats of a person
-        (absent where subjects have a single row); ``"chance"``, one over the number of subjects.
+        (absent where subjects have a single row); ``"chance"``, one over the number of subjects. ``"disclosure"``:
+        the share of people whose commonest diagnosis is guessed right by who knows their group, less the share without.
     summary_ : dict
         ``"group_sizes"``; ``"n_keys"``; ``"small_keys"``, a list of keys with less than `k` subjects, each a dict of
-        the key, its number of subjects and beats, and what was done (``"borrowed"`` and from how many subjects,
-        or ``"suppressed"``); ``"small_key_share"``, of fitted beats; ``"accepted_first"`` and ``"accepted"``, shares
-        of drawn beats that convinced the networks at once and at last; with ``rhythm="resample"``,
+        the key, its number of subjects and beats, and what was ``"done"``: ``"borrowed"`` or ``"suppressed"``;
+        ``"small_key_share"``, of fitted beats; ``"accepted_first"`` and ``"accepted"``, shares
+        of drawn beats that convinced at once and at last; with `epsilon`, ``"privacy"``, the guarantee and what it
+        covers; with ``rhythm="resample"``,
         ``"small_rhythms"``, groups in which less than `k` subjects have R-R intervals, each with their number and
         what was done (``"borrowed"`` from all groups, or ``"suppressed"``).
     nets_ : list of skorch.NeuralNet
-        Those that predict the diagnosis, and those that a beat must convince beside them.
+        Those that read the diagnosis of beats that were not in ``fit``.
     n_features_in_ : int
         Samples per beat.
 
@@ -128,44 +129,52 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
     --------
     AgileAnonymizer : Keeps each beat's own shape, and does not survive retraining.
     skagile.audit_release : Measures what a release gives away.
+    skagile.model_selection.canary_disclosure : Whether a label that no heart shows can be read off a release.
 
     Notes
     -----
-    After k-Same [1]_ and k-Same-Select [2]_, from images to beats. Conditions of the bound, each of which is tested:
-    k distinct subjects, not beats; one partition for all diagnoses; the same law of donors for every member, the
-    source included; no donor is chosen by nearness to the source; nothing else of the beat is released: gain and
-    offset are the donors'. Groups come from maximum distance to average vector (MDAV) [3]_.
+    From k-Same [1]_ to pseudo-people. A beat, by its standardized samples, the logarithm of its standard deviation and
+    its mean, is a sum: the mean of everybody, what its labels change, what is the person's, what a diagnosis changes in
+    this person and not in the next, and what is the beat's. All but the first two are normal; the amount of the last
+    differs from person to person, log-normally. It is the model of probabilistic linear discriminant analysis [2]_.
+
+    What a label changes is estimated from people who have beats of several labels, as contrasts within them. What
+    people of one label differ by from everybody is kept only as far as it is more than chance does with as many people
+    at random (19 times of 20). So a label that no heart shows, a coin, leaves no trace. Where less than `k` people have
+    a label, what it changes is shrunk as if `k` had it and the others showed nothing.
+
+    A draw that the law itself reads as another diagnosis is drawn again (``max_draws``): classes stay apart as far as
+    the law tells them apart, and where it does not, every draw passes.
 
     ``transform`` is given no diagnosis. Of a beat that was fitted it is the one it was fitted with, so that a released
-    beat has the diagnosis that `y` says beside it; of any other the two perceptrons of ``nets_`` read it. Two
-    convolutional networks and the first perceptron must agree with it on the drawn beat (``max_draws``).
+    beat has the diagnosis that `y` says beside it; of any other the two perceptrons of ``nets_`` read it.
 
-    The first donor, who gets the largest weight, is any beat of the key, each with the same chance; each further one
-    any of the subjects not drawn yet. In one call every donor of a key comes first equally often, so that what was rare
-    in the cohort is as frequent in its release; the order in which they come is random. In records (3-D) the number of
-    beats and, with ``class_mix="keep"``, the order of their diagnoses stay as they are.
+    In records (3-D) the number of beats and, with ``class_mix="keep"``, the order of their diagnoses stay as they are.
 
     With `subjects` given to ``transform``, all beats of a subject are in one group: the fitted one, or for a new
     subject the nearest in the features that the groups were made of. Without, each row is taken for a new subject of
-    its own: groups then follow the beat, the beats of one person may be in several, and their counts become a trait
-    of the person. Give them whenever they are known.
+    its own. With one group nothing depends on it.
 
     ``transform`` leaves the times of beats alone: they are no part of `X`. To release a rhythm pass its times through
     ``resample_times``; with ``rhythm="resample"`` they depend on their source through its group alone.
 
+    With `epsilon` the law is private as a whole [3]_, whatever it is used for afterwards, and the networks are trained
+    on its draws. The number of subjects, ``classes_``, ``summary_``, ``expected_leakage_``, the keyed hashes of fitted
+    beats and the labels that a release has beside its beats are not covered. An int as `random_state` seeds the noise,
+    and who knows it can take it away.
+
     **What this does not guarantee.** The key itself is given away: diagnosis, group and kept facts, and with many beats
-    of a person the mix of diagnoses, see ``expected_leakage_``. That someone was in the cohort can be told from a
-    release (membership), the better the fewer the donors. The fitted anonymizer stores beats of the cohort and names
-    in ``subjects_``: it is personal data. Two releases of the same people by different partitions can be intersected:
-    fit once. Diagnoses that were not in `y` are lost. How many beats a person has stays, and is a heart rate to who
-    knows the time they took.
+    of a person the mix of diagnoses, see ``expected_leakage_``. A law of few people is near to them: whether someone
+    was in the cohort can be told a little better than by chance without `epsilon`. The fitted anonymizer stores a keyed
+    hash of every fitted beat and names in ``subjects_``: it is personal data. Two releases of the same people by
+    different partitions can be intersected: fit once. Diagnoses that were not in `y` are lost. How many beats a person
+    has stays, and is a heart rate to who knows the time they took.
 
     References
     ----------
     .. [1] Newton, Sweeney, Malin. "Preserving privacy by de-identifying face images", IEEE TKDE 2005.
-    .. [2] Gross, Airoldi, Malin, Sweeney. "Integrating utility into face de-identification", PET 2005.
-    .. [3] Domingo-Ferrer, Torra. "Ordinal, continuous and heterogeneous k-anonymity through microaggregation", Data
-       Mining and Knowledge Discovery 2005.
+    .. [2] Prince, Elder. "Probabilistic linear discriminant analysis for inferences about identity", ICCV 2007.
+    .. [3] Balle, Wang. "Improving the Gaussian mechanism for differential privacy", ICML 2018.
 
     Examples
     --------
@@ -177,24 +186,23 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
     >>> released.shape == beats.X.shape
     True
     >>> ksame.summary_["group_sizes"]
-    [3, 3]
+    [6]
     """
 
     # Asked for by default, so that a Pipeline or a search routes them without a set_..._request.
     __metadata_request__fit = {"subjects": True, "facts": True, "times": True, "records": True}
-    __metadata_request__transform = {"subjects": True, "facts": True}
+    __metadata_request__transform = {"subjects": True, "facts": True, "records": True}
 
     _parameter_constraints: dict = {
         "k": [Interval(Integral, 2, None, closed="left")],
         "keep": ["array-like", dict],
-        "generator": [StrOptions({"mixture", "aligned_mixture", "ppca", "vae"})],
-        "n_donors": [Interval(Integral, 2, None, closed="left")],
-        "concentration": [Interval(Real, 0, None, closed="neither")],
-        "max_weight": [Interval(Real, 0, 1, closed="right")],
-        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "coherence": [StrOptions({"beat", "record", "subject"}), None],
         "max_draws": [Interval(Integral, 1, None, closed="left")],
-        "grouping": [StrOptions({"class_mix", "morphology", "both"})],
+        "grouping": [StrOptions({"one", "diverse", "class_mix", "morphology", "both"})],
         "on_small_key": [StrOptions({"borrow", "suppress", "raise"})],
+        "prior": [tuple, list, None],
+        "epsilon": [Interval(Real, 0, None, closed="neither"), None],
+        "delta": [Interval(Real, 0, 1, closed="neither"), None],
         "class_mix": [StrOptions({"keep", "resample"})],
         "rhythm": [StrOptions({"keep", "resample"})],
         "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
@@ -202,7 +210,6 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "transform_batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -213,14 +220,13 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         k: int = 10,
         keep: Sequence[str] | Mapping[str, Sequence[float] | None] = (),
         *,
-        generator: str = "mixture",
-        n_donors: int = 2,
-        concentration: float = 0.01,
-        max_weight: float = 0.95,
-        n_components: int | None = None,
+        coherence: str | None = None,
         max_draws: int = 8,
-        grouping: str = "class_mix",
+        grouping: str = "one",
         on_small_key: str = "borrow",
+        prior: tuple | None = None,
+        epsilon: float | None = None,
+        delta: float | None = None,
         class_mix: str = "keep",
         rhythm: str = "keep",
         sampling_rate: float | None = None,
@@ -228,21 +234,19 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         max_epochs: int = 12,
         lr: float = 0.004,
         batch_size: int = 128,
-        transform_batch_size: int = 4096,
         device: str = "auto",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ):
         self.k = k
         self.keep = keep
-        self.generator = generator
-        self.n_donors = n_donors
-        self.concentration = concentration
-        self.max_weight = max_weight
-        self.n_components = n_components
+        self.coherence = coherence
         self.max_draws = max_draws
         self.grouping = grouping
         self.on_small_key = on_small_key
+        self.prior = prior
+        self.epsilon = epsilon
+        self.delta = delta
         self.class_mix = class_mix
         self.rhythm = rhythm
         self.sampling_rate = sampling_rate
@@ -250,7 +254,6 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         self.max_epochs = max_epochs
         self.lr = lr
         self.batch_size = batch_size
-        self.transform_batch_size = transform_batch_size
         self.device = device
         self.warm_start = warm_start
         self.random_state = random_state
@@ -266,7 +269,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         times: ArrayLike | None = None,
         records: ArrayLike | None = None,
     ) -> "KSameAnonymizer":
-        """Form groups and pools of donors, and train the networks that read diagnoses.
+        """Form groups and their laws, and train the networks that read diagnoses.
 
         Parameters
         ----------
@@ -300,18 +303,17 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         """
         earlier = dict(vars(self)) if self.warm_start else {}
         beats, y_codes, s_codes = self._check_fit(X, y, subjects)
-        check_settings(self, beats)
+        check_settings(self)
+        check_class_mix(self, beats)
         recordings, names = check_recordings(self, times, beats, subjects, records)
         check_enough(self.k, len(self.subjects_), beats.shape[0])
         random_state = check_random_state(self.random_state)
-        device = resolve_device(self.device)
         kept = Facts(self.keep, self.sampling_rate, self.window)
         fact_codes = kept.fit(beats.values, facts, beats.row, beats.shape[0])
-        Z = standardize(beats.values)
-        self.nets_ = fit_nets(self, Z, y_codes, device, random_state, earlier)
         keys = Keys(self.classes_, kept, RememberedDiagnoses(beats.values, y_codes))
-        codes = beats.values, Z, y_codes, s_codes, fact_codes
-        self._model, key = Model.form(self, self.subjects_, keys, self.nets_, codes, random_state)
+        codes = beats.values, y_codes, s_codes, fact_codes
+        self._model, key, told = form_model(self, keys, codes, random_state, earlier)
+        self.nets_ = self._model.nets
         self.groups_ = self._model.partition.groups
         # None draws anew at each transform.
         self._seed = None if self.random_state is None else draw_seed(random_state)
@@ -321,7 +323,9 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
             self._rhythm = GroupRhythm.of(recordings, owner, self.groups_, self.k, self.on_small_key)
             self._rhythm_seed = None if self.random_state is None else draw_seed(random_state)
         self.expected_leakage_ = self._model.expect_leakage(beats.values, key, s_codes, self)
-        self.summary_ = self._model.summarize(key, np.random.SeedSequence(self._seed), beats.values.dtype, self)
+        self.summary_ = self._model.summarize(key, told, np.random.SeedSequence(self._seed), beats.values.dtype, self)
+        if self.epsilon is not None:
+            self.summary_["privacy"] = describe_privacy(self, len(self.subjects_))
         if self._rhythm is not None:
             self.summary_["small_rhythms"] = self._rhythm.small
         return self
@@ -346,13 +350,18 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         Returns
         -------
         X_anonymized : ndarray of the shape and float dtype of `X`
-            As from ``transform(X, subjects=subjects, facts=facts)``.
+            As from ``transform(X, subjects=subjects, facts=facts, records=records)``.
         """
         fitted = self.fit(X, y, subjects=subjects, facts=facts, times=times, records=records)
-        return fitted.transform(X, subjects=subjects, facts=facts)
+        return fitted.transform(X, subjects=subjects, facts=facts, records=records)
 
     def transform(
-        self, X: ArrayLike, *, subjects: ArrayLike | None = None, facts: Mapping[str, ArrayLike] | None = None
+        self,
+        X: ArrayLike,
+        *,
+        subjects: ArrayLike | None = None,
+        facts: Mapping[str, ArrayLike] | None = None,
+        records: ArrayLike | None = None,
     ) -> np.ndarray:
         """Anonymize beats.
 
@@ -366,11 +375,13 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
             row for a new subject of its own.
         facts : DataFrame or mapping of columns, of n_rows rows, default=None
             As of ``fit``.
+        records : array-like of shape (n_rows,), default=None
+            Recording of each row, which gets one pseudo-person (see `coherence`).
 
         Returns
         -------
         X_anonymized : ndarray of the shape and float dtype of `X`
-            Beats made of donors', in millivolts; missing beats stay missing, and with ``on_small_key="suppress"`` more
+            Beats of pseudo-people, in millivolts; missing beats stay missing, and with ``on_small_key="suppress"`` more
             are.
 
         Raises
@@ -379,10 +390,11 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
             Before ``fit``.
         ValueError
             For a wrong shape, NaN outside padding, infinite or flat beats, another number of samples than in ``fit``,
-            or subjects or facts of another length.
+            or subjects, facts or records of another length.
         """
         beats, key, random = self._find_key(X, subjects, facts)
-        return beats.restore(self._model.release(key, random, beats.values.dtype, self))
+        unit = units_of(self, beats, subjects, records)
+        return beats.restore(self._model.release(key, unit, random, beats.values.dtype, self))
 
     def resample_times(
         self,
@@ -470,7 +482,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
             :func:`~skagile.metrics.label_only_floor` for the floor of a release.
         """
         beats, key, _ = self._find_key(X, subjects, facts)
-        laws = self._model.laws(key)
+        laws = self._model.numbers(key)
         if beats.present is None:
             return laws
         out = np.full(beats.present.shape, -1, dtype=laws.dtype)

@@ -1,24 +1,85 @@
 """What k-same refuses: settings and times that cannot work, each with the way out."""
 
 import numpy as np
+import pandas as pd
+from sklearn.utils import check_X_y
 
 from skagile._validation import check_labels
 from skagile.anonymizers._ksame._rhythm import Recordings, check_times
 
 
-def check_settings(settings, beats):
-    """Refuse settings of a `KSameAnonymizer` that do not go together, or not with the layout of the beats."""
-    check_class_mix(settings, beats)
-    if settings.generator == "aligned_mixture" and settings.sampling_rate is None:
+def check_settings(settings):
+    """Refuse settings of a `KSameAnonymizer` that do not go together."""
+    if settings.epsilon is None:
+        return
+    if settings.prior is None:
         raise ValueError(
-            'generator="aligned_mixture" with sampling_rate=None: waves are found in time. Give sampling_rate in '
-            "Hz, and the window that the beats were cut with."
+            f"epsilon={settings.epsilon} with prior=None: axes of beats and scales of the noise must not "
+            "come from the cohort. Give beats of other people, such as a public database's, as prior=(X, y, subjects)."
         )
-    if settings.max_weight * settings.n_donors < 1:
+    if settings.grouping != "one":
         raise ValueError(
-            f"max_weight={settings.max_weight} and n_donors={settings.n_donors}: weights of at most max_weight do not "
-            f"add up to 1. Use max_weight of at least {1 / settings.n_donors:.3g}, or more donors."
+            f'epsilon={settings.epsilon} with grouping="{settings.grouping}": groups would be formed of the cohort\'s '
+            'beats or diagnoses without noise. Use grouping="one".'
         )
+
+
+def check_prior(settings, facts):
+    """Return beats, codes and people of the `prior`; None without one."""
+    prior = settings.prior
+    if prior is None:
+        return None
+    if not isinstance(prior, tuple | list) or len(prior) not in (2, 3):
+        raise ValueError(
+            f"prior is {type(prior).__name__}; expected (X, y, subjects): beats of other people, their diagnoses and "
+            "whose they are, or (X, y), where each is another person's."
+        )
+    told = [name for name in facts.names if name not in facts.bounds]
+    if told:
+        raise ValueError(f"prior with keep={told}: nobody tells these of the prior. Keep measured facts, or no prior.")
+    X, y = check_X_y(prior[0], prior[1], dtype=[np.float64, np.float32], y_numeric=False, input_name="prior X")
+    if X.shape[1] != settings.n_features_in_:
+        raise ValueError(
+            f"prior X has {X.shape[1]} samples a beat, X has {settings.n_features_in_}. Cut both with the same window "
+            "and sampling rate."
+        )
+    if (X.max(axis=1) == X.min(axis=1)).any():
+        raise ValueError("prior X holds flat beats. Drop them.")
+    person = check_owners(None if len(prior) == 2 else prior[2], len(X))[1]
+    codes = pd.Index(settings.classes_).get_indexer(y)
+    known = codes >= 0
+    if not known.any():
+        raise ValueError(
+            f"prior y holds none of the diagnoses of y ({settings.classes_[:5].tolist()}); it holds "
+            f"{np.unique(y)[:5].tolist()}. Name both alike."
+        )
+    X, person = X[known], np.unique(person[known], return_inverse=True)[1]
+    return X, np.column_stack([codes[known], facts.encode(X, None, np.arange(len(X)), len(X))]), person
+
+
+def units_of(settings, beats, subjects, records):
+    """Return the pseudo-person of each beat by number, as `coherence` says; None for another of each beat."""
+    coherence = settings.coherence
+    if coherence is None:
+        coherence = "beat" if beats.present is None and records is None else "record"
+    if coherence == "beat":
+        return None
+    n_rows = beats.shape[0]
+    if coherence == "subject" or records is None:
+        if coherence == "record" and beats.present is not None:
+            return beats.row
+        if subjects is None and beats.present is None:
+            raise ValueError(
+                f'coherence="{coherence}" for single beats needs to know which belong together. Give '
+                f'{"subjects" if coherence == "subject" else "records"}, or use coherence="beat".'
+            )
+        return beats.row if subjects is None else check_owners(subjects, n_rows, beats.row)[1]
+    if len(records) != n_rows:
+        raise ValueError(f"records has length {len(records)}, X has {n_rows} rows; give one record per row.")
+    of_record = check_labels(records, n_rows, name="records", kind="records", minimum=1)[1]
+    of_subject = check_owners(subjects, n_rows)[1] if subjects is not None else np.zeros(n_rows, dtype=np.intp)
+    pairs = np.stack([of_subject, of_record], axis=1)[beats.row]
+    return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def check_class_mix(settings, beats):

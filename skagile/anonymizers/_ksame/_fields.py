@@ -7,7 +7,7 @@ import numpy as np
 from skagile._state import Choice, Field, Labels, Number, Optional, Piece, blank, check, features_in
 from skagile._state_reports import Entries, Report, Scalar
 from skagile.anonymizers._ksame._model import Model
-from skagile.anonymizers._ksame._nets import Nets
+from skagile.anonymizers._ksame._nets import nets_field
 from skagile.anonymizers._ksame._rhythm import GroupRhythm
 
 
@@ -17,14 +17,15 @@ def fields_of(ksame) -> Iterator[Field]:
     yield Labels("subjects_")
     yield from features_in(ksame, least=2)
     yield Optional("_seed", Number("_seed", low=0))
-    yield Report("expected_leakage_", tuple(_share(name) for name in ("chance", "single", "fused")), ("fused",))
+    names = ("chance", "disclosure", "single", "fused")
+    yield Report("expected_leakage_", tuple(_share(name) for name in names), ("fused",))
     yield _summary(list(ksame.keep))
-    yield Nets.of(ksame)
+    yield nets_field(ksame)
     yield Piece("_model", lambda: Model.blank(ksame))
-    _, n_samples = ksame._model.generator.shape
+    n_samples = ksame._model.basis.n_samples
     check(n_samples == ksame.n_features_in_, "KSameAnonymizer._model", f"makes beats of {n_samples} samples")
     ksame.groups_ = ksame._model.partition.groups
-    sizes, n_keys = np.bincount(ksame.groups_).tolist(), len(ksame._model.pools.numbers)
+    sizes, n_keys = np.bincount(ksame.groups_).tolist(), len(ksame._model.small_keys.numbers)
     right = ksame.summary_["group_sizes"] == sizes and ksame.summary_["n_keys"] == n_keys
     check(right, "KSameAnonymizer.summary_", f"does not tell of groups of {sizes} subjects and {n_keys} keys")
     small = ksame.summary_.get("small_rhythms")
@@ -46,7 +47,6 @@ def _summary(facts):
         "n_subjects": Number("n_subjects", low=1),
         "n_beats": Number("n_beats", low=1),
         "done": _DONE,
-        "borrowed_subjects": Number("borrowed_subjects", low=2),
     }
     small_rhythm = (Number("group", low=0), Number("n_subjects", low=0), _DONE)
     return Report(
@@ -54,17 +54,22 @@ def _summary(facts):
         (
             Entries("group_sizes", Number("size", low=1)),
             Number("n_keys", low=1),
-            Entries("small_keys", Report("small_key", tuple(small_key.values()), ("borrowed_subjects",))),
+            Entries("small_keys", Report("small_key", tuple(small_key.values()))),
             _share("small_key_share"),
             _share("accepted_first"),
             _share("accepted"),
             Entries("small_rhythms", Report("small_rhythm", small_rhythm)),
+            Report("privacy", (_above_zero("epsilon"), _share("delta"), Scalar("covers"))),
         ),
-        ("accepted_first", "accepted", "small_rhythms"),
+        ("accepted_first", "accepted", "small_rhythms", "privacy"),
     )
 
 
 _DONE = Choice("done", ("borrowed", "suppressed"))
+
+
+def _above_zero(name):
+    return Number(name, float, low=0)
 
 
 def _share(name):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skagile._state import Field, Piece, Stateful, check
+from skagile.anonymizers._generators import Columns
 from skagile.anonymizers._ksame._facts import Facts
 from skagile.anonymizers._ksame._readers import read
 from skagile.anonymizers._ksame._remembered import RememberedDiagnoses
@@ -31,6 +32,11 @@ class Key:
 
     def __len__(self):
         return len(self.group)
+
+    @property
+    def codes(self):
+        """Diagnosis and kept facts, of shape (n_beats, 1 + n_facts)."""
+        return np.column_stack([self.diagnosis, self.facts])
 
     def take(self, rows):
         """Return the keys of some rows."""
@@ -70,17 +76,15 @@ class Keys(Stateful):
 
     def number(self, key):
         """Return the number of each key."""
-        return self.add_facts(key.group * len(self.classes) + key.diagnosis, key.facts)
-
-    def number_without_group(self, key):
-        """Return a number that is the same for all keys of one diagnosis and the same facts."""
-        return self.add_facts(key.diagnosis, key.facts)
-
-    def add_facts(self, number, facts):
-        """Tell numbers apart by the facts, too."""
+        number = key.group * len(self.classes) + key.diagnosis
         for i, n_values in enumerate(self.facts.n_values):
-            number = number * n_values + facts[:, i]
+            number = number * n_values + key.facts[:, i]
         return number
+
+    @property
+    def columns(self):
+        """How diagnoses and facts are laid out in a law."""
+        return Columns((len(self.classes), *map(int, self.facts.n_values)))
 
     def describe(self, key, row):
         """Return the key of one row in words."""

@@ -46,6 +46,28 @@ def mdav(features, k):
     return groups
 
 
+def deal(features, k):
+    """Partition rows into groups of at least `k`, each as mixed as all rows are: the opposite of `mdav`.
+
+    Rows that are alike are dealt out in turn, one to each group.
+
+    Parameters
+    ----------
+    features, k
+        As of `mdav`.
+
+    Returns
+    -------
+    groups : ndarray of int of shape (n_rows,)
+        0 ... n_groups - 1.
+    """
+    n_groups = len(features) // k
+    alike = mdav(features, n_groups)
+    groups = np.empty(len(features), dtype=np.intp)
+    groups[np.argsort(alike, kind="stable")] = np.arange(len(features)) % n_groups
+    return groups
+
+
 def _distances(rows, centre):
     return ((rows - centre) ** 2).sum(axis=1)
 

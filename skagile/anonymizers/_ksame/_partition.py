@@ -7,15 +7,16 @@ import numpy as np
 
 from skagile._arrays import standardize
 from skagile._state import Array, Choice, Codes, Field, Number, Several, Stateful
-from skagile.anonymizers._ksame._microaggregation import mdav
+from skagile.anonymizers._ksame._microaggregation import deal, mdav
 
 _LEAST_SPREAD = 1e-12
-_PARTS = {"class_mix": (0,), "morphology": (1,), "both": (0, 1)}
+_BATCH = 4096  # beats compared at once, but for a subject who has more
+_PARTS = {"one": (0,), "diverse": (0,), "class_mix": (0,), "morphology": (1,), "both": (0, 1)}
 
 
 @dataclass
 class Partition(Stateful):
-    """Groups of at least `k` subjects that are alike in their mix of diagnoses, their mean beats, or both.
+    """Groups of at least `k` subjects: of all, of such as are alike, or each of such as are unlike.
 
     Attributes
     ----------
@@ -25,8 +26,8 @@ class Partition(Stateful):
         Group of each.
     mix : ndarray of shape (n_groups, n_classes)
         Mean of the members' shares of the diagnoses.
-    grouping : {"class_mix", "morphology", "both"}
-        What subjects are compared by.
+    grouping : {"one", "diverse", "class_mix", "morphology", "both"}
+        As of `KSameAnonymizer`.
     spread : list of 2 floats
         What the shares of the diagnoses, and the mean beats, are divided by: their spread over the subjects.
     centres : ndarray of shape (n_groups, n_features)
@@ -46,7 +47,10 @@ class Partition(Stateful):
         # Each kind of feature counts by its spread over the subjects.
         spread = [float(max(np.sqrt(np.var(part, axis=0).sum()), _LEAST_SPREAD)) for part in (mix, template)]
         features = _features(mix, template, grouping, spread)
-        groups = mdav(features, k)
+        if grouping == "one":
+            groups = np.zeros(len(subjects), dtype=np.intp)
+        else:
+            groups = deal(features, k) if grouping == "diverse" else mdav(features, k)
         members = [groups == group for group in range(groups.max() + 1)]
         return cls(
             subjects=subjects,
@@ -80,7 +84,7 @@ class Partition(Stateful):
         known = find_subjects(self.subjects, names)
         return np.where(known < 0, -1, self.groups[known])
 
-    def groups_of_beats(self, X, diagnosis, owner, names=None, *, batch_size):
+    def groups_of_beats(self, X, diagnosis, owner, names=None):
         """Return the group of each beat: of a fitted subject theirs, of a new one the nearest.
 
         Parameters
@@ -93,13 +97,13 @@ class Partition(Stateful):
             Whose each beat is, from 0 on without a gap.
         names : ndarray, default=None
             Name of each owner. None: all are new.
-        batch_size : int
-            Beats compared at once, but for a subject who has more.
         """
         groups = np.full(owner.max() + 1, -1) if names is None else self.groups_of_names(names)
+        if len(self.mix) == 1:
+            return np.zeros(len(owner), dtype=np.intp)
         new = groups < 0
         if new.any():
-            for people, rows in _whole_subjects(owner, new, batch_size):
+            for people, rows in _whole_subjects(owner, new):
                 groups[people] = self._nearest(X[rows], diagnosis[rows], np.searchsorted(people, owner[rows]))
         return groups[owner]
 
@@ -151,12 +155,12 @@ def _features(mix, template, grouping, spread):
     return np.hstack([(mix, template)[i] / spread[i] for i in _PARTS[grouping]])
 
 
-def _whole_subjects(owner, chosen, batch_size):
+def _whole_subjects(owner, chosen):
     """Yield some of the chosen owners at a time, with the rows of all their beats: that bounds the memory."""
     rows = np.flatnonzero(chosen[owner])
     rows = rows[np.argsort(owner[rows], kind="stable")]
     people, begin = np.unique(owner[rows], return_index=True)
-    cuts = np.searchsorted(begin, np.arange(0, len(rows), batch_size))
+    cuts = np.searchsorted(begin, np.arange(0, len(rows), _BATCH))
     end = np.append(begin[1:], len(rows))
     for some in np.split(np.arange(len(people)), np.unique(cuts)[1:]):
         if len(some):

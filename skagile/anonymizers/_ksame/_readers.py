@@ -1,4 +1,4 @@
-"""Networks that read the diagnosis of beats, for anonymizers that must predict it and be understood by others."""
+"""Networks that read the diagnosis of beats, for anonymizers that must predict it."""
 
 import numpy as np
 import torch
@@ -6,22 +6,16 @@ from torch import nn
 
 from skagile._arrays import standardize
 from skagile._training import RowsDataset, pad_rows, seeded, torch_threads, train_net
-from skagile.networks import CNNEncoder, MLPEncoder
+from skagile.networks import MLPEncoder
 
 _DROPOUT = 0.2
 _WEIGHT_DECAY = 0.01  # a cohort has few beats of rare classes, which are else learned by heart
 _BATCH = 512  # beats read at once: what passes a layer stays in the processor's cache
-N_READERS = 2  # nets that predict the diagnosis
 
 
 def reader_encoders(n_samples):
-    """Constructors of the trunks that predict the diagnosis: quick ones, as every released beat passes through."""
-    return [lambda: MLPEncoder(n_samples=n_samples)] * N_READERS
-
-
-def critic_encoders():
-    """Constructors of the trunks that a released beat must convince, beside those that predict: of other kinds."""
-    return [lambda: CNNEncoder(kernel_size=7), lambda: CNNEncoder(kernel_size=15, activation="gelu")]
+    """Constructors of the trunks that predict the diagnosis: two quick ones, as every beat passes through."""
+    return [lambda: MLPEncoder(n_samples=n_samples)] * 2
 
 
 def make_reader(encoder, n_classes):

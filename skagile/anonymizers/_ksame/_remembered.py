@@ -10,7 +10,9 @@ _BATCH = 4096  # beats hashed at once
 
 
 class RememberedDiagnoses(Stateful):
-    """Look up the diagnosis that a beat was fitted with, by a hash of its samples in single precision.
+    """Look up the diagnosis that a beat was fitted with, by a keyed hash of its samples in single precision.
+
+    The key is drawn anew from the system at each fit: hashes of one fit say nothing to who has a beat and another fit.
 
     Parameters
     ----------
@@ -21,7 +23,7 @@ class RememberedDiagnoses(Stateful):
     """
 
     def __init__(self, X, y):
-        self.multipliers = np.random.default_rng(0).integers(0, 2**64, X.shape[1], dtype=np.uint64) | np.uint64(1)
+        self.multipliers = np.random.default_rng().integers(0, 2**64, X.shape[1], dtype=np.uint64) | np.uint64(1)
         codes = self._hash(X)
         order = np.lexsort((y, codes))
         codes, y = codes[order], y[order]
@@ -29,7 +31,7 @@ class RememberedDiagnoses(Stateful):
         self.y = np.where(y[first] == y[first + count - 1], y[first], -1)
 
     def _state_fields(self) -> Iterator[Field]:
-        yield _hashes("multipliers")  # numpy may draw others some day
+        yield _hashes("multipliers")
         yield _hashes("codes")
         n_codes = len(self.codes)
         check(n_codes > 0 and (self.codes[1:] > self.codes[:-1]).all(), "RememberedDiagnoses", "holds unsorted codes")

@@ -1,0 +1,196 @@
+"""The law of pseudo-people: what differs between people, what a label changes, and what differs within a person."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from skagile._state import Array, Field, Number, Piece, Stateful, blank, check
+from skagile.anonymizers._generators._sieve import Sieve
+
+_SURE = 0.95  # quantile of what chance does, beyond which a difference between people counts
+_ENERGY_LEFT_OUT = 1e-4  # share of a covariance's trace whose directions are not drawn
+_N_CHANCE = 2000  # draws of the law of chance
+_NO_VARIANCE = 1e-12
+
+
+@dataclass
+class Law(Stateful):
+    """A normal law on two levels.
+
+    A pseudo-person's beat of a diagnosis is the mean of its labels + what is theirs + what is theirs of the diagnosis
+    + what is the beat's, the last times the pseudo-person's amount of noise.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+        Of everybody.
+    offsets : ndarray of shape (n_levels, n_features)
+        What each level of a label adds: of diagnoses, then of kept facts.
+    between : ndarray of shape (n_between, n_features)
+        Its product with itself is the covariance of people.
+    moved : ndarray of shape (n_classes, n_moved, n_features)
+        The same of what a diagnosis changes in one person and not in the next.
+    within : ndarray of shape (n_classes, n_within, n_features)
+        The same of beats of a person.
+    noise : float
+        Standard deviation of the logarithm of the amount of noise (variance).
+    sieve : Sieve
+        What is read as another diagnosis is drawn again.
+    """
+
+    mean: np.ndarray
+    offsets: np.ndarray
+    between: np.ndarray
+    moved: np.ndarray
+    within: np.ndarray
+    noise: float
+    sieve: Sieve
+
+    @classmethod
+    def of(cls, statistics, k, background=None):
+        """Make the law of sums over people.
+
+        No person has a larger weight in it than ``1 / k``: where fewer people have a level, what it changes is shrunk
+        towards what it changes in `background`, or towards nothing.
+
+        Parameters
+        ----------
+        statistics : Statistics
+            Of the cohort.
+        k : int
+            Number of people.
+        background : Law, default=None
+            Of other people.
+        """
+        s, columns = statistics.sums, statistics.columns
+        known = Law._blank_offsets(s) if background is None else background.offsets
+        contrasts = _contrasts(s, columns, k, known)
+        n = max(float(s["people"]), 1.0)
+        mean = (s["mean"] - s["share"] @ contrasts) / n
+        cross = s["share_mean"].T @ contrasts
+        between = (s["square"] - cross - cross.T + contrasts.T @ s["share_square"] @ contrasts) / n
+        between = _proper(between - np.outer(mean, mean))
+        offsets = contrasts + _between_people(s, columns, k, contrasts, mean, between)
+        moved, within = _moved(s, k, contrasts), _within(s, k)
+        return cls(
+            mean=mean,
+            offsets=offsets,
+            between=_roots(between[None])[0],
+            moved=_roots(moved),
+            within=_roots(within),
+            noise=_noise(s),
+            sieve=Sieve.of(offsets[: columns.sizes[0]], between + moved + within),
+        )
+
+    @staticmethod
+    def _blank_offsets(s):
+        return np.zeros(s["level_means"].shape)
+
+    @classmethod
+    def blank(cls):
+        """Make an unfitted one that takes a state."""
+        return blank(cls, sieve=blank(Sieve))
+
+    def _state_fields(self) -> Iterator[Field]:
+        yield Array("mean", shape=(None,))
+        d = len(self.mean)
+        yield Array("offsets", shape=(None, d))
+        yield Array("between", shape=(None, d))
+        yield Array("moved", shape=(None, None, d))
+        yield Array("within", shape=(len(self.moved), None, d))
+        yield Number("noise", float, low=0)
+        yield Piece("sieve", lambda: self.sieve)
+        n_classes = len(self.moved)
+        right = len(self.sieve.precisions) == n_classes and len(self.sieve.axes) == d
+        check(right, "Law.sieve", f"does not fit {n_classes} diagnoses of {d} features")
+        check(len(self.offsets) >= n_classes, "Law.offsets", "lacks diagnoses")
+
+
+def _contrasts(s, columns, k, known):
+    """Estimate what each level changes within people; references change nothing.
+
+    Least squares, over people who have several levels.
+    """
+    contrasts = known.copy()
+    reference = [start + int(np.argmax(s["with_level"][start : start + size])) for start, size in _labels(columns)]
+    free = np.setdiff1d(np.arange(len(known)), reference)
+    if not len(free):
+        return contrasts
+    # Known offsets are counted from the reference, as those found are.
+    for (start, size), base in zip(_labels(columns), reference, strict=True):
+        contrasts[start : start + size] -= known[base]
+    lacking = np.maximum(k - s["contrasted"][free], 0) / 4  # a person's two blocks weigh a quarter
+    weights = s["level_pairs"][np.ix_(free, free)] + np.diag(lacking + _NO_VARIANCE)
+    contrasts[free] = np.linalg.solve(weights, s["level_means"][free] + lacking[:, None] * contrasts[free])
+    return contrasts
+
+
+def _labels(columns):
+    return list(zip(columns.starts.tolist(), columns.sizes, strict=True))
+
+
+def _between_people(s, columns, k, contrasts, mean, between):
+    """Estimate what people who have a level differ by from everybody, as far as it is more than chance.
+
+    By chance, n of N people differ from all by a normal law of covariance `between` times ``(1/n - 1/N) N/(N-1)``.
+    """
+    n_people, offsets = float(s["people"]), np.zeros_like(contrasts)
+    if n_people < 3:
+        return offsets
+    variances = np.linalg.eigvalsh(between[:-2, :-2])
+    draws = np.random.default_rng(0).standard_normal((_N_CHANCE, len(variances))) ** 2  # fixed: a table of chance
+    energy = np.quantile(draws @ np.maximum(variances, 0), _SURE)
+    for level in range(len(contrasts)):
+        n = float(s["with_level"][level])
+        if not 0 < n < n_people:
+            continue
+        seen = (s["mean_of_level"][level] - s["share_of_level"][level] @ contrasts) / n - mean
+        chance = energy * (1 / n - 1 / n_people) * n_people / (n_people - 1)
+        sure = max(0.0, 1 - chance / max((seen[:-2] ** 2).sum(), _NO_VARIANCE))
+        offsets[level] = sure * min(1, n / k) * seen
+    return offsets
+
+
+def _moved(s, k, contrasts):
+    """Covariance of what a diagnosis changes in one person and not in the next."""
+    cross = np.einsum("ckd,ke->cde", s["moved_means"], contrasts)
+    explained = np.einsum("kd,ckl,le->cde", contrasts, s["moved_pairs"], contrasts)
+    moved = s["moved"] - cross - np.swapaxes(cross, 1, 2) + explained
+    return np.array([_proper(of_c) for of_c in moved / np.maximum(s["moved_people"], k)[:, None, None]])
+
+
+def _within(s, k):
+    """Covariance of a person's beats of each diagnosis."""
+    n_people = max(float(s["within_people"]), 1.0)
+    pooled = s["within"] / n_people
+    own = s["own"] / np.maximum(s["own_people"], k)[:, None, None]
+    # By chance, the mean of n of N covariances differs from the mean of all by their spread, twice taken to be sure.
+    spread = max(float(s["within_energy"]) / n_people - (pooled**2).sum(), 0.0)
+    for c, n in enumerate(s["within_people_of"]):
+        if not 0 < n < n_people or n_people < 3:
+            continue
+        seen = s["within_of"][c] / n - pooled
+        chance = 2 * spread * (1 / n - 1 / n_people) * n_people / (n_people - 1)
+        own[c] += max(0.0, 1 - chance / max((seen**2).sum(), _NO_VARIANCE)) * min(1, n / k) * seen
+    return np.array([_proper(of_c) for of_c in pooled + own])
+
+
+def _noise(s):
+    n = max(float(s["within_people"]), 1.0)
+    return float(np.sqrt(max(s["log_noise_square"] / n - (s["log_noise"] / n) ** 2, 0.0)))
+
+
+def _proper(covariance):
+    """Nearest matrix that is a covariance."""
+    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    return (vectors * np.maximum(values, 0)) @ vectors.T
+
+
+def _roots(covariances):
+    """Leading directions of covariances, times their standard deviations; as many of each."""
+    values, vectors = np.linalg.eigh(covariances)
+    values, vectors = np.maximum(values[:, ::-1], 0), vectors[:, :, ::-1]
+    rest = 1 - np.cumsum(values, axis=1) / np.maximum(values.sum(axis=1), _NO_VARIANCE)[:, None]
+    kept = min(int((rest > _ENERGY_LEFT_OUT).sum(axis=1).max()) + 1, values.shape[1])
+    return np.swapaxes(vectors[:, :, :kept], 1, 2) * np.sqrt(values[:, :kept, None])

@@ -1,0 +1,100 @@
+"""Pseudo-people: drawn from a law, and their beats after them."""
+
+import numpy as np
+
+CHUNK = 4096  # beats with one source of random numbers: fixed, so that results do not depend on it
+
+
+class PseudoPeople:
+    """Pseudo-people of one draw of a law; the same unit of any call is the same pseudo-person.
+
+    Parameters
+    ----------
+    laws : list of Law
+        One a group.
+    basis : Basis
+        What their features are of.
+    unit : ndarray of int of shape (n_beats,) or None
+        Pseudo-person of each beat. None: another for each beat.
+    seed : numpy.random.SeedSequence
+        Source of everything random.
+    """
+
+    def __init__(self, laws, basis, unit, seed):
+        self.laws = [_Single(law) for law in laws]
+        self.basis, self.unit = basis, unit
+        people, self._beats = seed.spawn(2)
+        self._drawn = None
+        if unit is not None:
+            numbers = np.random.Generator(np.random.PCG64(people))
+            n_units, n_classes = unit.max(initial=-1) + 1, self.laws[0].moved.shape[0]
+            self._drawn = numbers.standard_normal((n_units, self._count(n_classes)), dtype=np.float32)
+
+    def _count(self, n_classes):
+        """Random numbers of a pseudo-person: the amount of noise, theirs, and those of some diagnoses."""
+        return 1 + max(len(law.between) + n_classes * law.moved.shape[1] for law in self.laws)
+
+    def draw(self, rows, group, diagnosis, columns, turn):
+        """Draw beats of some rows of a chunk.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n,)
+            Places of the beats, all of one chunk.
+        group, diagnosis : ndarray of int of shape (n,)
+            Of each.
+        columns : ndarray of shape (n, n_levels)
+            Levels of the labels, ones and zeros.
+        turn : int
+            How often these were drawn before.
+
+        Returns
+        -------
+        features : ndarray of float32 of shape (n, n_features)
+        passes : ndarray of bool of shape (n,)
+            Whether the law itself reads them as their diagnosis.
+        """
+        seed = np.random.SeedSequence(
+            self._beats.entropy, spawn_key=(*self._beats.spawn_key, int(rows[0]) // CHUNK, turn)
+        )
+        numbers = np.random.Generator(np.random.SFC64(seed))
+        n_within = max(law.within.shape[1] for law in self.laws)
+        own = numbers.standard_normal((len(rows), n_within), dtype=np.float32)
+        if self.unit is None:
+            person = numbers.standard_normal((len(rows), self._count(1)), dtype=np.float32)
+        else:
+            person = self._drawn[self.unit[rows]]
+        features = np.empty((len(rows), self.basis.n_features), dtype=np.float32)
+        passes = np.empty(len(rows), dtype=bool)
+        for i, law in enumerate(self.laws):
+            here = slice(None) if len(self.laws) == 1 else np.flatnonzero(group == i)
+            drawn = law.draw(person[here], own[here], diagnosis[here], of_all=self.unit is not None)
+            passes[here] = law.sieve.passes(drawn + law.offsets[diagnosis[here]], diagnosis[here])
+            drawn += law.mean + columns[here].astype(np.float32) @ law.offsets
+            features[here] = drawn
+        return features, passes
+
+
+class _Single:
+    """A law in single precision, which is drawn from."""
+
+    def __init__(self, law):
+        for name in ("mean", "offsets", "between", "moved", "within"):
+            # One order in memory, so that a law that was put away and taken out again draws the same to the bit.
+            setattr(self, name, np.ascontiguousarray(getattr(law, name), dtype=np.float32))
+        self.noise, self.sieve = law.noise, law.sieve
+
+    def draw(self, person, own, diagnosis, *, of_all):
+        """Return what differs from the mean of the labels; `person` has numbers for all diagnoses, or for the own."""
+        n_between, (n_classes, n_moved) = len(self.between), self.moved.shape[:2]
+        amount = np.exp(0.5 * self.noise * (person[:, 0] - np.float32(0.5 * self.noise)))
+        person = person[:, 1:]
+        out = person[:, :n_between] @ self.between
+        own = own[:, : self.within.shape[1]] * amount[:, None]
+        for c in range(n_classes):
+            rows = np.flatnonzero(diagnosis == c)
+            if not len(rows):
+                continue
+            start = n_between + (c * n_moved if of_all else 0)
+            out[rows] += person[rows, start : start + n_moved] @ self.moved[c] + own[rows] @ self.within[c]
+        return out

@@ -1,0 +1,109 @@
+"""The laws of the groups, from the beats of their members."""
+
+import numpy as np
+
+from skagile.anonymizers._generators import Basis, Law, PrivateSum, Statistics
+
+# Axes of the basis, where sums are private.
+N_AXES = 12
+
+
+def fit_laws(X, codes, person, group, columns, *, k, prior=None):
+    """Make the law of each group.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_beats, n_samples)
+        Beats in millivolts.
+    codes : ndarray of int of shape (n_beats, n_labels)
+        Diagnosis and kept facts.
+    person, group : ndarray of int of shape (n_beats,)
+        Of each beat.
+    columns : Columns
+        Of the codes.
+    k : int
+        As of `KSameAnonymizer`.
+    prior : Prior, default=None
+        Beats of other people.
+
+    Returns
+    -------
+    laws : list of Law
+    basis : Basis
+    """
+    basis = Basis(X.shape[1])
+    sums = []
+    for i in range(group.max() + 1):
+        rows = np.flatnonzero(group == i)
+        sums.append(_sum_up(basis, X, rows, codes, person, columns))
+    background, extra = None, None
+    if prior is not None:
+        others = prior.statistics(basis, columns)
+        background, extra = Law.of(others, k), others.scaled(k / max(k, float(others.sums["people"])))
+    if len(sums) == 1:
+        return [Law.of(sums[0] if extra is None else sums[0] + extra, k, background)], basis
+    total = sums[0]
+    for of_group in sums[1:]:
+        total = total + of_group
+    laws = []
+    for of_group in sums:
+        rest = total + of_group.scaled(-1.0)
+        shared = of_group
+        if extra is not None:
+            rest, shared = rest + extra, shared + extra
+        laws.append(Law.of(shared, k, Law.of(rest, k, background)))
+    return laws, basis
+
+
+def fit_private_law(X, codes, person, columns, *, k, prior, epsilon, delta, random_state):
+    """Make one law of sums with noise; parameters as of `fit_laws`."""
+    basis = Basis.of(prior.X, min(N_AXES, X.shape[1] - 1))
+    others = prior.of_each(basis, columns)
+    private = PrivateSum(Statistics(basis.n_features, columns), others)
+    for own in _rows_of_people(person, np.arange(len(X))):
+        of_person = Statistics(basis.n_features, columns)
+        of_person.add_person(basis.features(X[own]), codes[own])
+        private.add(of_person)
+    public = sum(others[1:], others[0])
+    extra = public.scaled(k / max(k, len(others)))
+    noisy = private.release(epsilon, delta, random_state)
+    return [Law.of(noisy + extra, k, Law.of(public, k))], basis
+
+
+def _sum_up(basis, X, rows, codes, person, columns):
+    return Statistics.of(lambda own: basis.features(X[rows[own]]), codes[rows], person[rows], columns)
+
+
+def _rows_of_people(person, rows):
+    order = np.argsort(person, kind="stable")
+    return np.split(rows[order], np.flatnonzero(np.diff(person[order])) + 1)
+
+
+class Prior:
+    """Beats of people who are not of the cohort.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_beats, n_samples)
+        Beats in millivolts.
+    codes : ndarray of int of shape (n_beats, n_labels)
+        Diagnosis and kept facts, as of the cohort.
+    person : ndarray of int of shape (n_beats,)
+        Whose beat it is.
+    """
+
+    def __init__(self, X, codes, person):
+        self.X, self.codes, self.person = X, codes, person
+
+    def statistics(self, basis, columns):
+        """Sum over all of them."""
+        return _sum_up(basis, self.X, np.arange(len(self.X)), self.codes, self.person, columns)
+
+    def of_each(self, basis, columns):
+        """Return the statistics of each of them."""
+        out = []
+        for own in _rows_of_people(self.person, np.arange(len(self.X))):
+            of_person = Statistics(basis.n_features, columns)
+            of_person.add_person(basis.features(self.X[own]), self.codes[own])
+            out.append(of_person)
+        return out
