@@ -45,17 +45,15 @@ from skagile.datasets import beats_from_records, make_cohort
 RATE = 120.0
 TINY = {"max_epochs": 2, "device": "cpu", "random_state": 0}
 NET = {**TINY, "channels": (4, 8), "embedding_size": 8}
-KSAME = {**TINY, "sampling_rate": RATE, "max_draws": 2, "n_components": 4, "max_epochs": 1}
+KSAME = {**TINY, "sampling_rate": RATE, "max_draws": 2, "max_epochs": 1}
 
 # Name -> unfitted estimators: one for every kind of state that the class has.
 CASES = {
     "agile": AgileAnonymizer(n_steps=2, **TINY),
     "agile-images": AgileAnonymizer(n_steps=1, n_surrogates=1, representation="image", **{**TINY, "max_epochs": 1}),
     "warp": WarpAnonymizer(**TINY),
-    **{
-        f"k-same-{generator}": KSameAnonymizer(2, ("qrs_duration",), generator=generator, **KSAME)
-        for generator in ("mixture", "aligned_mixture", "ppca", "vae")
-    },
+    "k-same": KSameAnonymizer(2, **KSAME),
+    "k-same-groups": KSameAnonymizer(2, ("qrs_duration",), grouping="diverse", **KSAME),
     "band_pass": BeatDenoiser(sampling_rate=RATE),
     "low_rank": BeatDenoiser("low_rank"),
     "learned": BeatDenoiser("learned", **TINY, channels=4, n_blocks=1),

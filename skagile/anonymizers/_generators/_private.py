@@ -63,12 +63,16 @@ class PrivateSum:
         """Add the statistics of one person, all of whose beats they are of."""
         self._total = self._total + person.scaled(min(1.0, self._clip / max(self._norm(person), _LEAST_NORM)))
 
+    def noise(self, epsilon, delta):
+        """Return the standard deviation of the noise of every number, in scales of its sum."""
+        return self._clip * gaussian_noise(epsilon, delta)
+
     def release(self, epsilon, delta, random_state):
         """Return the noisy sums; to be called once.
 
         Counts and people are those of the clipped sums, so that means stay means.
         """
-        noise = self._clip * gaussian_noise(epsilon, delta)
+        noise = self.noise(epsilon, delta)
         out = self._blank.scaled(0.0)
         for name in self._names:
             value = self._total.sums[name]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_X_y
+from sklearn.utils import check_array
 
 from skagile._validation import check_labels
 from skagile.anonymizers._ksame._rhythm import Recordings, check_times
@@ -37,7 +37,8 @@ def check_prior(settings, facts):
     told = [name for name in facts.names if name not in facts.bounds]
     if told:
         raise ValueError(f"prior with keep={told}: nobody tells these of the prior. Keep measured facts, or no prior.")
-    X, y = check_X_y(prior[0], prior[1], dtype=[np.float64, np.float32], y_numeric=False, input_name="prior X")
+    X = check_array(prior[0], dtype=[np.float64, np.float32], input_name="prior X")
+    names, of_row = check_labels(prior[1], len(X), name="prior y", minimum=1)
     if X.shape[1] != settings.n_features_in_:
         raise ValueError(
             f"prior X has {X.shape[1]} samples a beat, X has {settings.n_features_in_}. Cut both with the same window "
@@ -46,12 +47,12 @@ def check_prior(settings, facts):
     if (X.max(axis=1) == X.min(axis=1)).any():
         raise ValueError("prior X holds flat beats. Drop them.")
     person = check_owners(None if len(prior) == 2 else prior[2], len(X))[1]
-    codes = pd.Index(settings.classes_).get_indexer(y)
+    codes = pd.Index(settings.classes_).get_indexer(names)[of_row]
     known = codes >= 0
     if not known.any():
         raise ValueError(
             f"prior y holds none of the diagnoses of y ({settings.classes_[:5].tolist()}); it holds "
-            f"{np.unique(y)[:5].tolist()}. Name both alike."
+            f"{names[:5].tolist()}. Name both alike."
         )
     X, person = X[known], np.unique(person[known], return_inverse=True)[1]
     return X, np.column_stack([codes[known], facts.encode(X, None, np.arange(len(X)), len(X))]), person

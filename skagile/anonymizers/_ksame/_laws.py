@@ -65,9 +65,10 @@ def fit_private_law(X, codes, person, columns, *, k, prior, epsilon, delta, rand
         of_person.add_person(basis.features(X[own]), codes[own])
         private.add(of_person)
     public = sum(others[1:], others[0])
-    extra = public.scaled(k / max(k, len(others)))
+    # The prior counts for as many people as the noise of a covariance is as large as: with few people it is the prior.
+    weight = max(k, private.noise(epsilon, delta) * basis.n_features)
     noisy = private.release(epsilon, delta, random_state)
-    return [Law.of(noisy + extra, k, Law.of(public, k))], basis
+    return [Law.of(noisy + public.scaled(weight / len(others)), k, Law.of(public, k))], basis
 
 
 def _sum_up(basis, X, rows, codes, person, columns):
