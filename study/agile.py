@@ -42,7 +42,7 @@ IMAGE = {"max_beats": 30, "max_epochs": 6, "n_steps": 5}
 ROOT = Path(__file__).parents[1]
 # What was fitted is kept under a digest of the sources that it depends on, and there by its parameters and data.
 _SOURCES = sorted(
-    path for room in ("anonymizers", "attackers", "networks") for path in ROOT.glob(f"skagile/{room}/*.py")
+    path for room in ("anonymizers", "attackers", "networks") for path in ROOT.glob(f"skagile/{room}/**/*.py")
 )
 CACHE = ROOT / ".skagile-cache" / "study-agile" / joblib.hash([path.read_bytes() for path in _SOURCES])[:12]
 memory = joblib.Memory(CACHE, verbose=0)
