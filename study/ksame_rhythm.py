@@ -35,7 +35,9 @@ def run():
         results = {"keep": [], "resample": []}
         for seed in SEEDS:
             # Beats are of no interest here: one epoch does for the nets, and groups do not depend on them.
-            ksame = KSameAnonymizer(k=k, rhythm="resample", max_draws=1, max_epochs=1, random_state=seed)
+            ksame = KSameAnonymizer(
+                k=k, grouping="class_mix", rhythm="resample", max_draws=1, max_epochs=1, random_state=seed
+            )
             ksame.fit(beats.X, beats.y, subjects=beats.subjects, times=beats.times, records=recording)
             new = ksame.resample_times(beats.times, subjects=beats.subjects, records=recording)
             group = ksame.groups_[np.searchsorted(ksame.subjects_, beats.subjects)]

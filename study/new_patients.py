@@ -17,7 +17,10 @@ SEEDS = range(5)
 MAX_BEATS = 150
 CLASSES = ("N", "S", "V")
 # De Chazal et al. 2004. Record 201 is in DS1 and 202, of the same person, in DS2.
-DS1 = "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230".split()
+DS1 = (
+    *("101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122", "124"),
+    *("201", "203", "205", "207", "208", "209", "215", "220", "223", "230"),
+)
 N_FOLDS = 5
 RELEASES = {
     "k-same": KSameAnonymizer(10),
@@ -33,15 +36,15 @@ MAIN = ("k-same", "two donors, .95 and .05 (until 2026-11)")
 _MEASURES = ("accuracy", "macro-F1", *(f"sensitivity {name}" for name in CLASSES))
 _N_RESAMPLES = 1000
 TEXT = """
-Two networks that no anonymizer knows, a perceptron and a convolutional network, are trained on the beats of some people,
-original or released, and tested on originals of **other people**. MIT-BIH as de Chazal parted it: {n_train} beats of
-22 people (DS1), {n_test} of 22 others (DS2; one person has a record in each), N, S and V, at most {max_beats} of each
-half of a record, at 180 Hz, R peaks detected. Both halves of DS1 are fitted on and released. Default parameters but for
-what a row says. Seeds {seeds} for the first rows, two of them for the others.
+Two networks that no anonymizer knows, a perceptron and a convolutional network, are trained on the beats of some
+people, original or released, and tested on originals of **other people**. MIT-BIH as de Chazal parted it: {n_train}
+beats of 22 people (DS1), {n_test} of 22 others (DS2; one person has a record in each), N, S and V, at most {max_beats}
+of each half of a record, at 180 Hz, R peaks detected. Both halves of DS1 are fitted on and released. Default parameters
+but for what a row says. Seeds {seeds} for k-same and the two donors, two of them for the others.
 
 Figures are means over seeds, differences to originals in points with paired 95 % intervals over the people of DS2 (and
-over seeds). LUDB: the record's rhythm, read from single beats: atrial fibrillation or flutter, or any sinus rhythm; 200 people, folds
-over people, two seeds.
+over seeds). LUDB: the record's rhythm, read from single beats: atrial fibrillation or flutter, or any sinus rhythm; 200
+people, folds over people, two seeds.
 """
 _COMMAND = "tox run -e study -- new_patients"
 
