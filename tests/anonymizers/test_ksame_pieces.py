@@ -197,7 +197,7 @@ def test_keys_of_few_people_are_refused():
 
 
 class _Echo:
-    """In the place of pseudo-people: features are random numbers, behind the row; a beat passes by the first of them."""
+    """In the place of pseudo-people: features are the row and random numbers; a beat passes by the first of them."""
 
     def __init__(self, laws, basis, unit, seed):
         self.seed = seed
@@ -295,7 +295,7 @@ def test_leakage_by_hand():
 
 
 def test_disclosure_by_hand():
-    """Six people: commonest 0 0 0 1 1 1. Groups of one kind tell all; mixed ones, of which two thirds are alike, less."""
+    """Six people: commonest 0 0 0 1 1 1. Groups of one kind tell all; mixed ones, of two alike and one, less."""
     s = np.repeat(np.arange(6), 5)
     diagnosis = np.where(np.arange(30) % 5 < 3, s // 3, 1 - s // 3)
     by_group = {}

@@ -342,7 +342,8 @@ def test_rejection_convinces_the_law(doubtful):
         features = ksame._model.basis.features(released) - law.mean
         share[draws] = law.sieve.passes(features, codes).mean()
     assert share[1] < 0.97
-    assert share[1] + 0.01 < share[2] < share[6]
+    assert share[1] + 0.01 < share[2]
+    assert share[6] > 0.97
     assert ksame.summary_["accepted_first"] == pytest.approx(share[1], abs=0.03)
     assert ksame.summary_["accepted"] == pytest.approx(share[6], abs=0.03)
     assert ksame.summary_["accepted_first"] < ksame.summary_["accepted"] <= 1
