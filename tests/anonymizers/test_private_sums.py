@@ -1,6 +1,7 @@
 """Private sums: noise against other evaluations of the theorem, clipping against wild people, and what k-same makes."""
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -58,9 +59,7 @@ def _delta(epsilon, sigma):
 
     border = 0.5 + epsilon * sigma**2  # above it the ratio is larger
     steps = border + sigma * np.array([0, 0.05, 0.2, 0.5, 1, 2, 4, 8, 16])
-    return sum(
-        quad(excess, low, high, epsabs=1e-16, epsrel=1e-10)[0] for low, high in zip(steps, steps[1:], strict=False)
-    )
+    return sum(quad(excess, low, high, epsabs=1e-16, epsrel=1e-10)[0] for low, high in pairwise(steps))
 
 
 @pytest.mark.parametrize(("epsilon", "delta"), PAIRS)

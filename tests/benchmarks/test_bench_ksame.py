@@ -1,4 +1,4 @@
-"""Speed of KSameAnonymizer.transform: beats per second, and beside the bare passes of its networks in the same run.
+"""Speed of KSameAnonymizer: beats drawn per second, beside a bare product of matrices; and sums over many people.
 
 Run with ``pytest tests/benchmarks/test_bench_ksame.py --benchmark-enable``; ``extra_info`` holds rates and ratios.
 """
@@ -10,6 +10,9 @@ import pytest
 import torch
 
 from skagile import KSameAnonymizer
+from skagile._training import torch_threads
+from skagile.anonymizers._generators import Basis, Columns, Law, Statistics
+from skagile.anonymizers._ksame._keys import Key
 
 N_SAMPLES, N_SUBJECTS = 126, 20
 
@@ -42,10 +45,9 @@ def _seconds(function, rounds):
     return times
 
 
-@pytest.mark.parametrize("generator", ["mixture", "aligned_mixture", "ppca"])
-def test_bench_without_rejection(benchmark, generator):
+def test_bench_transform(benchmark):
     n_beats, rounds = (100_000, 5) if benchmark.enabled else (512, 1)
-    ksame = _fitted(generator=generator, max_draws=1, sampling_rate=180.0)
+    ksame = _fitted(max_draws=1)
     X, _, subjects = _beats(n_beats, seed=1)
     released = benchmark.pedantic(ksame.transform, (X,), {"subjects": subjects}, rounds=1)
     assert released.shape == X.shape
@@ -59,33 +61,58 @@ def test_bench_without_rejection(benchmark, generator):
     )
 
 
-def _bare(nets, batches):
-    """Every network once over all beats, and nothing else."""
-    with torch.inference_mode():
-        for batch in batches:
-            for net in nets:
-                net.module_(batch)
+@pytest.mark.parametrize("coherence", ["beat", "subject"])
+@pytest.mark.parametrize("max_draws", [1, 8])
+def test_bench_draws(benchmark, max_draws, coherence):
+    """The release alone, of keys; beside the product that beats are made by, with as many random numbers."""
+    n_beats, rounds = (100_000, 5) if benchmark.enabled else (512, 1)
+    noise = 1.0  # so much that some beats are drawn again
+    ksame = _fitted(noise, max_draws=max_draws)
+    key = Key(np.zeros(n_beats, int), np.arange(n_beats) % 2, np.zeros((n_beats, 0), int))
+    unit = None if coherence == "beat" else np.arange(n_beats) % N_SUBJECTS
+    (law,) = ksame._model.laws
+    roots = np.concatenate([law.between, law.moved[0], law.within[0]]).astype(np.float32)
 
+    def draw():
+        return ksame._model.release(key, unit, np.random.SeedSequence(0), np.dtype(np.float32), ksame)
 
-def test_bench_with_rejection(benchmark):
-    n_beats, rounds = (8192, 5) if benchmark.enabled else (256, 1)
-    noise = 1.0  # so much that one beat in eight is drawn again
-    ksame = _fitted(noise, max_epochs=6 if benchmark.enabled else 1)
-    X, _, subjects = _beats(n_beats, seed=1, noise=noise)
-    released = benchmark.pedantic(ksame.transform, (X,), {"subjects": subjects}, rounds=1)
-    assert released.shape == X.shape
-    batches = torch.from_numpy(X)[:, None].split(4096)
-    # They take turns: a busy machine slows both.
-    ratios = np.array(
-        [
-            _seconds(lambda: ksame.transform(X, subjects=subjects), 1)[0]
-            / _seconds(lambda: _bare(ksame.nets_, batches), 1)[0]
-            for _ in range(rounds)
-        ]
-    )
+    def bare():
+        numbers = np.random.Generator(np.random.SFC64(0)).standard_normal((n_beats, len(roots)), dtype=np.float32)
+        return numbers @ roots
+
+    with torch_threads(1):
+        released = benchmark.pedantic(draw, rounds=1)
+        assert released.shape == (n_beats, N_SAMPLES)
+        # They take turns: a busy machine slows both.
+        seconds = np.array([(_seconds(draw, 1)[0], _seconds(bare, 1)[0]) for _ in range(rounds)])
     benchmark.extra_info.update(
         beats=n_beats,
-        ratio_transform_over_bare=float(np.median(ratios)),
-        accepted_first=ksame.summary_["accepted_first"],
-        threads=torch.get_num_threads(),
+        beats_per_second=n_beats / np.median(seconds[:, 0]),
+        ratio_draws_over_product=float(np.median(seconds[:, 0] / seconds[:, 1])),
+        accepted_first=ksame.summary_.get("accepted_first", 1.0),
+        random_numbers_of_a_beat=len(roots),
+    )
+
+
+def test_bench_fit_of_many_people(benchmark):
+    """Sums over people, and the law of them: by person, as their number is what grows."""
+    n_people, n_beats = (2000, 20) if benchmark.enabled else (20, 4)
+    X, _, _ = _beats(n_people * n_beats)
+    person = np.arange(len(X)) // n_beats
+    basis, columns = Basis(N_SAMPLES), Columns((2,))
+    codes = (np.arange(len(X)) % 2)[:, None]
+
+    def fit(rows=slice(None)):
+        V = X[rows]
+        return Law.of(Statistics.of(lambda own: basis.features(V[own]), codes[rows], person[rows], columns), 10)
+
+    law = benchmark.pedantic(fit, rounds=1)
+    assert np.isfinite(law.mean).all()
+    half = slice(0, len(X) // 2)
+    whole, part = (_seconds(lambda rows=rows: fit(rows), 3 if benchmark.enabled else 1) for rows in (slice(None), half))
+    benchmark.extra_info.update(
+        people=n_people,
+        beats=len(X),
+        people_per_second=n_people / np.median(whole),
+        seconds_over_two_times_those_of_half=np.median(whole) / (2 * np.median(part)),
     )
