@@ -95,7 +95,8 @@ def test_search_over_ksame_judges_its_release(routing, monkeypatch):
     attacker, judge = Watched(1), Watched(1).fit(beats.X[first], beats.y[first])
     rows = {} if routing else {"rows": (beats.X, beats.subjects)}
     enrolment = (beats.X[first], beats.subjects[first])
-    ksame = KSameAnonymizer(k=2, max_epochs=1, max_draws=1, random_state=0, device="cpu")
+    params = {"max_epochs": 1, "max_draws": 1, "random_state": 0, "device": "cpu"}
+    ksame = KSameAnonymizer(k=2, grouping="morphology", **params)
     search = GridSearchCV(
         make_pipeline(FunctionTransformer(), ksame),
         {"ksameanonymizer__k": [2, 3]},
