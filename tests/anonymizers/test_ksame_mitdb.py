@@ -35,6 +35,18 @@ def test_mitdb_retrained_attacker_and_diagnosis(realdata):
     low, high = bootstrap_interval(recognised, subjects[late], random_state=0)
     assert low <= floor
     assert high < 0.3
+    # Where each recording has one pseudo-person, they differ as people do, and still nobody is known by theirs.
+    coherent = ksame.transform(X, subjects=subjects, records=beats.sessions)
+    low, high = bootstrap_interval(_recognised(coherent, subjects, late), subjects[late], random_state=0)
+    assert low <= floor
+    assert high < 0.3
+    own = subjects + "-" + beats.sessions.astype(str)
+    even = np.arange(len(X)) % 2 == 0
+    of_record, of_beat = (
+        np.mean(SVDIdentifier().fit(Z[even], own[even]).predict(Z[~even]) == own[~even]) for Z in (coherent, released)
+    )
+    assert of_record > 0.5
+    assert of_beat < 0.2
     # Nobody's own beat comes out.
     distance = np.abs(released[:, None, ::8] - X[None, :, ::8]).max(axis=2)
     assert distance.min() > 1e-4
