@@ -18,8 +18,8 @@ _NO_VARIANCE = 1e-12
 class Law(Stateful):
     """A normal law on two levels.
 
-    A pseudo-person's beat of a diagnosis is the mean of its labels + what is theirs + what is theirs of the diagnosis
-    + what is the beat's, the last times the pseudo-person's amount of noise.
+    A pseudo-person's beat of a diagnosis is the mean of its labels + what is theirs, in beats of that diagnosis + what
+    the diagnosis changes in them besides + what is the beat's, the last times the pseudo-person's amount of noise.
 
     Attributes
     ----------
@@ -27,10 +27,11 @@ class Law(Stateful):
         Of everybody.
     offsets : ndarray of shape (n_levels, n_features)
         What each level of a label adds: of diagnoses, then of kept facts.
-    between : ndarray of shape (n_between, n_features)
-        Its product with itself is the covariance of people.
+    between : ndarray of shape (n_classes, n_between, n_features)
+        What each of the directions in which people differ, one standard deviation of it, does to beats of a diagnosis.
     moved : ndarray of shape (n_classes, n_moved, n_features)
-        The same of what a diagnosis changes in one person and not in the next.
+        Its product with itself is the covariance of what a diagnosis changes in one person and not in the next, and
+        that does not go with those directions.
     within : ndarray of shape (n_classes, n_within, n_features)
         The same of beats of a person.
     noise : float
@@ -72,15 +73,16 @@ class Law(Stateful):
         between = (s["square"] - cross - cross.T + contrasts.T @ s["share_square"] @ contrasts) / n
         between = _proper(between - np.outer(mean, mean))
         offsets = contrasts + _between_people(s, columns, k, contrasts, mean, between)
-        moved, within = _moved(s, k, contrasts), _within(s, k)
+        within = _within(s, k)
+        between, moved = _moved(s, k, contrasts, mean, _roots(between[None])[0])
         return cls(
             mean=mean,
             offsets=offsets,
-            between=_roots(between[None])[0],
+            between=between,
             moved=_roots(moved),
             within=_roots(within),
             noise=_noise(s),
-            sieve=Sieve.of(offsets[: columns.sizes[0]], between + moved + within),
+            sieve=Sieve.of(offsets[: columns.sizes[0]], np.swapaxes(between, 1, 2) @ between + moved + within),
         )
 
     @staticmethod
@@ -96,8 +98,8 @@ class Law(Stateful):
         yield Array("mean", shape=(None,))
         d = len(self.mean)
         yield Array("offsets", shape=(None, d))
-        yield Array("between", shape=(None, d))
         yield Array("moved", shape=(None, None, d))
+        yield Array("between", shape=(len(self.moved), None, d))
         yield Array("within", shape=(len(self.moved), None, d))
         yield Number("noise", float, low=0)
         yield Piece("sieve", lambda: self.sieve)
@@ -152,12 +154,40 @@ def _between_people(s, columns, k, contrasts, mean, between):
     return offsets
 
 
-def _moved(s, k, contrasts):
-    """Covariance of what a diagnosis changes in one person and not in the next."""
+def _moved(s, k, contrasts, mean, people):
+    """What a diagnosis changes in one person and not in the next.
+
+    Parameters
+    ----------
+    s, k, contrasts, mean
+        As above.
+    people : ndarray of shape (n_between, n_features)
+        Directions in which people differ, times their standard deviations.
+
+    Returns
+    -------
+    between : ndarray of shape (n_classes, n_between, n_features)
+        The directions, with what goes with them in beats of a diagnosis, as far as it is more than chance.
+    moved : ndarray of shape (n_classes, n_features, n_features)
+        Covariance of the rest.
+    """
     cross = np.einsum("ckd,ke->cde", s["moved_means"], contrasts)
     explained = np.einsum("kd,ckl,le->cde", contrasts, s["moved_pairs"], contrasts)
     moved = s["moved"] - cross - np.swapaxes(cross, 1, 2) + explained
-    return np.array([_proper(of_c) for of_c in moved / np.maximum(s["moved_people"], k)[:, None, None]])
+    n = np.maximum(s["moved_people"], k)[:, None, None]
+    moved = np.array([_proper(of_c) for of_c in moved / n])
+    # How it goes with the person's part: sum over people of (person - mean) (moved)'.
+    goes = s["mean_moved"] - np.einsum("ckd,ke->cde", s["mean_moved_share"], contrasts)
+    goes -= np.einsum("kd,cke->cde", contrasts, s["share_moved"])
+    goes += np.einsum("kd,ckl,le->cde", contrasts, s["share_moved_share"], contrasts)
+    goes -= mean[:, None] * (s["moved_sum"] - s["moved_share"] @ contrasts)[:, None, :]
+    scale = (people**2).sum(axis=1)[:, None]
+    slopes = (people / np.maximum(scale, _NO_VARIANCE)) @ goes / n
+    # By chance, a slope over n people has the energy of what moves, over n.
+    chance = np.trace(moved, axis1=1, axis2=2)[:, None] / n[:, :, 0]
+    slopes *= np.maximum(1 - chance / np.maximum((slopes**2).sum(axis=2), _NO_VARIANCE), 0)[:, :, None]
+    rest = moved - np.swapaxes(slopes, 1, 2) @ slopes
+    return people + slopes, np.array([_proper(of_c) for of_c in rest])
 
 
 def _within(s, k):

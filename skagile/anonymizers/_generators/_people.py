@@ -32,7 +32,7 @@ class PseudoPeople:
 
     def _count(self, n_classes):
         """Random numbers of a pseudo-person: the amount of noise, theirs, and those of some diagnoses."""
-        return 1 + max(len(law.between) + n_classes * law.moved.shape[1] for law in self.laws)
+        return 1 + max(law.between.shape[1] + n_classes * law.moved.shape[1] for law in self.laws)
 
     def draw(self, rows, group, diagnosis, columns, turn):
         """Draw beats of some rows of a chunk.
@@ -83,18 +83,20 @@ class _Single:
             # One order in memory, so that a law that was put away and taken out again draws the same to the bit.
             setattr(self, name, np.ascontiguousarray(getattr(law, name), dtype=np.float32))
         self.noise, self.sieve = law.noise, law.sieve
+        self.directions = np.concatenate([self.between, self.moved, self.within], axis=1)
 
     def draw(self, person, own, diagnosis, *, of_all):
         """Return what differs from the mean of the labels; `person` has numbers for all diagnoses, or for the own."""
-        n_between, (n_classes, n_moved) = len(self.between), self.moved.shape[:2]
+        n_between, (n_classes, n_moved) = self.between.shape[1], self.moved.shape[:2]
         amount = np.exp(0.5 * self.noise * (person[:, 0] - np.float32(0.5 * self.noise)))
         person = person[:, 1:]
-        out = person[:, :n_between] @ self.between
+        out = np.empty((len(person), len(self.mean)), dtype=np.float32)
         own = own[:, : self.within.shape[1]] * amount[:, None]
         for c in range(n_classes):
             rows = np.flatnonzero(diagnosis == c)
             if not len(rows):
                 continue
             start = n_between + (c * n_moved if of_all else 0)
-            out[rows] += person[rows, start : start + n_moved] @ self.moved[c] + own[rows] @ self.within[c]
+            numbers = np.hstack([person[rows, :n_between], person[rows, start : start + n_moved], own[rows]])
+            out[rows] = numbers @ self.directions[c]
         return out

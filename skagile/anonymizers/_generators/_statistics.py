@@ -69,6 +69,13 @@ class Statistics:
             "moved": (c, d, d),  # mean over b of a diagnosis of M M'
             "moved_pairs": (c, k, k),
             "moved_means": (c, k, d),
+            "moved_sum": (c, d),  # mean over b of a diagnosis of M
+            "moved_share": (c, k),  # ... and of Z
+            # The person's mean, and share of levels, times these.
+            "mean_moved": (c, d, d),
+            "mean_moved_share": (c, k, d),
+            "share_moved": (c, k, d),
+            "share_moved_share": (c, k, k),
             "within_people": (),
             "within": (d, d),
             "within_energy": (),
@@ -128,10 +135,10 @@ class Statistics:
         s["mean_of_level"][has] += mean
         s["share_of_level"][has] += share
         if len(cells) > 1:
-            self._add_contrasts(means - mean, Z - share, cells[:, 0], share)
+            self._add_contrasts(means - mean, Z - share, cells[:, 0], mean, share)
         self._add_within(V - means[cell], cells[:, 0], cell, count)
 
-    def _add_contrasts(self, M, Z, diagnosis, share):
+    def _add_contrasts(self, M, Z, diagnosis, mean, share):
         s = self.sums
         s["contrasted"][(share > 0) & (share < 1)] += 1
         s["level_pairs"] += Z.T @ Z / len(Z)
@@ -143,6 +150,13 @@ class Statistics:
             s["moved"][c] += M_c.T @ M_c / n
             s["moved_pairs"][c] += Z_c.T @ Z_c / n
             s["moved_means"][c] += Z_c.T @ M_c / n
+            M_c, Z_c = M_c.mean(axis=0), Z_c.mean(axis=0)
+            s["moved_sum"][c] += M_c
+            s["moved_share"][c] += Z_c
+            s["mean_moved"][c] += np.outer(mean, M_c)
+            s["mean_moved_share"][c] += np.outer(Z_c, mean)
+            s["share_moved"][c] += np.outer(share, M_c)
+            s["share_moved_share"][c] += np.outer(share, Z_c)
 
     def _add_within(self, residuals, diagnosis, cell, count):
         """Covariances of blocks of two beats and more: their mean over blocks, then over diagnoses."""
