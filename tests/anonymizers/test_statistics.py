@@ -74,6 +74,15 @@ def _plain(V, codes, person, sizes=(3, 2)):
                 out["moved"][c] += mean([np.outer(M[b] - m, M[b] - m) for b in of_c])
                 out["moved_pairs"][c] += mean([np.outer(Z[b] - z, Z[b] - z) for b in of_c])
                 out["moved_means"][c] += mean([np.outer(Z[b] - z, M[b] - m) for b in of_c])
+                shift, share = mean([M[b] - m for b in of_c]), mean([Z[b] - z for b in of_c])
+                out["moved_sum"][c] += shift
+                out["moved_share"][c] += share
+                for i in range(d):
+                    out["mean_moved"][c][i] += m[i] * shift
+                    out["mean_moved_share"][c][:, i] += m[i] * share
+                for i in range(k):
+                    out["share_moved"][c][i] += z[i] * shift
+                    out["share_moved_share"][c][i] += z[i] * share
         covariances = {}
         for c in range(n_classes):
             of_c = [np.cov(np.array(beats[b]), rowvar=False) for b in blocks if b[0] == c and len(beats[b]) > 1]
@@ -201,13 +210,33 @@ def test_law_of_many_people_is_the_truth():
     np.testing.assert_allclose(apart, TRUTH["contrast"], atol=0.05)
     np.testing.assert_allclose(law.mean + law.offsets[0], TRUTH["mean"], atol=0.05)
     # The person's mean over two blocks holds half of what the blocks differ by, and the contrasts the other half.
-    _near(_product(law.between), _product(TRUTH["between"]) + (moved + within / 24) / 2, 0.1)
+    half = (moved + within / 24) / 2
     for c in (0, 1):
-        _near(_product(law.moved[c]), (moved + within / 24) / 2, 0.1)
+        _near(_product(law.between[c]), _product(TRUTH["between"]) + half, 0.1)
+        _near(_product(law.moved[c]), half, 0.1)
         _near(_product(law.within[c]), within, 0.05)
-    total = _product(law.between) + _product(law.moved[0])
-    _near(total, _product(TRUTH["between"]) + moved + within / 24, 0.1)
+    # What a diagnosis changes does not go with the person, so that covariances of two diagnoses are the person's.
+    _near(law.between[0].T @ law.between[1], _product(TRUTH["between"]) + half, 0.1)
     assert law.noise < 0.25
+
+
+def test_law_knows_what_goes_with_the_person():
+    """What the second diagnosis changes is, but for some of its own, half of what is the person's, in other samples."""
+    rng, n = np.random.default_rng(0), 3000
+    way = np.roll(np.eye(D), 1, axis=0) / 2
+    mine = rng.standard_normal((n, D)) @ TRUTH["between"]
+    first, second = (mine + rng.standard_normal((n, D)) @ TRUTH["moved"] / 2 + extra for extra in (0, mine @ way))
+    V = np.stack([first, second + TRUTH["contrast"]], axis=1)[:, :, None] + 1e-3 * rng.standard_normal((n, 2, 2, D))
+    codes = np.tile([0, 0, 1, 1], n)[:, None]
+    law = _law((V.reshape(-1, D), codes, np.repeat(np.arange(n), 4)))
+    centred = [part - part.mean(axis=0) for part in (first, second)]
+    for c in (0, 1):
+        _near(_product(law.between[c]) + _product(law.moved[c]), centred[c].T @ centred[c] / n, 0.05)
+    # Of one person's beats, what they have in common: with and without what goes with the person.
+    across = law.between[0].T @ law.between[1]
+    _near(across, centred[0].T @ centred[1] / n, 0.15)
+    alone = _product(np.linalg.cholesky(np.cov((centred[0] + centred[1]) / 2, rowvar=False)).T)
+    assert np.linalg.norm(across - alone) > 0.2 * np.linalg.norm(alone)
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.0])

@@ -71,7 +71,7 @@ def test_bench_draws(benchmark, max_draws, coherence):
     key = Key(np.zeros(n_beats, int), np.arange(n_beats) % 2, np.zeros((n_beats, 0), int))
     unit = None if coherence == "beat" else np.arange(n_beats) % N_SUBJECTS
     (law,) = ksame._model.laws
-    roots = np.concatenate([law.between, law.moved[0], law.within[0]]).astype(np.float32)
+    roots = np.concatenate([law.between[0], law.moved[0], law.within[0]]).astype(np.float32)
 
     def draw():
         return ksame._model.release(key, unit, np.random.SeedSequence(0), np.dtype(np.float32), ksame)
