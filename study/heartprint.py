@@ -53,8 +53,8 @@ who are probed visit 1 alone is used. An attacker needs recordings of other peop
 
 The weight, and whether to take another window or leave odd beats out, was chosen by "visit 2, a recording" of one half
 of the people, drawn at random; the second table has the probes of the other half, against the gallery of all. Their
-figures stood beside the others while choices were made, so they are not untouched; the first four rows are defaults, and
-the parameters of the second network the only others tried.
+figures stood beside the others while choices were made, so they are not untouched; the first four rows are defaults,
+and the parameters of the second network the only others tried.
 
 **.53** is the literature's figure across sessions on all 199 persons (arXiv 2605.17685); {n_1} persons are easier to
 tell apart, so the third table extrapolates to 199 (:func:`~skagile.metrics.gallery_curve`). R peaks matter more: in
