@@ -19,9 +19,9 @@ class Copies(Measurement):
 
     Each person in turn is a stranger to the others. How near a beat is has two sides: its distance to the nearest
     original of anybody, and its lead: how much nearer that is than the nearest original of anybody else (in squares, to
-    which noise adds alike; twice as near leads most). Each is ranked among strangers' beats of the same diagnosis, and the less telling rank counts. So
-    an average of many people, which is near to everybody, is no copy; what is near to one person and to no other is. A
-    diagnosis of few beats or few people is ranked among all.
+    which noise adds alike; twice as near leads most). Each is ranked among strangers' beats of the same diagnosis, and
+    the less telling rank counts. So an average of many people, which is near to everybody, is no copy; what is near to
+    one person and to no other is. A diagnosis of few beats or few people is ranked among all.
 
     Notes
     -----
