@@ -96,7 +96,7 @@ def sentences(report):
         )
     if (entry := worst.get("disclosure")) is not None:
         said.append(
-            "From other recordings of a person, what stands beside the released beats is read right more often if the "
-            f"person is in the release: by {share(entry, report)} ({entry['what']}). Without a leak it is 0 %."
+            f"Somebody who holds other recordings of a person reads {share(entry, report)} more of their labels right "
+            f"if the person is in the release ({entry['what']}). Without a leak it is 0 %."
         )
     return said
