@@ -8,6 +8,7 @@ STUDIES = (
     "agile_defaults",
     "audit",
     "frontier",
+    "heartprint",
     "ksame",
     "ksame_rhythm",
     "measurements",

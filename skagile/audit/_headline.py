@@ -1,9 +1,10 @@
-"""What all attacks together recognised."""
+"""What all attacks together got, threat by threat."""
 
 import numpy as np
 
 from skagile import metrics
 from skagile.audit.report._floors import highest_floor
+from skagile.audit.threats._people import worst_of
 
 
 def find_headline(attacks, floors, settings):
@@ -29,6 +30,11 @@ def find_headline(attacks, floors, settings):
         if kind == "single":
             gallery = attacks[worst.worst].gallery
     return headline, gallery
+
+
+def find_worst(rows, settings):
+    """Worst of all attacks of each threat besides naming sources, None where it was not tested."""
+    return {name: worst_of(rows[name], settings) for name in ("presence", "copies", "disclosure")}
 
 
 def _stack(answers):

@@ -22,7 +22,10 @@ from skagile.audit._release import (
     split_beats,
 )
 from skagile.audit._settings import Settings
+from skagile.audit.threats._copies import MIN_PEOPLE
+from skagile.audit.threats._disclosure import check_disclosed
 from skagile.audit.threats._traits import check_attributes
+from skagile.audit.use._new_patients import NewPatients, check_new_patients
 from skagile.segmentation import rr_windows
 
 _N_RR = 10  # intervals to a window
@@ -55,11 +58,15 @@ class Inputs:
     traits : dict of str to dict
         Binary value of each person, by name of the trait.
     members : ndarray of bool of shape (n_subjects,) or None
-        Who is in the anonymizer's training cohort.
+        Who is in the release.
     tasks : dict of str or None to tuple
         Label code of each beat, the labels, and which beats have one, by task; None is the diagnosis.
+    disclosed : tuple of str or None
+        Tasks of which it can be tested whether they are disclosed.
     diagnostician : estimator or None
         Who reads them.
+    new_patients : NewPatients or None
+        People who are in neither the release nor the originals.
     estimators, size : Estimators, Size
         As given.
     settings : Settings
@@ -80,7 +87,9 @@ class Inputs:
     traits: dict[str, dict[str, Any]]
     members: np.ndarray | None
     tasks: dict[str | None, tuple]
+    disclosed: tuple
     diagnostician: Any
+    new_patients: NewPatients | None
     estimators: Estimators
     size: Size
     settings: Settings
@@ -99,6 +108,7 @@ def check_inputs(
     attributes,
     members,
     tasks,
+    new_patients,
     sampling_rate,
     window,
     model,
@@ -125,6 +135,16 @@ def check_inputs(
     if "adaptive+denoise" in knowledge and settings.sampling_rate is None:
         not_run.append(["front end band_pass", "no sampling_rate was given"])
     tasks, diagnostician = _check_diagnosis(release, tasks, n_rows, estimators, settings)
+    if members is None:
+        not_run.append(["presence", "nobody outside the release was named (members)"])
+    else:
+        members = check_members(members, release.subject, release.row, n_rows)
+    if n_subjects < MIN_PEOPLE:
+        not_run.append(["copies", f"it needs {MIN_PEOPLE} people, of whom each in turn is a stranger"])
+    disclosed, unreadable = check_disclosed(release, members, tasks)
+    not_run += unreadable
+    if new_patients is not None:
+        new_patients = check_new_patients(new_patients, shape[-1], release, diagnostician)
     given = {"original": original, "released": released, "y": y, "subjects": subjects, "sessions": sessions}
     return Inputs(
         release=release,
@@ -137,9 +157,11 @@ def check_inputs(
         parts=_lay_out(release, attackers, evidence, sessions, enrols, n_rows),
         external=None if evidence.external is None else check_external(evidence.external, shape[-1]),
         traits=traits,
-        members=None if members is None else check_members(members, release.subject, release.row, n_rows),
+        members=members,
         tasks=tasks,
+        disclosed=disclosed,
         diagnostician=diagnostician,
+        new_patients=new_patients,
         estimators=estimators,
         size=size,
         settings=settings,

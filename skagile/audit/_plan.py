@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from skagile.audit._measurement import Job, Measurement
 from skagile.audit._release import Part
+from skagile.audit.threats._copies import MIN_PEOPLE, Copies
+from skagile.audit.threats._disclosure import Disclosure
 from skagile.audit.threats._gdpr import Gdpr
 from skagile.audit.threats._identity import Identity, denoise_jobs
-from skagile.audit.threats._membership import Membership
+from skagile.audit.threats._presence import Presence
 from skagile.audit.threats._traits import Traits
 from skagile.audit.use._diagnosis import Diagnosis
 from skagile.audit.use._fidelity import Fidelity
@@ -29,7 +31,11 @@ def make_plan(inputs):
     if inputs.traits:
         measurements.append(Traits(inputs))
     if inputs.members is not None:
-        measurements.append(Membership(inputs))
+        measurements.append(Presence(inputs))
+    if inputs.n_subjects >= MIN_PEOPLE:
+        measurements.append(Copies(inputs))
+    if inputs.disclosed:
+        measurements.append(Disclosure(inputs))
     measurements.append(Fidelity(inputs))
     return Plan(denoising, measurements)
 
@@ -45,7 +51,7 @@ def run_plan(plan, inputs, runner):
         )
     # All at once, so that no processor waits for the last job of one threat.
     results = iter(runner(job for _, jobs in jobs_of for job in jobs))
-    rows = {"diagnosis": [], "traits": [], "membership": []}
+    rows = {"diagnosis": [], "traits": [], "presence": [], "copies": [], "disclosure": []}
     for measurement, jobs in jobs_of:
         rows[measurement.name] = measurement.rows([next(results) for _ in jobs])
     rows["gdpr"] = Gdpr(inputs, rows["identity"], rows["traits"]).rows([])

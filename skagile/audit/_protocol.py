@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import validate_params
 
 from skagile.audit import _provenance
 from skagile.audit._groups import Estimators, Evidence, Size
-from skagile.audit._headline import find_headline
+from skagile.audit._headline import find_headline, find_worst
 from skagile.audit._inputs import check_inputs
 from skagile.audit._plan import make_plan, run_plan
 from skagile.audit._runner import Runner
@@ -32,6 +32,7 @@ from skagile.audit.threats._floors import measure_floors
         "attributes": [dict, None],
         "members": ["array-like", None],
         "tasks": [dict, None],
+        "new_patients": [tuple, list, None],
         "sampling_rate": [Range(Real, 0, None, closed="neither"), None],
         "window": [tuple, list],
         "model": [str, os.PathLike, None],
@@ -57,6 +58,7 @@ def audit_release(
     attributes: dict[str, ArrayLike] | None = None,
     members: ArrayLike | None = None,
     tasks: dict[str, ArrayLike] | None = None,
+    new_patients: tuple | None = None,
     sampling_rate: float | None = None,
     window: Sequence[float] = (0.25, 0.45),
     model: str | os.PathLike | None = None,
@@ -115,9 +117,16 @@ def audit_release(
         Traits of people that the release should not tell, such as sex and age: two words, or numbers, which are split
         at their median. Empty or NaN: unknown.
     members : array-like of bool of shape (n_rows,), default=None
-        Whether the anonymizer was fitted on the person of this row, for membership inference.
+        Whether the person of this row is in the release: the anonymizer was fitted on them, and their rows that enrol
+        are published. The others are outside, and attackers may hold them as a reference population. None: presence
+        and disclosure are not tested, and the verdict cannot be green.
     tasks : dict from str to array-like of shape (n_rows,), default=None
-        Labels of tasks that the anonymizer has not seen, judged as `y` is. Empty or NaN: unknown.
+        Labels of tasks that the anonymizer has not seen, judged as `y` is. Empty or NaN: unknown. With `members` they,
+        facts that the anonymizer kept and `y` are what may be disclosed.
+    new_patients : tuple (X, y) or (X, y, subjects), default=None
+        Original beats of people who are in neither side, cut as the original is, their diagnoses, and who they are. The
+        diagnostic classifier, trained on the release and on the originals, is tested on them: the use of a release.
+        Without subjects the intervals are over beats, too narrow, and the report says so. None: not tested.
     sampling_rate : float, default=None
         In Hz, for intervals, filters and the time axis of the pictures. None: what needs it is left out, and the
         report says so.
@@ -168,6 +177,13 @@ def audit_release(
     **What this does not guarantee.** A risk is measured for the attackers named, on the people of this release. That
     an attacker fails does not mean that none can succeed. The report lists what was not tested.
 
+    **The verdict** is the worst of four threats: whose row it is (sources), who is in the release (presence), whether
+    released beats are somebody's own (copies), and what the release says about a person whose other recordings
+    somebody holds (disclosure). A threat is red where the lower end of its interval, corrected for picking the worst
+    attack, is above what there is without a leak: the floor of guessing for sources, an area of .5 for presence, 5 %
+    for copies, a difference of 0 for disclosure. The verdict is red where one is; amber where one was not tested;
+    green otherwise.
+
     All intervals come from the same resamples of people, and an estimator is given the same seed whatever it is
     trained on: a release equal to the original gives equal columns.
 
@@ -197,6 +213,7 @@ def audit_release(
         attributes=attributes,
         members=members,
         tasks=tasks,
+        new_patients=new_patients,
         sampling_rate=sampling_rate,
         window=window,
         model=model,
@@ -215,6 +232,7 @@ def _write_up(inputs, rows, start):
     recognised = [row.recognised for row in rows["identity"]]
     floors = measure_floors(inputs.release)
     headline, gallery = find_headline(recognised, floors, inputs.settings)
+    headline = {**(headline or {}), **find_worst(rows, inputs.settings)}
     return AuditReport(
         attacks=details["identity"],
         headline=headline,
@@ -224,7 +242,9 @@ def _write_up(inputs, rows, start):
             **dict.fromkeys(("singling_out", "linkability", "inference")),
             **{row.name: row.detail for row in rows["gdpr"]},
         },
-        membership=next(iter(details["membership"]), None),
+        presence_results=details["presence"],
+        copies_results=details["copies"],
+        disclosure_results=details["disclosure"],
         utility_results=[entry for entry in details["diagnosis"] if "task" not in entry],
         task_results=[entry for entry in details["diagnosis"] if "task" in entry],
         fidelity_results={row.name: row.detail for row in rows["fidelity"]},

@@ -120,27 +120,31 @@ def check_external(external, n_samples):
             f"external is {type(external).__name__}; expected a pair (X, subjects): beats of people of another "
             "database, and who they are."
         )
-    X = _as_numbers(external[0], "external X")
+    X, row = check_others(external[0], n_samples, "external X")
+    n_rows = len(external[0])
+    return X, check_rows(external[1], n_rows, name="external subjects", kind="subjects", of="external X")[1][row]
+
+
+def check_others(X, n_samples, name):
+    """Beats of people who are not in the original, one a row, and the row that each is from."""
+    X = _as_numbers(X, name)
     if X.ndim not in (2, 3) or X.shape[-1] != n_samples:
         raise ValueError(
-            f"external X has shape {X.shape}; expected beats of {n_samples} samples, as original has them. Cut both "
+            f"{name} has shape {X.shape}; expected beats of {n_samples} samples, as original has them. Cut both "
             "with the same window and sampling rate."
         )
     row = np.arange(len(X))
-    subject = check_rows(external[1], len(X), name="external subjects", kind="subjects")[1]
     if X.ndim == 3:
         present = ~np.isnan(X).all(axis=2)
         row, X = np.nonzero(present)[0], X[present]
-    check_sound(X, row, "external X")
-    return X, subject[row]
+    check_sound(X, row, name)
+    return X, row
 
 
-def check_rows(values, n_rows, *, name, kind, minimum=2):
+def check_rows(values, n_rows, *, name, kind, minimum=2, of="original"):
     """Distinct values, sorted, and the code of each row; see ``check_labels``."""
     if len(values) != n_rows:
-        raise ValueError(
-            f"{name} has length {len(values)}, original has {n_rows} rows; give one entry of {name} per row."
-        )
+        raise ValueError(f"{name} has length {len(values)}, {of} has {n_rows} rows; give one entry of {name} per row.")
     if (gaps := np.asarray(pd.isna(values))).any():
         raise ValueError(
             f"{name} misses {int(gaps.sum())} value(s) (NaN or None). Give every row one, or drop the row."

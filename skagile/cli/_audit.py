@@ -91,6 +91,20 @@ _PARAMETERS = [
     ),
     _reading(["--max-beats"], metavar="N", type=click.IntRange(1), help="At most N beats of each person and session."),
     _reading(
+        ["--members"],
+        metavar="FILE.txt",
+        type=click.Path(exists=True, dir_okay=False),
+        help="People who are in the release, one a line; the tool was fitted on them. The others are outside. Without "
+        "this, presence and disclosure are not tested.",
+    ),
+    _reading(
+        ["--new-patients"],
+        metavar="PATH",
+        type=click.Path(exists=True),
+        help="Originals of people who are on neither side, as ORIGINAL is given: how well a model trained on the "
+        "release diagnoses them.",
+    ),
+    _reading(
         ["--skip-bad"], is_flag=True, help="Leave out what cannot be used, and say what, instead of refusing all."
     ),
     _work(
@@ -125,6 +139,8 @@ def audit(
     seed: int,
     cache: str | None,
     no_cache: bool,
+    members: str | None,
+    new_patients: str | None,
     **options: Any,
 ) -> None:
     """Attack a release, and report what the attackers got.
@@ -165,6 +181,8 @@ def audit(
                 n_jobs=jobs,
                 cache=cache,
                 read=_read(**options),
+                members=members,
+                new_patients=new_patients,
                 thresholds=thresholds,
                 outputs=outputs,
                 progress=show,

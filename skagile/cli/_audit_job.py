@@ -7,6 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from skagile._files import replacing
 from skagile.audit import LIMITS, AuditReport, Estimators, Evidence, Size, audit_release, percent
 from skagile.cli._options import option_of
@@ -57,6 +59,8 @@ def audit_files(
     n_jobs: int | None = None,
     cache: str | PathLike | None = None,
     read: dict[str, Any] | None = None,
+    members: str | PathLike | None = None,
+    new_patients: str | PathLike | None = None,
     thresholds: dict[str, float | None] | None = None,
     outputs: dict[str, str | PathLike] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
@@ -77,6 +81,10 @@ def audit_files(
         Folder for the results of finished fits, so that an interrupted audit goes on. None keeps none.
     read : dict, default=None
         Further keywords of :func:`~skagile.release.read_release_pair`.
+    members : path-like, default=None
+        Text with the people who are in the release, one a line. None: nobody is known to be outside.
+    new_patients : path-like, default=None
+        Originals of people who are on neither side, as `original` is given.
     thresholds : dict, default=None
         Limits by the names of :meth:`~skagile.audit.AuditReport.check`, which the report holds its figures against.
     outputs : dict, default=None
@@ -94,14 +102,17 @@ def audit_files(
         One sentence per limit that is not kept.
     """
     amount = SIZES[size]
-    pair = read_release_pair(
-        original, released, random_state=seed, progress=progress, **{**amount.read, **(read or {})}
-    )
+    read = {**amount.read, **(read or {})}
+    pair = read_release_pair(original, released, random_state=seed, progress=progress, **read)
+    inside = None if members is None else _members_of(members, pair.subjects)
+    new, left_out = (None, []) if new_patients is None else _read_new(new_patients, pair, read, seed)
     report = audit_release(
         pair.original,
         pair.released,
         pair.y,
         **{key: pair[key] for key in PASSED_ON if pair[key] is not None},
+        members=inside,
+        new_patients=new,
         evidence=Evidence(times=pair.times, released_times=pair.released_times, records=pair.records),
         cache=cache,
         n_jobs=n_jobs,
@@ -113,7 +124,42 @@ def audit_files(
     checks = report.check(**(thresholds or {}))
     report.protocol["thresholds"] = checks
     save(report, outputs or {}, thresholds or {})
-    return report, pair.skipped, [_sentence(check) for check in checks if not check["passed"]]
+    return report, [*pair.skipped, *left_out], [_sentence(check) for check in checks if not check["passed"]]
+
+
+def _members_of(path, subjects):
+    """Whether the person of each row is named in a text file, one a line."""
+    named = {line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()} - {""}
+    subjects = np.asarray(subjects).astype(str)
+    if strangers := sorted(named - set(subjects)):
+        raise ValueError(
+            f"--members names {strangers[0]!r}, whom the original does not have ({len(strangers)} of {len(named)}). "
+            f"Its people are called like {subjects[0]!r}. Give one person a line, by these names."
+        )
+    return np.isin(subjects, sorted(named))
+
+
+def _read_new(path, pair, read, seed):
+    """Beats of new patients with their diagnoses and people, and what was left out of them."""
+    if pair.y is None:
+        raise ValueError("--new-patients was given, but the original has no diagnosis. Choose one by --labels.")
+    # A path with itself: new patients have no release.
+    new = read_release_pair(path, path, random_state=seed, **{**read, "sampling_rate": pair.sampling_rate})
+    if new.y is None:
+        raise ValueError(f"--new-patients {str(path)!r} has no diagnosis. Choose one by --labels.")
+    both = np.intersect1d(np.asarray(new.subjects).astype(str), np.asarray(pair.subjects).astype(str))
+    if len(both):
+        raise ValueError(
+            f"--new-patients has {str(both[0])!r}, whom the original has too ({len(both)} people); expected people who "
+            "are on neither side. Leave them out, or name people apart by --subjects."
+        )
+    known = np.isin(new.y, np.unique(pair.y))
+    left_out = list(new.skipped)
+    if not known.all():
+        strange = ", ".join(map(str, np.unique(new.y[~known])))
+        what = f"{int((~known).sum())} rows of new patients have a diagnosis that the original lacks: {strange}."
+        left_out.append(("new patients", what))
+    return (new.original[known], new.y[known], new.subjects[known]), left_out
 
 
 def _sentence(check):

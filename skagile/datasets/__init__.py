@@ -7,6 +7,7 @@ from skagile.datasets._code15 import fetch_code15
 from skagile.datasets._cohort import make_cohort
 from skagile.datasets._directory import fetch_directory
 from skagile.datasets._ecgid import fetch_ecgid, load_ecgid_beats
+from skagile.datasets._heartprint import fetch_heartprint, load_heartprint_beats
 from skagile.datasets._ludb import fetch_ludb, load_ludb_beats
 from skagile.datasets._mimic_iv_ecg import fetch_mimic_iv_ecg
 from skagile.datasets._mitdb import fetch_mitdb, load_mitdb_beats
@@ -28,6 +29,7 @@ __all__ = [
     "fetch_code15",
     "fetch_directory",
     "fetch_ecgid",
+    "fetch_heartprint",
     "fetch_ludb",
     "fetch_mimic_iv_ecg",
     "fetch_mitdb",
@@ -35,6 +37,7 @@ __all__ = [
     "get_data_home",
     "iter_record_batches",
     "load_ecgid_beats",
+    "load_heartprint_beats",
     "load_ludb_beats",
     "load_mitdb_beats",
     "load_ptbdb_beats",

@@ -14,6 +14,8 @@ _BY_RECORD = (
     "record_names",
     "subjects",
     "sessions",
+    "visits",
+    "n_stale_peaks",
     "age",
     "sex",
     "annotations",

@@ -106,12 +106,13 @@ def beats_from_records(
 
     Beats that do not fit in their record, that are flat, and that touch samples which are missing or more than 20 mV
     from the record's median (spikes) are left out and counted. Such samples are bridged by a straight line before
-    filtering, so that they do not spoil their neighbours.
+    filtering, so that they do not spoil their neighbours. Records whose Bunch has a `unit` other than "mV" have no
+    spikes by that rule: nobody knows what 20 mV are there.
 
     Parameters
     ----------
     records : :class:`~sklearn.utils.Bunch`
-        Records as from ``fetch_*`` and :func:`make_cohort`: signals in millivolts.
+        Records as from ``fetch_*`` and :func:`make_cohort`: signals in millivolts, or in what their `unit` says.
     lead : int, str or sequence of them, default=0
         Lead by position or by name. Of a sequence, the first that a record has.
     window : tuple of float, default=(0.25, 0.45)
@@ -150,7 +151,7 @@ def beats_from_records(
         Sorted by record and time.
 
         X : ndarray of float32 of shape (n_beats, n_samples)
-            Beats in millivolts.
+            Beats in millivolts, or in the unit of the records.
         y : ndarray of str of shape (n_beats,) or None
             The label; "" where a record has none.
         subjects : ndarray of str of shape (n_beats,)
@@ -292,6 +293,7 @@ class RecordCutter:
         classes: np.ndarray | None,
     ):
         self.records, self.lead, self.window, self.labels = records, lead, window, labels
+        self.most = _ABSURD if records.get("unit", "mV") == "mV" else np.inf
         self.rate, self.guard, self.classes = rate, guard, classes
         self.sessions = choose_sessions(sessions, records.subjects, records.sessions)
         self.old_rate = float(records.sampling_rate)
@@ -324,7 +326,7 @@ class RecordCutter:
                 "Give a shorter window, or leave the record out."
             )
         try:
-            signal, broken = _bridge(signal)
+            signal, broken = _bridge(signal, self.most)
             peak, symbol = self.find(self.records, i, row, signal)
         except _UnusableError as error:
             self.skipped.append((name, str(error)))
@@ -402,12 +404,12 @@ def check_pair(pair: Sequence[float], name: str, what: str) -> tuple[float, floa
     return first, second
 
 
-def _bridge(signal):
+def _bridge(signal, most):
     """Bridge missing and absurd samples by straight lines; return the signal and where it was broken."""
     finite = np.isfinite(signal)
     middle = np.median(signal[finite]) if finite.any() else 0.0
     sound = np.zeros(len(signal), dtype=bool)
-    sound[finite] = np.abs(signal[finite] - middle) <= _ABSURD
+    sound[finite] = np.abs(signal[finite] - middle) <= most
     where = np.flatnonzero(sound)
     if not len(where) or np.ptp(signal[where]) == 0:
         raise _UnusableError("the signal is flat or missing throughout, or absurd (more than 20 mV off)")

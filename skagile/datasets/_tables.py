@@ -27,15 +27,15 @@ _ROWS_AT_A_TIME = 50_000
 
 
 def find_folder(data_home: str | os.PathLike | None, names: Sequence[str], marker: str, advice: str) -> Path:
-    """Folder that holds the file `marker`, among the places that fetchers look in; nothing is downloaded."""
+    """Folder that holds `marker`, a file or a folder, among the places that fetchers look in; nothing is downloaded."""
     looked = []
     for home in search_places(data_home):
         for folder in (*(home / name for name in names), home):
-            if (folder / marker).is_file():
+            if (folder / marker).exists():
                 return folder
         looked.append(str(home))
     raise FileNotFoundError(
-        f"the database {names[0]!r} was not found: no file {marker} in {' or '.join(looked)}, nor in a folder "
+        f"the database {names[0]!r} was not found: no {marker} in {' or '.join(looked)}, nor in a folder "
         f"{names[0]!r} there. {advice}"
     )
 

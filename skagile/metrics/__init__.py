@@ -33,7 +33,10 @@ from skagile.metrics._worst import worst_interval
 
 # isort: split
 # For the rooms above.
+from skagile.metrics._bootstrap import draw_people as draw_people
+from skagile.metrics._bootstrap import draw_sides as draw_sides
 from skagile.metrics._uniqueness import nearest_rows as nearest_rows
+from skagile.metrics._worst import worst_of_draws as worst_of_draws
 
 __all__ = [
     "Interval",

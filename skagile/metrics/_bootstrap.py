@@ -188,6 +188,15 @@ def draw_people(n_subjects: int, n_resamples: int, random_state: int | np.random
     return rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=n_resamples).astype(np.float64)
 
 
+def draw_sides(side: np.ndarray, n_resamples: int, random_state: int | np.random.RandomState | None) -> np.ndarray:
+    """How often each person is drawn, where the people of both sides of the mask `side` are drawn for themselves."""
+    rng = check_random_state(random_state)
+    times_drawn = np.zeros((n_resamples, len(side)))
+    for half in (side, ~side):
+        times_drawn[:, half] = draw_people(int(half.sum()), n_resamples, rng)
+    return times_drawn
+
+
 def interval_of_draws(
     draws: ArrayLike, estimate: float, *, n_subjects: int, n_rows: int, proportion: bool, confidence: float
 ) -> Interval:

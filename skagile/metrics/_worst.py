@@ -112,14 +112,49 @@ def worst_interval(
     with np.errstate(invalid="ignore"):
         draws = (times_drawn @ hits) / (times_drawn @ tries)
 
+    found = worst_of_draws(
+        draws,
+        shares,
+        n_subjects=n_people,
+        n_rows=tries.sum(axis=0).astype(int),
+        confidence=confidence,
+        random_state=rng,
+    )
+    greatest = np.nanmax(draws[~np.isnan(draws).all(axis=1)], axis=1).mean()
+    return Bunch(
+        **{key: found[key] for key in ("worst", "value")},
+        value_corrected=float(np.clip(2 * found.value - greatest, 0.0, found.value)),
+        **{key: found[key] for key in ("low", "high")},
+        shares=shares,
+        lows=found.lows,
+        highs=found.highs,
+    )
+
+
+def worst_of_draws(
+    draws: np.ndarray,
+    shares: np.ndarray,
+    *,
+    n_subjects: ArrayLike,
+    n_rows: ArrayLike,
+    confidence: float,
+    random_state: int | np.random.RandomState | None,
+) -> Bunch:
+    """Largest of several shares with its corrected interval, from bootstrap `draws`, a column each; see above.
+
+    The draws are of the same resamples of people. `n_subjects` and `n_rows` are of each share, or of all.
+    """
+    shares = np.asarray(shares, dtype=np.float64)
+    n_subjects, n_rows = np.broadcast_to(n_subjects, shares.shape), np.broadcast_to(n_rows, shares.shape)
+
     def intervals(level):
         return np.array(
             [
                 interval_of_draws(
                     draws[:, j],
                     shares[j],
-                    n_subjects=n_people[j],
-                    n_rows=int(tries[:, j].sum()),
+                    n_subjects=n_subjects[j],
+                    n_rows=n_rows[j],
                     proportion=True,
                     confidence=level,
                 )
@@ -128,20 +163,11 @@ def worst_interval(
         )
 
     lows, highs = intervals(confidence).T
-    corrected = _simultaneous_level(draws, confidence, rng)
+    corrected = _simultaneous_level(draws, confidence, check_random_state(random_state))
     low = (intervals(corrected)[:, 0] if corrected > confidence else lows).max()
     worst = int(shares.argmax())
-    value = float(shares[worst])
-    greatest = np.nanmax(draws[~np.isnan(draws).all(axis=1)], axis=1).mean()
     return Bunch(
-        worst=worst,
-        value=value,
-        value_corrected=float(np.clip(2 * value - greatest, 0.0, value)),
-        low=float(low),
-        high=float(highs.max()),
-        shares=shares,
-        lows=lows,
-        highs=highs,
+        worst=worst, value=float(shares[worst]), low=float(low), high=float(highs.max()), lows=lows, highs=highs
     )
 
 

@@ -84,6 +84,12 @@ def make_fake_report(
                 "n_attacks": len(release),
                 "corrected": True,
             }
+    for name, what, null in (
+        ("presence", "nearest, mean, own beats", 0.5),
+        ("copies", "shape", 0.05),
+        ("disclosure", "diagnosis, network", 0.0),
+    ):
+        headline[name] = {"what": what, **_entry(rng), "null": null, "n_attacks": 4, "corrected": True}
     sizes = [10, 20, 47]
     far = [100, 1_000, 10_000, 100_000, 1_000_000]
     curve = np.sort(rng.uniform(0.02, 0.9, size=len(sizes) + len(far)))[::-1]
@@ -102,6 +108,8 @@ def make_fake_report(
             "sensitivity": {name: float(rng.uniform()) for name in classes},
             "predictivity": {name: float(rng.uniform()) for name in classes},
             "support": {name: int(rng.integers(5, 2000)) for name in classes},
+            "interval_over": "people",
+            "agreement": None,
             "n_subjects": n_subjects,
             "n_probe": n_probe,
         }
@@ -113,7 +121,7 @@ def make_fake_report(
     }
     fields = {
         "attacks": attacks,
-        "utility_results": [diagnosis(*pair) for pair in ((a, b) for a in sources for b in sources)],
+        "utility_results": [diagnosis(a, b) for a in sources for b in (*sources, "new patients")],
         "fidelity_results": {
             name: dict(zip(("p05", "median", "p95"), np.sort(rng.gamma(2, scale, 3)).tolist(), strict=True), unit=unit)
             for name, scale, unit in (
@@ -194,7 +202,47 @@ def make_fake_report(
             name: {**_entry(rng), "control": float(rng.uniform(0, 0.1)), "words": f"{name}: some plain words."}
             for name in ("singling_out", "linkability", "inference")
         },
-        "membership": {**_interval(rng, "auroc", 0.4, 0.8), "control": 0.58, "n_members": 24, "n_others": 23},
+        "presence_results": [
+            {
+                "attacker": attacker,
+                "knowledge": held,
+                **_interval(rng, "auroc", 0.4, 0.8),
+                "control": 0.58,
+                "worst_control": 0.61,
+                "tpr_fpr_1e2": float(rng.uniform(0, 0.1)),
+                "tpr_fpr_1e1": float(rng.uniform(0.1, 0.4)),
+                "n_members": 24,
+                "n_others": 23,
+            }
+            for attacker in ("nearest, mean", "kernel, best")
+            for held in ("own beats", "other recordings")
+        ],
+        "copies_results": [
+            {
+                "distance": scale,
+                **_interval(rng, "share", 0.01, 0.3),
+                "null": 0.05,
+                "n_people_near": 9,
+                "n_subjects": 24,
+                "n_beats": 2400,
+            }
+            for scale in ("shape", "millivolts")
+        ],
+        "disclosure_results": [
+            {
+                "task": "diagnosis",
+                "attacker": reader,
+                **_interval(rng, "advantage", -0.1, 0.4),
+                "accuracy_inside": 0.8,
+                "accuracy_outside": 0.7,
+                "labels": {name: float(rng.uniform(-0.2, 0.4)) for name in classes[:2]},
+                "left_out": list(classes[2:]),
+                "pooled": False,
+                "n_members": 24,
+                "n_others": 23,
+            }
+            for reader in ("nearest_neighbour", "network")
+        ],
         "task_results": [{"task": "bundle-branch block", **diagnosis("original", "released")}],
         "attention": {
             "beat": original.tolist(),

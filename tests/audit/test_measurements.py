@@ -40,7 +40,7 @@ def given():
 @pytest.fixture(scope="module")
 def planned(given):
     """The plan, and the rows that it gives."""
-    others = {"sessions": None, "sampling_rate": 180.0, "window": (0.25, 0.45), "model": None}
+    others = {"new_patients": None, "sessions": None, "sampling_rate": 180.0, "window": (0.25, 0.45), "model": None}
     inputs = check_inputs(**given, **others)
     plan = make_plan(inputs)
     return plan, run_plan(plan, inputs, Runner(None, None, None, inputs.settings))
@@ -49,7 +49,7 @@ def planned(given):
 def test_everything_is_a_measurement_with_named_jobs(planned):
     plan, rows = planned
     assert all(isinstance(measurement, Measurement) for measurement in plan.measurements)
-    assert list(rows) == ["diagnosis", "traits", "membership", "identity", "fidelity", "gdpr"]
+    assert list(rows) == ["diagnosis", "traits", "presence", "copies", "disclosure", "identity", "fidelity", "gdpr"]
     jobs = [job for measurement in plan.measurements for job in measurement.jobs()]
     assert len({job.what for job in jobs}) == len(jobs)
     for job in jobs:
@@ -76,8 +76,11 @@ def test_sentences_say_the_figure(planned):
     assert row.value == row.detail["rank1"]
     assert row.null == row.detail["null_rank1"]
     assert row.sentence.startswith(f"lda (adaptive) named the right person from one beat in {100 * row.value:.1f} %")
-    (member,) = planned[1]["membership"]
-    assert f"{member.value:.2f} (interval {member.low:.2f} to {member.high:.2f})" in member.sentence
+    member, copied, read = (planned[1][name][0] for name in ("presence", "copies", "disclosure"))
+    assert f"{member.value:.2f} (interval {member.low:.2f} to {member.high:.2f}); guessing has 0.50" in member.sentence
+    for row in (copied, read):
+        value, low, high = (100 * end for end in (row.value, row.low, row.high))
+        assert f"{value:.1f} % (interval {low:.1f} to {high:.1f} %)" in row.sentence
 
 
 def test_details_are_the_report_s_entries(given, planned):
@@ -85,7 +88,8 @@ def test_details_are_the_report_s_entries(given, planned):
     rows = planned[1]
     assert report.attacks == [row.detail for row in rows["identity"]]
     assert report.attribute_results == [row.detail for row in rows["traits"]]
-    assert report.membership == rows["membership"][0].detail
+    for name in ("presence", "copies", "disclosure"):
+        assert getattr(report, f"{name}_results") == [row.detail for row in rows[name]]
     assert report.gdpr == {row.name: row.detail for row in rows["gdpr"]}
     assert report.utility_results + report.task_results == [row.detail for row in rows["diagnosis"]]
     assert [row["task"] for row in report.task_results] == ["parity"] * 4

@@ -19,13 +19,19 @@ SECTIONS = (
     "verify",
     "traits",
     "gdpr",
-    "membership",
+    "threats",
+    "presence",
+    "copies",
+    "disclosure",
     "use",
     "beats",
     "where",
     "gaps",
     "how",
 )
+
+
+LIMIT_OF = {"presence": "max_presence_auroc", "copies": "max_copies", "disclosure": "max_disclosure"}
 
 
 class Reader(HTMLParser):
@@ -74,7 +80,11 @@ def test_every_part_is_on_the_page(report, page):
         f"{100 * attack[key]:.1f}" for attack in report.attacks for key in ("rank1", "eer", "rank5", "fused_rank1")
     ]
     figures += [f"{attack['d_sys']:.3f}" for attack in report.attacks]
-    figures += [f"{100 * result['auroc']:.1f}" for result in (*report.attribute_results, report.membership)]
+    figures += [f"{100 * result['auroc']:.1f}" for result in (*report.attribute_results, *report.presence_results)]
+    figures += [f"{100 * result['share']:.1f}" for result in report.copies_results]
+    for result in report.disclosure_results:
+        figures += [f"{100 * value:.1f}" for value in (result["advantage"], *result["labels"].values())]
+    figures += [f"{100 * report.headline[name]['value']:.1f}" for name in ("presence", "copies", "disclosure")]
     figures += [f"{100 * point['rank1']:.1f}" for how in ("measured", "extrapolated") for point in report.gallery[how]]
     figures += [f"{100 * risk['value']:.1f}" for risk in report.gdpr.values()]
     figures += [
@@ -119,7 +129,9 @@ def test_pictures_say_what_they_show(report, page):
         ("gallery", None, "larger populations"),
         ("attribute_results", "traits", "sex, age or other traits"),
         ("gdpr", "gdpr", None),
-        ("membership", "membership", "membership"),
+        ("presence_results", "presence", "who is in the release (presence)"),
+        ("copies_results", "copies", "whether released beats are somebody's own (copies)"),
+        ("disclosure_results", "disclosure", "recordings somebody holds (disclosure)"),
         ("task_results", None, "tasks other than the diagnosis"),
         ("utility_results", None, "diagnostic utility"),
         ("attention", "where", "where in the beat identity sits"),
@@ -143,11 +155,11 @@ def test_reasons_are_told_once(fake_report):
         "not_run": [
             ["cross_database", "no other database was given"],
             ["fiducial", "no sampling rate"],
-            ["membership", "nobody outside the cohort"],
+            ["presence", "nobody outside the cohort"],
             ["tea", "it was cold"],
         ],
     }
-    report = fake_report(knowledge=("clean", "adaptive"), membership=None, protocol=protocol)
+    report = fake_report(knowledge=("clean", "adaptive"), presence_results=[], protocol=protocol)
     gaps = report.not_tested()
     text = "\n".join(gaps)
     for reason in ("no other database was given", "no sampling rate", "nobody outside the cohort", "tea: it was cold"):
@@ -159,8 +171,9 @@ def test_reasons_are_told_once(fake_report):
 def test_names_of_strangers_do_nothing(fake_report, tmp_path):
     name = HOSTILE
     report = fake_report(attackers=(name,), knowledge=("clean", "adaptive", name), classes=(name, "N"))
+    fixed = ("kind", "interval_over")
     for part in (report.attribute_results, report.task_results, report.pictures):
-        part[0].update({key: name for key, value in part[0].items() if isinstance(value, str) and key != "kind"})
+        part[0].update({key: name for key, value in part[0].items() if isinstance(value, str) and key not in fixed})
     for risk in report.gdpr.values():
         risk["words"] = name
     report.attention["waves"]["original"][name] = 0.5
@@ -287,10 +300,10 @@ def test_the_docstring_lists_every_limit():
 @pytest.mark.parametrize(
     ("low", "knowledge", "level"),
     [
-        (0.07, ("clean", "static", "adaptive"), "recognisable"),
-        (0.05, ("clean", "static", "adaptive"), "at-floor"),
-        (0.05, ("clean", "static"), "inconclusive"),
-        (0.05, ("auxiliary",), "at-floor"),
+        (0.07, ("clean", "static", "adaptive"), "red"),
+        (0.05, ("clean", "static", "adaptive"), "green"),
+        (0.05, ("clean", "static"), "not tested"),
+        (0.05, ("auxiliary",), "green"),
     ],
 )
 def test_verdict_sets_the_corrected_interval_against_the_floor(fake_report, low, knowledge, level):
@@ -307,26 +320,80 @@ def test_verdict_sets_the_corrected_interval_against_the_floor(fake_report, low,
         }
         for kind, floor in (("single", 0.0625), ("fused", 0.2125))
     }
-    verdict = fake_report(knowledge=knowledge, headline=headline).verdict()
+    report = fake_report(knowledge=knowledge, headline=headline)
+    verdict = report.verdict()
     text = " ".join(verdict["sentences"])
-    assert verdict["level"] == level
+    assert report.threats().loc["sources", "level"] == level
+    # The other three are not in this headline.
+    assert verdict["level"] == ("red" if level == "red" else "amber")
+    assert ("retrained on the release were not run" in text) == (level == "not tested")
     assert "corrected for picking the strongest of 24" in text
     assert "6.2 %" in text
-    assert ("18.6 % of single heartbeats cannot be ruled out" in text) == (level != "recognisable")
+    assert ("18.6 % of single heartbeats cannot be ruled out" in text) == (level != "red")
     assert "measure again by 2027-11-24" in text
 
 
 def test_verdict_tells_of_the_other_risks_only_where_they_are_measured(fake_report):
     def said(low, control):
         trait = fake_report().attribute_results[0] | {"auroc": 0.7, "auroc_low": low, "control": control}
-        membership = fake_report().membership | {"auroc": 0.7, "auroc_low": low, "control": control}
-        text = " ".join(fake_report(attribute_results=[trait], membership=membership).verdict()["sentences"])
-        return "better than by chance: sex" in text, "the tool was fitted on can be told" in text
+        return "better than by chance: sex" in " ".join(fake_report(attribute_results=[trait]).verdict()["sentences"])
 
-    assert said(0.66, 0.65) == (True, True)
-    assert said(0.64, 0.65) == (False, False)
-    assert said(0.51, None) == (True, True)
-    assert said(0.49, 0.4) == (False, False)
+    assert said(0.66, 0.65)
+    assert not said(0.64, 0.65)
+    assert said(0.51, None)
+    assert not said(0.49, 0.4)
+
+
+def with_threats(fake_report, **lows):
+    """Report whose threats have these lower ends, None where not tested; sources are at their floor but if named."""
+    headline = {
+        kind: {
+            "attacker": "svd",
+            "knowledge": "adaptive",
+            **{"value": 0.3, "low": lows.get("sources", 0.1), "high": 0.4, "floor": 0.25, "n_attacks": 3},
+            "corrected": True,
+        }
+        for kind in ("single", "fused")
+    }
+    nulls = {"presence": 0.5, "copies": 0.05, "disclosure": 0.0}
+    for name, null in nulls.items():
+        low = lows.get(name, null - 0.01)
+        entry = {"what": "an attack", "value": 0.6, "low": low, "high": 0.7, "null": null, "n_attacks": 2}
+        headline[name] = None if low is None else entry | {"corrected": True}
+    return fake_report(headline=headline)
+
+
+@pytest.mark.parametrize("name", ["sources", "presence", "copies", "disclosure"])
+def test_the_verdict_is_the_worst_of_four(fake_report, tmp_path, name):
+    """Green with all four at their nulls; red with any one above; never green with one that was not tested."""
+    calm = with_threats(fake_report)
+    assert calm.verdict()["level"] == "green"
+    assert (calm.threats()["level"] == "green").all()
+    red = with_threats(fake_report, **{name: 0.51})
+    assert red.verdict()["level"] == "red"
+    assert red.threats()["level"].to_dict() == {**dict.fromkeys(calm.threats().index, "green"), name: "red"}
+    assert red.verdict()["headline"] in str(red)
+    page = read(red, tmp_path)
+    assert "Red: above guessing" in page.words
+    assert page.words.count("✗ red") == 1
+    if name != "sources":
+        untested = with_threats(fake_report, **{name: None})
+        assert untested.verdict()["level"] == "amber"
+        assert untested.verdict()["headline"] == f"Not all threats were tested: {name}."
+        other = "copies" if name != "copies" else "presence"
+        assert with_threats(fake_report, **{name: None, other: 0.51}).verdict()["level"] == "red"
+        [check] = untested.check(**{LIMIT_OF[name]: 1.0})
+        assert not check["passed"]
+        [check] = calm.check(**{LIMIT_OF[name]: 0.7})
+        assert check["passed"]
+        [check] = calm.check(**{LIMIT_OF[name]: 0.69})
+        assert not check["passed"]
+
+
+def test_a_release_that_nobody_attacked_has_no_verdict(fake_report):
+    report = fake_report(knowledge=("clean",), headline=None)
+    assert report.verdict()["level"] == "not-attacked"
+    assert (report.threats()["level"] == "not tested").all()
 
 
 def test_every_knowledge_has_words(fake_report):

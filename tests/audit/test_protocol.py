@@ -79,7 +79,8 @@ def test_the_original_as_release_is_at_the_ceiling(data):
     accuracy = report.utility()["accuracy"]
     assert accuracy.nunique() == 1
     assert (report.fidelity().loc[["prdn", "max_abs_error"], ["median", "p05", "p95"]] == 0).all(axis=None)
-    assert report.verdict()["level"] == "recognisable"
+    assert report.threats().loc[["sources", "copies"], "level"].tolist() == ["red", "red"]
+    assert report.verdict()["level"] == "red"
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -92,7 +93,10 @@ def test_noise_is_at_the_floor(data, seed):
         row = found.loc[known]
         assert row["rank1_low"] <= 0.1 <= row["rank1_high"]
         assert row["eer_low"] <= 0.5 <= row["eer_high"]
-    assert report.verdict()["level"] == "at-floor"
+    # Nobody outside was named, so two threats were not tested, and the verdict cannot be green.
+    levels = ["green", "not tested", "green", "not tested"]
+    assert report.threats()["level"].tolist() == levels
+    assert report.verdict()["level"] == "amber"
     assert report.utility().query("tested_on == 'released'")["accuracy"].max() < 0.55
 
 
@@ -304,6 +308,9 @@ def test_the_package_s_own_attackers_and_diagnosis():
         "attacker rr",
         "attacker row_order",
         "attacker row_order_within",
+        "presence",
+        "copies",
+        "disclosure",
         # not asked for, and so not "not run": "all" alone takes what the data allow
     ]
     clean, static = (report.summary().query(f"knowledge == '{known}'")[FIGURES] for known in ("clean", "static"))
@@ -333,7 +340,8 @@ def test_seed_reaches_free_random_states_only(data):
 def test_progress_is_told(data, capsys):
     calls = []
     audit(data, data.X, progress=lambda *call: calls.append(call))
-    assert [(done, total) for done, total, _ in calls] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    # Two attackers, two diagnoses, two distances of copies.
+    assert [(done, total) for done, total, _ in calls] == [(done, 6) for done in range(1, 7)]
     assert calls[0][2] == "lda trained on original"
     audit(data, data.X, progress=True)
     # Not a terminal: nothing is printed.

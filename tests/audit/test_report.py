@@ -301,12 +301,15 @@ def test_nothing_is_promised(tmp_path, noise, knowledge):
         assert "anonymous" not in text.lower()
         assert "safe" not in text.lower()
     level = report.verdict()["level"]
+    sources = report.threats().loc["sources", "level"]
     if knowledge == ("clean",):
-        assert level == "not-attacked"
+        assert sources == "not tested"
     elif noise < 1:
-        assert level == "recognisable"
+        assert sources == "red"
     else:
-        assert level == ("at-floor" if "adaptive" in knowledge else "inconclusive")
+        assert sources == ("green" if "adaptive" in knowledge else "not tested")
+    # Beats are as near to their originals as noise leaves them; nobody outside was named, so nothing is green.
+    assert level == ("red" if noise < 1 else "amber")
 
 
 def test_gaps_are_told(report):

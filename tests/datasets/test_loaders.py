@@ -5,24 +5,33 @@ import shutil
 
 import numpy as np
 import pytest
+from sklearn.utils import Bunch
 
 from skagile.datasets import (
     beats_from_records,
     fetch_ecgid,
     fetch_mitdb,
     load_ecgid_beats,
+    load_heartprint_beats,
     load_ludb_beats,
     load_mitdb_beats,
     load_ptbdb_beats,
     make_cohort,
 )
 
-MODULES = {load_mitdb_beats: "_mitdb", load_ecgid_beats: "_ecgid", load_ptbdb_beats: "_ptbdb", load_ludb_beats: "_ludb"}
+MODULES = {
+    load_mitdb_beats: "_mitdb",
+    load_ecgid_beats: "_ecgid",
+    load_ptbdb_beats: "_ptbdb",
+    load_ludb_beats: "_ludb",
+    load_heartprint_beats: "_heartprint",
+}
 DEFAULTS = {
     load_mitdb_beats: {},
     load_ecgid_beats: {"labels": "sex", "r_peaks": "detected", "sessions": "date"},
     load_ptbdb_beats: {"labels": "diagnosis", "r_peaks": "detected", "sessions": "date"},
     load_ludb_beats: {"labels": "diagnosis"},
+    load_heartprint_beats: {"labels": None, "r_peaks": "detected", "sessions": "date"},
 }
 CUTTING = {
     name
@@ -54,18 +63,24 @@ def tiny_ecgid(tmp_path, write_record):
 def test_defaults_are_those_of_beats_from_records_but_for_the_ones_said(load, monkeypatch):
     """What reaches `beats_from_records`, by default and when everything is given."""
     module = f"skagile.datasets.{MODULES[load]}"
-    monkeypatch.setattr(f"{module}.locate", lambda *args: (None, []))
-    monkeypatch.setattr(f"{module}.records_bunch", lambda *args, **extra: "records")
-    if load is load_ludb_beats:
-        monkeypatch.setattr(f"{module}.fetch_ludb", lambda *args, **kwargs: "records")
-    monkeypatch.setattr(f"{module}.beats_from_records", lambda records, **given: given)
-    given = load()
-    del given["lead"]
-    assert given == DEFAULTS[load]
+    records = Bunch(visits=np.array(["1"]), unit="arbitrary", skipped=[])
+    passed_on = []
+
+    def cut(records, **given):
+        del given["lead"]
+        passed_on.append(given)
+        return Bunch(records=np.array([0]), skipped=[])
+
+    if load in (load_ludb_beats, load_heartprint_beats):
+        monkeypatch.setattr(f"{module}.fetch{MODULES[load]}", lambda *args, **kwargs: records)
+    else:
+        monkeypatch.setattr(f"{module}.locate", lambda *args: (None, []))
+        monkeypatch.setattr(f"{module}.records_bunch", lambda *args, **extra: records)
+    monkeypatch.setattr(f"{module}.beats_from_records", cut)
     every = {name: object() for name in CUTTING}
-    given = load(**every)
-    del given["lead"]
-    assert given == every
+    load()
+    load(**every)
+    assert passed_on == [DEFAULTS[load], every]
 
 
 @loaders
@@ -73,7 +88,7 @@ def test_every_keyword_is_in_the_docstring(load):
     words = load.__doc__.partition("**cutting")[2].partition("Returns")[0]
     assert all(f"``{name}``" in words for name in CUTTING)
     for name, value in DEFAULTS[load].items():
-        assert f'``{name}="{value}"``' in words
+        assert (f'``{name}="{value}"``' if value else f"``{name}={value}``") in words
 
 
 @loaders

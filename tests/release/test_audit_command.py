@@ -353,3 +353,67 @@ def test_the_guide_lists_every_option():
     options = {name for option in parameters for name in (*option.opts, *option.secondary_opts)}
     listed = set(re.findall(r"--[a-z][a-z-]+", table))
     assert listed == {name for name in options if name.startswith("--")} - {"--help"}
+
+
+# ------------------------------------------------------------------------------------------- members and new patients
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Twelve people as .npz files, six of them named as members, and six new patients."""
+    rng = np.random.default_rng(0)
+
+    def write(name, first, n_people):
+        subjects = np.repeat([f"p{first + i}" for i in range(n_people)], 20)
+        y = np.tile(["N", "V"], 10 * n_people)
+        X = rng.normal(size=(n_people, 30)).repeat(20, axis=0) + rng.normal(size=(len(y), 30))
+        X += 3 * (y == "V")[:, None] * np.sin(np.arange(30))
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, X=X, subjects=subjects, y=y, sampling_rate=180.0)
+        return path, X
+
+    original, X = write("original", 0, 12)
+    np.savez(tmp_path / "released.npz", X=X + rng.normal(size=X.shape))
+    (tmp_path / "members.txt").write_text("\n".join(f"p{i}" for i in range(6)) + "\n\n")
+    new, _ = write("new", 50, 6)
+    return {
+        "pair": (original, tmp_path / "released.npz"),
+        "members": tmp_path / "members.txt",
+        "new": new,
+    }
+
+
+def test_members_and_new_patients_come_from_files(files, tmp_path, monkeypatch):
+    amount = _audit_job.AuditSize(
+        audit={
+            "attackers": ("svd",),
+            "knowledge": ("clean", "adaptive"),
+            "estimators": Estimators(diagnostic_estimator="svd"),
+        }
+    )
+    monkeypatch.setattr(_audit_job, "SIZES", {"quick": amount})
+    report = tmp_path / "out.json"
+    result = run(*files["pair"], "--members", files["members"], "--new-patients", files["new"], "--json", report)
+    assert result.exit_code == 0, result.output
+    read = AuditReport.from_json(report)
+    assert read.threats()["level"].isin(["red", "green"]).all()
+    assert read.presence()["n_members"].tolist() == [6] * len(read.presence())
+    row = read.utility().set_index(["trained_on", "tested_on"]).loc[("released", "new patients")]
+    assert (row["n_subjects"], row["n_probe"]) == (6, 120)
+    assert row["accuracy"] > 0.9
+    assert "presence" in result.stdout
+    assert "use on new patients" in result.stdout
+    result = run(*files["pair"], "--members", files["members"], "--max-copies", "0.0")
+    assert result.exit_code == 3
+    assert "of --max-copies" in result.stderr
+
+
+def test_wrong_members_and_new_patients(files, tmp_path):
+    (tmp_path / "members.txt").write_text("p1\nnobody\n")
+    result = run(*files["pair"], "--members", tmp_path / "members.txt")
+    assert result.exit_code == 1
+    assert "--members names 'nobody', whom the original does not have (1 of 2)" in result.stderr
+    result = run(*files["pair"], "--new-patients", files["pair"][0])
+    assert result.exit_code == 1
+    assert "--new-patients has 'p0', whom the original has too (12 people)" in result.stderr
+    assert run(*files["pair"], "--members", tmp_path / "none.txt").exit_code == 2

@@ -17,6 +17,9 @@ _NAMES = {
     "fidelity_results": "fidelity",
     "attribute_results": "attributes",
     "task_results": "tasks",
+    "presence_results": "presence",
+    "copies_results": "copies",
+    "disclosure_results": "disclosure",
 }
 
 

@@ -128,6 +128,14 @@ def _attribute(report):
     return Measured(what, worst["auroc"], worst["auroc_low"], _end(max, results, "auroc_high"))
 
 
+def _of_threat(name):
+    def measured(report):
+        entry = (report.headline or {}).get(name)
+        return _NOT_MEASURED if entry is None else Measured(entry["what"], entry["value"], entry["low"], entry["high"])
+
+    return measured
+
+
 def _end(furthest, results, key):
     """Furthest end of all intervals: the worst attack need not have it. None where an interval is missing."""
     ends = [result[key] for result in results]
@@ -168,6 +176,30 @@ LIMITS = {
             words="AUROC of any trait read off the release, at most",
             sentence="a trait of people was read off the release with an area under the ROC curve of",
             measure=_attribute,
+        ),
+        Limit(
+            name="max_presence_auroc",
+            metavar="AREA",
+            help="At most this area under the ROC curve at which it is told who is in the release, say 0.65.",
+            words="AUROC of telling who is in the release, at most",
+            sentence="who is in the release was told with an area under the ROC curve of",
+            measure=_of_threat("presence"),
+        ),
+        Limit(
+            name="max_copies",
+            metavar="SHARE",
+            help="At most this share of released beats nearer to an original than 95 % of strangers' beats, say 0.06.",
+            words="released beats as near to an original as the nearest 5 % of strangers' beats, at most",
+            sentence="nearer to an original than 95 % of strangers' beats are, of the released beats,",
+            measure=_of_threat("copies"),
+        ),
+        Limit(
+            name="max_disclosure",
+            metavar="DIFFERENCE",
+            help="At most this much more read right of people in the release than of others, say 0.05.",
+            words="labels read right of people in the release, more than of others by at most",
+            sentence="the labels of people in the release were read right more often than those of others, by",
+            measure=_of_threat("disclosure"),
         ),
     )
 }

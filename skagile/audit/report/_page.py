@@ -11,13 +11,14 @@ from skagile.audit.report._floors import FLOORS, highest_floor
 from skagile.audit.report._json import SCHEMA, SCHEMA_VERSION
 from skagile.audit.report._limits import LIMITS
 from skagile.audit.report._pictures import MIN_SUBJECTS_DRAWN
-from skagile.audit.report._words import FIDELITY, GDPR, KNOWLEDGE, cells, interval, percent, visible, who
+from skagile.audit.report._threats import threats
+from skagile.audit.report._words import FIDELITY, GDPR, KNOWLEDGE, cells, interval, percent, tells, visible, who
 from skagile.audit.use import SOURCES
 
 _LEVELS = {
-    "recognisable": "Above guessing",
-    "at-floor": "At the floor of guessing",
-    "inconclusive": "Not enough to judge",
+    "red": "Red: above guessing",
+    "amber": "Amber: not all was tested",
+    "green": "Green: at the floor of guessing",
     "not-attacked": "Not measured",
 }
 _DIGITS = {"mV": 3, "": 3}
@@ -60,6 +61,11 @@ def render(report, title, thresholds):
         verdict=verdict,
         level=_LEVELS[verdict["level"]],
         confidence=percent(report.protocol["confidence"], 0),
+        threats=_threats_table(report),
+        presence=_presence_table(report),
+        copies=_copies_table(report),
+        disclosure=_disclosure_table(report),
+        left_out=sorted({name for result in report.disclosure_results for name in result["left_out"]}),
         limits=limits,
         limits_table=_limits_table(limits),
         headline=_headline_table(report),
@@ -76,7 +82,6 @@ def render(report, title, thresholds):
         ],
         attributes=_attributes(report),
         gdpr=_gdpr(report),
-        membership=_membership(report),
         utility=_utility_table(report.utility_results),
         classes=_classes_table(report.utility_results),
         tasks=_utility_table(report.task_results),
@@ -192,10 +197,10 @@ def _utility_table(results):
         [
             *([_cell(result["task"])] if "task" in result else []),
             _cell(result["trained_on"]),
-            _cell(result["tested_on"]),
+            _cell(result["tested_on"], tells(result)),
             _interval(result, "accuracy"),
             _interval(result, "macro_f1"),
-            _cell(result["n_subjects"]),
+            _cell("–" if result["n_subjects"] is None else result["n_subjects"]),
             _cell(result["n_probe"]),
         ]
         for result in results
@@ -352,16 +357,60 @@ def _gdpr(report):
     return cards
 
 
-def _membership(report):
-    result = report.membership
-    return result and [
+def _threats_table(report):
+    marks = {"red": "✗ red", "green": "✓ green", "not tested": "– not tested"}
+    return [
         [
-            _cell("member or not"),
+            _cell(entry["question"], entry["name"]),
+            _cell(marks[entry["level"]]),
+            _cell(percent(entry["value"]), _ends(entry)),
+            _cell(percent(entry["null"])),
+            _cell(entry["what"] or "–", entry["reason"]),
+        ]
+        for entry in threats(report)
+    ]
+
+
+def _presence_table(report):
+    return [
+        [
+            _cell(result["attacker"]),
+            _cell(result["knowledge"]),
             _interval(result, "auroc"),
             _cell(_number_in_percent(result["control"])),
+            *(_cell(_number_in_percent(result[key])) for key in ("tpr_fpr_1e2", "tpr_fpr_1e1")),
             _cell(result["n_members"]),
             _cell(result["n_others"]),
         ]
+        for result in report.presence_results
+    ]
+
+
+def _copies_table(report):
+    return [
+        [
+            _cell(result["distance"]),
+            _interval(result, "share"),
+            _cell(_number_in_percent(result["null"])),
+            _cell(result["n_people_near"], f"of {result['n_subjects']}"),
+            _cell(result["n_beats"]),
+        ]
+        for result in report.copies_results
+    ]
+
+
+def _disclosure_table(report):
+    return [
+        [
+            _cell(result["task"]),
+            _cell(result["attacker"], "beats of a person together" if result["pooled"] else "beat by beat"),
+            _interval(result, "advantage"),
+            *(_cell(_number_in_percent(result[key])) for key in ("accuracy_inside", "accuracy_outside")),
+            _cell(", ".join(f"{name} {_number_in_percent(value)}" for name, value in result["labels"].items())),
+            _cell(result["n_members"]),
+            _cell(result["n_others"]),
+        ]
+        for result in report.disclosure_results
     ]
 
 

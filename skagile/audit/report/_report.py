@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from skagile._files import replacing
-from skagile.audit.report import _limits, _words
+from skagile.audit.report import _limits, _threats, _verdict, _words
 from skagile.audit.report._floors import highest_floor
 from skagile.audit.report._json import as_json, as_plain, read_fields
 from skagile.audit.report._text import as_text
@@ -44,15 +44,20 @@ class AuditReport:
         Date, date of the next audit, versions, and hashes of the data and of the anonymizer's model file.
     headline : dict or None
         ``single`` and ``fused``: the worst of all attacks on the release, with an interval that is corrected for
-        picking the worst. See :meth:`worst_case`.
+        picking the worst, see :meth:`worst_case`; ``presence``, ``copies`` and ``disclosure``: the same of these
+        threats, None where not tested. See :meth:`threats`.
     gallery : dict or None
         Re-identification against the number of people to choose from, ``measured`` and ``extrapolated``.
     attribute_results : list of dict
         Traits read off the beats; see :meth:`attributes`.
     gdpr : dict or None
         The three risks of opinion WP216: ``singling_out``, ``linkability``, ``inference``.
-    membership : dict or None
-        Whether it can be told that a person was among those that the anonymizer was fitted on.
+    presence_results : list of dict
+        Attacks that tell who is in the release; see :meth:`presence`.
+    copies_results : list of dict
+        Released beats that are somebody's own; see :meth:`copies`.
+    disclosure_results : list of dict
+        What is read of people whose other recordings somebody holds; see :meth:`disclosure`.
     task_results : list of dict
         Held-out tasks; see :meth:`tasks`.
     attention : dict or None
@@ -94,7 +99,9 @@ class AuditReport:
     gallery: dict[str, Any] | None = None
     attribute_results: list[dict[str, Any]] = field(default_factory=list)
     gdpr: dict[str, Any] | None = None
-    membership: dict[str, Any] | None = None
+    presence_results: list[dict[str, Any]] = field(default_factory=list)
+    copies_results: list[dict[str, Any]] = field(default_factory=list)
+    disclosure_results: list[dict[str, Any]] = field(default_factory=list)
     task_results: list[dict[str, Any]] = field(default_factory=list)
     attention: dict[str, Any] | None = field(default=None, repr=False)
 
@@ -145,16 +152,72 @@ class AuditReport:
         table = pd.DataFrame(self.attribute_results, columns=[*columns, "n_subjects"])
         return table.astype(dict.fromkeys(columns[4:], float))
 
+    def presence(self) -> pd.DataFrame:
+        """Give how well it is told who is in the release.
+
+        Returns
+        -------
+        DataFrame
+            One row per ``attacker`` and ``knowledge`` (what is held of each person): ``auroc`` over people with its
+            interval; ``control``, the 95th percentile with people shuffled, and ``worst_control``, that of the largest
+            area of all attacks; ``tpr_fpr_1e2`` and ``tpr_fpr_1e1``, members found where one person outside in 100, or
+            in 10, is taken for one; ``n_members``, ``n_others``. Empty where nobody outside was named.
+        """
+        return pd.DataFrame(self.presence_results)
+
+    def copies(self) -> pd.DataFrame:
+        """Give how many released beats are nearer to an original than 95 % of strangers' beats.
+
+        Returns
+        -------
+        DataFrame
+            One row per ``distance``: ``share`` with its interval, ``null`` (the share where nothing is copied),
+            ``n_people_near``, ``n_subjects`` and ``n_beats``. A high share proves a leak, a low one proves nothing.
+        """
+        return pd.DataFrame(self.copies_results)
+
+    def disclosure(self) -> pd.DataFrame:
+        """Give what is read off the release of people whose other recordings somebody holds.
+
+        Returns
+        -------
+        DataFrame
+            One row per ``task`` and ``attacker``: ``advantage``, the accuracy for people in the release less that for
+            people outside, mean over labels, with its interval; both accuracies; ``pooled``, whether a person's beats
+            were put together; ``n_members``, ``n_others``; and a column ``advantage_<label>`` for each label that
+            counts. Empty where it was not tested.
+        """
+        rows = _without(self.disclosure_results, "labels", "left_out")
+        for row, result in zip(rows, self.disclosure_results, strict=True):
+            row.update({f"advantage_{name}": value for name, value in result["labels"].items()})
+        return pd.DataFrame(rows)
+
+    def threats(self) -> pd.DataFrame:
+        """Give the four threats that the verdict is the worst of.
+
+        Returns
+        -------
+        DataFrame
+            Index: ``sources`` (whose row is it), ``presence`` (who is in the release), ``copies`` (is a released beat
+            somebody's own) and ``disclosure`` (what does it say of a person whose other recordings somebody holds).
+            Columns: ``level`` ("red", "green" or "not tested"), ``value``, ``low`` and ``high`` of the worst attack,
+            ``null`` (without a leak), ``what`` (that attack), ``question`` and ``reason`` (why it was not tested). Red
+            is a threat whose lower end is above its null.
+        """
+        table = pd.DataFrame(_threats.threats(self)).set_index("name")
+        return table.astype(dict.fromkeys(("value", "low", "high", "null"), float))
+
     def utility(self) -> pd.DataFrame:
         """Give what a diagnostic classifier reads off the beats.
 
         Returns
         -------
         DataFrame
-            One row per training set and test set: ``accuracy`` and ``macro_f1`` with intervals, ``agreement`` (share
-            of beats that the classifier reads alike before and after), and per class a column ``sensitivity_<class>``
-            and, where measured, ``predictivity_<class>``, its positive predictive value. Empty where no diagnosis was
-            given.
+            One row per training set and test set; ``tells`` says what for: tested on "new patients", who are in
+            neither side, is the use; tested on the same people's originals is the recall of the cohort. ``accuracy``
+            and ``macro_f1`` with intervals, ``agreement`` (share of beats that the classifier reads alike before and
+            after), and per class a column ``sensitivity_<class>`` and, where measured, ``predictivity_<class>``, its
+            positive predictive value. Empty where no diagnosis was given.
         """
         return _by_class(self.utility_results)
 
@@ -305,10 +368,10 @@ class AuditReport:
         Returns
         -------
         dict
-            ``level`` (``"recognisable"``, ``"at-floor"``, ``"inconclusive"`` or ``"not-attacked"``), ``headline`` and
-            ``sentences``.
+            ``level``, ``headline`` and ``sentences``. The level is ``"red"`` where a threat is, see :meth:`threats`;
+            ``"amber"`` where none is and one was not tested; ``"green"`` otherwise; ``"not-attacked"`` where none was.
         """
-        return _words.verdict(self)
+        return _verdict.verdict(self)
 
     def notes(self) -> list[str]:
         """Say what the reader must know about how this was done.
@@ -416,6 +479,7 @@ def _without(results, *names):
 def _by_class(results):
     """Rows of results, with a column for each class and what was measured of it."""
     rows = _without(results, "sensitivity", "predictivity", "support")
+    rows = [{**row, "tells": _words.tells(row)} for row in rows]
     for row, result in zip(rows, results, strict=True):
         for measure in ("sensitivity", "predictivity"):
             row.update({f"{measure}_{name}": value for name, value in result.get(measure, {}).items()})

@@ -1,12 +1,14 @@
 """The report as text for the terminal."""
 
 from skagile.audit.report._floors import FLOORS
-from skagile.audit.report._words import cells, percent, share, visible, who
+from skagile.audit.report._threats import threats
+from skagile.audit.report._words import cells, percent, share, tells, visible, who
 
 
 def as_text(report):
     """Give headline, table of attacks, floors, use and sizes, ready to print."""
-    lines = [*_headline(report), "", *_attacks(report), "", _floors(report), *_diagnosis(report), *_change(report)]
+    lines = [*_headline(report), "", *_threats(report), "", *_attacks(report), "", _floors(report)]
+    lines += [*_diagnosis(report), *_change(report)]
     lines.append(_sizes(report))
     return "\n".join(visible(line).rstrip() for line in lines)
 
@@ -17,6 +19,16 @@ def _headline(report):
         if (entry := report.worst_case()[kind]) is not None:
             lines.append(f"{words}: {share(entry, report)} named right by {who(entry)}")
     return lines
+
+
+def _threats(report):
+    header = ["threat", "verdict", "worst %", "", "without a leak %", "by"]
+    rows = []
+    for entry in threats(report):
+        figures = [*cells({"worst": entry["value"], "worst_low": entry["low"], "worst_high": entry["high"]}, "worst")]
+        without = "–" if entry["null"] is None else f"{100 * entry['null']:.1f}"
+        rows.append([entry["name"], entry["level"], *figures, without, entry["what"] or entry["reason"]])
+    return _columns(header, rows)
 
 
 def _attacks(report):
@@ -37,9 +49,12 @@ def _floors(report):
 def _diagnosis(report):
     if not report.utility_results:
         return []
-    header = ["diagnosis trained on", "tested on", "accuracy %", "", "macro-F1 %", ""]
+    header = ["diagnosis trained on", "tested on", "accuracy %", "", "macro-F1 %", "", "tells"]
     rows = [
-        [result["trained_on"], result["tested_on"], *cells(result, "accuracy"), *cells(result, "macro_f1")]
+        [
+            *(result["trained_on"], result["tested_on"], *cells(result, "accuracy"), *cells(result, "macro_f1")),
+            tells(result),
+        ]
         for result in report.utility_results
     ]
     return ["", *_columns(header, rows)]

@@ -46,12 +46,30 @@ GDPR = {
 _PARTS = {
     "gallery": "larger populations: with more people to tell apart, naming the right one becomes harder",
     "attribute_results": "sex, age or other traits read off the beats",
-    "membership": "whether a person was among those that the tool was fitted on (membership)",
+    "presence_results": "who is in the release (presence)",
+    "copies_results": "whether released beats are somebody's own (copies)",
+    "disclosure_results": "what the release says about a person whose other recordings somebody holds (disclosure)",
     "utility_results": "diagnostic utility",
     "task_results": "use for tasks other than the diagnosis",
     "attention": "where in the beat identity sits",
 }
-_KEYS = {"attribute_results": "attributes", "utility_results": "utility", "task_results": "tasks"}
+_KEYS = {
+    "attribute_results": "attributes",
+    "utility_results": "utility",
+    "task_results": "tasks",
+    "presence_results": "presence",
+    "copies_results": "copies",
+    "disclosure_results": "disclosure",
+}
+# What a classifier was trained on and tested on -> what its figure tells.
+USES = {
+    ("original", "original"): "ceiling, same people",
+    ("original", "released"): "models of originals",
+    ("released", "original"): "recall of the cohort",
+    ("released", "released"): "release by its own model",
+    ("original", "new patients"): "ceiling, new patients",
+    ("released", "new patients"): "use on new patients",
+}
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -85,53 +103,7 @@ def who(attack):
     return f"{attack['attacker']}, {learnt}"
 
 
-def verdict(report):
-    """Level, headline and sentences; see ``AuditReport.verdict``."""
-    single, fused = (report.worst_case()[kind] for kind in ("single", "fused"))
-    if single is None and fused is None:
-        return {
-            "level": "not-attacked",
-            "headline": "The release was not attacked.",
-            "sentences": [
-                "Only the originals were: the figures below are the ceiling, not the risk of the release.",
-                _gaps_and_date(report),
-            ],
-        }
-    sentences = []
-    if single is not None:
-        sentences.append(
-            f"From one released heartbeat, the strongest attack ({who(single)}) names the right person in "
-            f"{share(single, report)} of cases, among {_people(report)}. Guessing without a look at the signal is "
-            f"right in {percent(single['floor'])}."
-        )
-    if fused is not None:
-        sentences.append(
-            f"From all released heartbeats of a person together, the strongest attack ({who(fused)}) names "
-            f"{share(fused, report)} of the people; guessing without a look at the signal, {percent(fused['floor'])}."
-        )
-    sentences += _comparisons(report)
-    above = any(
-        entry is not None and entry["low"] is not None and entry["floor"] is not None and entry["low"] > entry["floor"]
-        for entry in (single, fused)
-    )
-    learns = [known for known in report.protocol["knowledge"] if known not in ("clean", "static")]
-    if above:
-        level, headline = "recognisable", "People can still be recognised in this release."
-    elif not learns:
-        level, headline = "inconclusive", "No attack did measurably better than guessing, but none was retrained."
-        sentences.append("Attackers retrained on the release were not run. They are as a rule far stronger.")
-    else:
-        level, headline = "at-floor", "No attack did measurably better than guessing."
-        sentences.append("That is what these attacks could not do. It is no proof that none can.")
-    if level != "recognisable" and single is not None and single["high"] is not None:
-        sentences.append(
-            f"With this many people, up to {percent(single['high'])} of single heartbeats cannot be ruled out."
-        )
-    sentences.append(_gaps_and_date(report))
-    return {"level": level, "headline": headline, "sentences": sentences}
-
-
-def _people(report):
+def people(report):
     probed = report.protocol["n_subjects_probed"]
     people = f"{report.protocol['n_subjects']} people"
     return people if probed == report.protocol["n_subjects"] else f"{people}, {probed} of whom were tested"
@@ -150,7 +122,7 @@ def share(entry, report):
     )
 
 
-def _comparisons(report):
+def comparisons(report):
     """Sentences that set the risk beside the originals, and tell of the other risks and of the use."""
     sentences = []
     if clean := report.attacks_with("clean", "rank1"):
@@ -174,10 +146,6 @@ def _comparisons(report):
     ]
     if told:
         sentences.append(f"Also read off the released beats, better than by chance: {', '.join(dict.fromkeys(told))}.")
-    if report.membership is not None and _above(report.membership["auroc_low"], report.membership["control"], 0.5):
-        sentences.append(
-            "Whether somebody was among the people that the tool was fitted on can be told better than by chance."
-        )
     use = {(result["trained_on"], result["tested_on"]): result["accuracy"] for result in report.utility_results}
     before, after = use.get(("original", "original")), use.get(("original", "released"))
     if after is not None:
@@ -185,14 +153,26 @@ def _comparisons(report):
             f"A diagnostic model trained on originals gets {percent(after)} of the released heartbeats right"
             + (f"; of the originals, {percent(before)}." if before is not None else ".")
         )
+    before, after = use.get(("original", "new patients")), use.get(("released", "new patients"))
+    if after is not None:
+        sentences.append(
+            f"Of the heartbeats of new patients, who are in neither, a model trained on the release gets "
+            f"{percent(after)} right"
+            + (f"; one trained on the originals, {percent(before)}." if before is not None else ".")
+        )
     return sentences
+
+
+def tells(result):
+    """Say what the figure of a classifier tells, "" for another tool's training or test."""
+    return USES.get((result["trained_on"], result["tested_on"]), "")
 
 
 def _above(low, control, chance):
     return low is not None and low > max(chance, control or 0)
 
 
-def _gaps_and_date(report):
+def gaps_and_date(report):
     return (
         f"{len(not_tested(report))} things that were not tested are listed below. The figures hold for the attacks of "
         f"{report.provenance['date'][:10]}; attacks get better, so measure again by {report.reaudit_date}."
@@ -219,6 +199,16 @@ def notes(report):
             notes.append(f"At most {limit} {side} beats of each person were used.")
     if unchanged := protocol.get("n_unchanged_beats"):
         notes.append(f"{unchanged} of {protocol['n_beats']} released beats equal their original.")
+    if any(result.get("interval_over") == "beats" for result in report.utility_results):
+        notes.append(
+            "It is not known who the new patients' beats are of. Their intervals are over beats, and too narrow: beats "
+            "of one person are alike."
+        )
+    if report.presence_results:
+        notes.append(
+            "Some people are outside the release. Presence and disclosure are of the released beats of the others that "
+            "enrol, which is what is published; so are copies."
+        )
     notes.append(
         f"Intervals hold {percent(protocol['confidence'], 0)} of the time over people like these: "
         f"{protocol['n_resamples']} resamples of people, not of beats."
@@ -244,6 +234,8 @@ def not_tested(report):
             + ", ".join(f"{name}{because(name)}" for name in report.protocol["attackers_left_out"])
         )
     gaps += [f"{words}{because(_KEYS.get(part, part))}" for part, words in _PARTS.items() if not getattr(report, part)]
+    if report.utility_results and not any(result["tested_on"] == "new patients" for result in report.utility_results):
+        gaps.append(f"use on new patients: people who are in neither side were not given{because('new_patients')}")
     if not report.protocol["classes"]:
         gaps.append("the floor of an attacker who knows the diagnosis, as no diagnoses were given")
     if report.protocol["split"] == "halves":

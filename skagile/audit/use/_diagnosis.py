@@ -1,4 +1,4 @@
-"""What a classifier of diagnoses, or of another task, reads off a release."""
+"""What a classifier of diagnoses, or of another task, reads off a release, and off new patients."""
 
 import numpy as np
 
@@ -8,9 +8,16 @@ from skagile.audit._measurement import Job, Measurement, Row, Sources, in_words
 from skagile.audit._settings import fit, with_interval
 from skagile.audit.use import SOURCES
 
+NEW_PATIENTS = "new patients"
+
 
 class Diagnosis(Measurement):
-    """What is read of the diagnosis (task None) and of other tasks, trained and tested on both sides."""
+    """What is read of the diagnosis (task None) and of other tasks, trained and tested on both sides.
+
+    Where there are new patients, the diagnosis is read of them too, who are in neither side: this is the use of a
+    release. What a network trained on the release reads of the same people's other beats is *recall of the cohort*: it
+    rewards a release for remembering people.
+    """
 
     name = "diagnosis"
 
@@ -22,6 +29,7 @@ class Diagnosis(Measurement):
             check_labels_both_sides(code, known, inputs.release, "y" if task is None else f"tasks[{task!r}]")
 
     def jobs(self):
+        new = self.inputs.new_patients
         return [
             Job(
                 f"{'diagnosis' if task is None else f'task {task}'} trained on {source}",
@@ -32,9 +40,10 @@ class Diagnosis(Measurement):
                     "source": source,
                     "label": code,
                     "known": known,
+                    "new": None if task is not None or new is None else new.X,
                 },
                 measure_diagnosis,
-                {"task": task, "source": source, "names": names},
+                {"task": task, "source": source, "names": names, "new": new if task is None else None},
             )
             for task, (code, names, known) in self.inputs.tasks.items()
             for source in self._training
@@ -50,15 +59,16 @@ def _row(detail):
     name = f"{task}, trained on {detail['trained_on']}, tested on {detail['tested_on']}"
     value, low, high = (detail[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
     guess = max(detail["support"].values()) / max(detail["n_probe"], 1)
+    over = "" if detail["interval_over"] == "people" else ", over beats"
     sentence = (
-        f"{name[0].upper()}{name[1:]}: right for {in_words(value, low, high)} of {detail['n_probe']} beats; the "
+        f"{name[0].upper()}{name[1:]}: right for {in_words(value, low, high)} of {detail['n_probe']} beats{over}; the "
         f"commonest answer is right for {in_words(guess, None, None)}."
     )
     return Row(name, value, low, high, guess, sentence, detail)
 
 
-def diagnose(what, *, estimator, parts, source, label, known):
-    """Train a classifier of `label` on one source and test it on both.
+def diagnose(what, *, estimator, parts, source, label, known, new):
+    """Train a classifier of `label` on one source and test it on both, and on the beats `new`, where there are any.
 
     `known` is a mask of the beats that have a label.
     """
@@ -66,16 +76,19 @@ def diagnose(what, *, estimator, parts, source, label, known):
     enrolment, probe = part.enrolment[known[part.enrolment]], part.probe[known[part.probe]]
     fitted = fit(what, estimator, part.X[enrolment], label[enrolment])
     predicted = {on: np.asarray(fitted.predict(parts[on].X[probe])) for on in SOURCES}
+    if new is not None:
+        predicted[NEW_PATIENTS] = np.asarray(fitted.predict(new))
     return {"truth": label[probe], "person": part.subject[probe], "predicted": predicted}
 
 
-def measure_diagnosis(outcome, settings, *, task, source, names):
+def measure_diagnosis(outcome, settings, *, task, source, names, new):
     """Measure what was read right, over people."""
-    truth, person, predicted = outcome["truth"], outcome["person"], outcome["predicted"]
+    predicted = outcome["predicted"]
     agreement = float(np.mean(predicted["original"] == predicted["released"]))
     results = []
-    for on in SOURCES:
-        utility = metrics.diagnostic_utility(truth, predicted[on], subjects=person, **settings.resampling)
+    for on, said in predicted.items():
+        truth, person, known = (outcome["truth"], outcome["person"], True) if on in SOURCES else new[1:]
+        utility = metrics.diagnostic_utility(truth, said, subjects=person, **settings.resampling)
         classes = [str(names[code]) for code in utility.labels]
         results.append(
             {
@@ -84,11 +97,12 @@ def measure_diagnosis(outcome, settings, *, task, source, names):
                 "tested_on": on,
                 **with_interval("accuracy", utility.accuracy, utility.accuracy_interval),
                 **with_interval("macro_f1", utility.macro_f1, utility.macro_f1_interval),
-                "agreement": agreement,
+                "interval_over": "people" if known else "beats",
+                "agreement": agreement if on in SOURCES else None,
                 "sensitivity": dict(zip(classes, utility.sensitivity.tolist(), strict=True)),
                 "predictivity": dict(zip(classes, utility.predictivity.tolist(), strict=True)),
                 "support": dict(zip(classes, utility.support.tolist(), strict=True)),
-                "n_subjects": len(np.unique(person)),
+                "n_subjects": len(np.unique(person)) if known else None,
                 "n_probe": len(truth),
             }
         )

@@ -1,0 +1,102 @@
+"""The four threats that the verdict is the worst of, each red, green or not tested."""
+
+from skagile.audit.report._words import percent, share, who
+
+# Name -> what is asked, and what is said where it is red.
+THREATS = {
+    "sources": ("Whose row is it?", "People can still be recognised in this release."),
+    "presence": ("Who is in the release?", "Who is in this release can be told."),
+    "copies": ("Is a released beat somebody's own?", "This release holds copies of people's own beats."),
+    "disclosure": (
+        "What does it say about a person whose other recordings somebody holds?",
+        "Somebody who holds other recordings of a person can read off this release what stands beside them.",
+    ),
+}
+_NO_RETRAINING = "attackers retrained on the release were not run; they are as a rule far stronger"
+
+
+def threats(report):
+    """Give an entry for each threat; see ``AuditReport.threats``."""
+    reasons = dict(report.protocol.get("not_run", ()))
+    return [
+        _sources(report),
+        *(_entry(name, (report.headline or {}).get(name), reasons.get(name, "")) for name in list(THREATS)[1:]),
+    ]
+
+
+def _sources(report):
+    worst = report.worst_case()
+    cases = [
+        {
+            **entry,
+            "null": entry.get("floor"),
+            "what": f"{'one beat' if kind == 'single' else 'all beats'}, {who(entry)}",
+        }
+        for kind, entry in worst.items()
+        if entry is not None
+    ]
+    entries = [_entry("sources", case, "") for case in cases]
+    for entry in entries:
+        if entry["level"] == "red":
+            return entry
+    if not entries:
+        return _entry("sources", None, "no attack on the release was run")
+    learns = [known for known in report.protocol["knowledge"] if known not in ("clean", "static")]
+    return entries[0] if learns else {**entries[0], "level": "not tested", "reason": _NO_RETRAINING}
+
+
+def _entry(name, worst, reason):
+    """Entry of one threat: red where the lower end of the interval is above what there is without a leak."""
+    if worst is None:
+        worst = dict.fromkeys(("what", "value", "low", "high", "null"))
+    is_known = None not in (worst["low"], worst["null"])
+    return {
+        "name": name,
+        "question": THREATS[name][0],
+        "level": "not tested" if not is_known else "red" if worst["low"] > worst["null"] else "green",
+        **{key: worst[key] for key in ("value", "low", "high", "null", "what")},
+        "reason": reason,
+    }
+
+
+def level(entries):
+    """Worst of the threats: red, amber where one was not tested, or green; not-attacked where none was."""
+    levels = {entry["level"] for entry in entries}
+    if all(entry["value"] is None for entry in entries):
+        return "not-attacked"
+    return "red" if "red" in levels else "amber" if "not tested" in levels else "green"
+
+
+def headline(entries):
+    """Say the verdict in a sentence or some."""
+    found = level(entries)
+    if found == "not-attacked":
+        return "The release was not attacked."
+    if found == "red":
+        return " ".join(THREATS[entry["name"]][1] for entry in entries if entry["level"] == "red")
+    if found == "amber":
+        left = ", ".join(entry["name"] for entry in entries if entry["level"] == "not tested")
+        return f"Not all threats were tested: {left}."
+    return "No attack did measurably better than guessing."
+
+
+def sentences(report):
+    """Presence, copies and disclosure in plain words, as far as they were measured."""
+    said, worst = [], report.headline or {}
+    if (entry := worst.get("presence")) is not None:
+        said.append(
+            f"Who is in the release is told with an area under the ROC curve of {share(entry, report)} by the "
+            f"strongest attack ({entry['what']}). 50 % is guessing, 100 % is certain."
+        )
+    if (entry := worst.get("copies")) is not None:
+        said.append(
+            f"{share(entry, report)} of the released beats are as near to somebody's original as the nearest "
+            f"{percent(entry['null'], 0)} of strangers' beats. More than {percent(entry['null'], 0)} proves that "
+            "recordings were copied. Less proves nothing."
+        )
+    if (entry := worst.get("disclosure")) is not None:
+        said.append(
+            f"Somebody who holds other recordings of a person reads {share(entry, report)} more of their labels right "
+            f"if the person is in the release ({entry['what']}). Without a leak it is 0 %."
+        )
+    return said
