@@ -155,7 +155,7 @@ def _between_people(s, columns, k, contrasts, mean, between):
 
 
 def _moved(s, k, contrasts, mean, people):
-    """What a diagnosis changes in one person and not in the next.
+    """Estimate what a diagnosis changes in one person and not in the next.
 
     Parameters
     ----------
