@@ -48,10 +48,13 @@ def demo(data: str, out: str, quick: bool, seed: int) -> None:
     click.echo(
         '\n"named": single beats whose person is named right by an attacker trained on originals, or "retrained" on '
         'the release.\n"diagnosis": by a network trained on originals and tested on the release, or "retrained": '
-        "trained on the release and tested on originals.\n"
+        "trained on the release and tested on other originals of the same people, which is recall of the cohort.\n"
+        '"told": area under the ROC curve of telling who is in the release from who is not, 50 is guessing. "copies": '
+        "released beats as near to somebody's own as 5 in 100 beats of strangers are, 5 is none. "
+        '"read of members, above others": 0 is none.\n'
     )
     leakage = ", ".join(f"{name} {100 * share:.1f}" for name, share in result.expected_leakage.items())
-    click.echo(f"What k-same's keys (group and diagnosis) give away by themselves, percent: {leakage}\n")
+    click.echo(f"What k-same's keys (the diagnosis) give away by themselves, percent: {leakage}\n")
     click.echo("The release is k-same's. Its audit:\n")
     click.echo(str(result.report))
     click.echo("\nSaved")

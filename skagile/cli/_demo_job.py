@@ -32,6 +32,13 @@ _ATTACKERS = ("svd", "nearest_neighbour", "deep_ecg")
 # AGILE's audit comes first; what is asked of originals is the same for both.
 _KNOWLEDGE = {"agile": ("static", "adaptive"), "ksame": ("clean", "static", "adaptive")}
 _K = 10
+# Of every so many people one is in no release: those that the audit tells members from.
+_ONE_LEFT_OUT_OF = 3
+_THREATS = {
+    "presence": "who is in the release is told",
+    "copies": "copies of people's own beats",
+    "disclosure": "diagnosis read of members, above others",
+}
 
 
 @dataclass(frozen=True)
@@ -178,6 +185,9 @@ def run_demo(
     for one beat in a hundred less of MIT-BIH, and for two in a hundred less of the synthetic people. `skagile audit`
     attacks in full.
 
+    A third of the people, drawn at random, is not in the release: the anonymizers are not fitted on them, and the audit
+    tells those who are in it from them.
+
     Parameters
     ----------
     data : str
@@ -196,9 +206,9 @@ def run_demo(
     results : :class:`~sklearn.utils.Bunch`
         ``report`` and ``agile``, the :class:`~skagile.audit.AuditReport` of k-same's release and of AGILE's;
         ``comparison``, a DataFrame of both; ``k`` and ``expected_leakage``, of k-same; ``sizes``, the amount of work in
-        words; ``files``, a list of :class:`pathlib.Path`: ``release.npz`` (k-same's beats and diagnoses in random
-        order, no subject), ``report.html`` and ``report.json`` on it, ``agile_report.html`` and ``agile_report.json``,
-        ``summary.csv`` with the attacks on both.
+        words; ``files``, a list of :class:`pathlib.Path`: ``release.npz`` (k-same's beats and diagnoses of the people
+        who are in the release, in random order, no subject), ``report.html`` and ``report.json`` on it,
+        ``agile_report.html`` and ``agile_report.json``, ``summary.csv`` with the attacks on both.
     """
     # Here and not on top: it loads torch, which --help does without.
     from skagile._training import torch_threads
@@ -211,10 +221,9 @@ def run_demo(
     with torch_threads(1):
         with steps.step(_READING):
             beats = load_demo_beats(data, amount, seed)
-        released, ksame = _release(beats, amount, seed, steps)
-        # A diagnosis that one person alone has can't be mixed with another's, and is not released.
-        kept = ~np.isnan(released["ksame"]).any(axis=1)
-        reports = _audit(beats, released, kept, amount, seed, steps)
+        members = _choose_members(beats.subjects, seed)
+        released, ksame = _release(beats, members, amount, seed, steps)
+        reports = _audit(beats, released, members, amount, seed, steps)
     return Bunch(
         report=reports["ksame"],
         agile=reports["agile"],
@@ -222,17 +231,22 @@ def run_demo(
         k=ksame.k,
         expected_leakage=ksame.expected_leakage_,
         sizes=str(amount),
-        files=_save(out, reports, released["ksame"][kept], {**beats, "y": beats.y[kept]}, seed),
+        files=_save(out, reports, released["ksame"][members], {**beats, "y": beats.y[members]}, seed),
     )
 
 
-def _release(beats, amount, seed, steps):
-    """Fit both anonymizers on the first sessions and release all beats; also give the fitted k-same."""
+def _choose_members(subjects, seed):
+    """Whether each row is of somebody who is in the release."""
+    people = np.random.default_rng(seed).permutation(np.unique(subjects))
+    return np.isin(subjects, people[len(people) // _ONE_LEFT_OUT_OF :])
+
+
+def _release(beats, members, amount, seed, steps):
+    """Fit both anonymizers on the members' first sessions and release all beats; also give the fitted k-same."""
     from skagile.anonymizers import AgileAnonymizer, KSameAnonymizer
 
-    enrolled = beats.sessions == 0
-    # A group of k needs k people, and two groups twice as many.
-    k = max(2, min(_K, len(np.unique(beats.subjects[enrolled])) // 2))
+    enrolled = (beats.sessions == 0) & members
+    k = max(2, min(_K, len(np.unique(beats.subjects[enrolled]))))
     anonymizers = {
         "agile": AgileAnonymizer(random_state=seed, **amount.agile),
         "ksame": KSameAnonymizer(k, random_state=seed, **amount.ksame),
@@ -246,18 +260,19 @@ def _release(beats, amount, seed, steps):
     return released, anonymizers["ksame"]
 
 
-def _audit(beats, released, kept, amount, seed, steps):
+def _audit(beats, released, members, amount, seed, steps):
     from skagile.attackers import DeepECGIdentifier  # loads torch
 
     network = DeepECGIdentifier(**amount.network)
     estimators = Estimators(diagnostic_estimator=network, diagnostic_training=amount.diagnostic_training)
     return {
         name: audit_release(
-            beats.X[kept],
-            released[name][kept],
-            beats.y[kept],
-            subjects=beats.subjects[kept],
-            sessions=beats.sessions[kept],
+            beats.X,
+            released[name],
+            beats.y,
+            subjects=beats.subjects,
+            sessions=beats.sessions,
+            members=members,
             sampling_rate=beats.sampling_rate,
             window=beats.window,
             attackers={attacker: network if attacker == "deep_ecg" else attacker for attacker in _ATTACKERS},
@@ -282,7 +297,8 @@ def compare(ksame, agile):
     Returns
     -------
     comparison : DataFrame
-        Shares in percent: single beats named right by each attacker, and beats whose diagnosis is read right.
+        Shares in percent: single beats named right by each attacker, beats whose diagnosis is read right, and what the
+        worst attack of every other threat gets.
     """
     both = {"k-same": ksame, "AGILE": agile}
     rank1 = {name: report.summary().set_index(["attacker", "knowledge"])["rank1"] for name, report in both.items()}
@@ -302,6 +318,10 @@ def compare(ksame, agile):
             row[name] = table[measure]["original", "released"]
             row[f"{name}, retrained"] = table[measure].get(("released", "original"), np.nan)
         rows.append(row)
+    threats = {name: report.threats()["value"] for name, report in both.items()}
+    for threat, words in _THREATS.items():
+        row = {name: values[threat] for name, values in threats.items()}
+        rows.append({"": words, "originals": np.nan, **row, **{f"{name}, retrained": np.nan for name in both}})
     columns = ["", "originals", "AGILE", "AGILE, retrained", "k-same", "k-same, retrained"]
     table = pd.DataFrame(rows)[columns]
     return table.set_index("").mul(100).map(lambda share: "" if np.isnan(share) else f"{share:.1f}").reset_index()

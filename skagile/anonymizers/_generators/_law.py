@@ -183,9 +183,12 @@ def _moved(s, k, contrasts, mean, people):
     goes -= mean[:, None] * (s["moved_sum"] - s["moved_share"] @ contrasts)[:, None, :]
     scale = (people**2).sum(axis=1)[:, None]
     slopes = (people / np.maximum(scale, _NO_VARIANCE)) @ goes / n
-    # By chance, a slope over n people has the energy of what moves, over n.
-    chance = np.trace(moved, axis1=1, axis2=2)[:, None] / n[:, :, 0]
-    slopes *= np.maximum(1 - chance / np.maximum((slopes**2).sum(axis=2), _NO_VARIANCE), 0)[:, :, None]
+    # By chance, a slope over n people has the energy of what moves, over n. Size and offset, the last two features,
+    # have units of their own.
+    for part in (slice(-2), slice(-2, -1), slice(-1, None)):
+        chance = np.trace(moved[:, part, part], axis1=1, axis2=2)[:, None] / n[:, :, 0]
+        energy = np.maximum((slopes[:, :, part] ** 2).sum(axis=2), _NO_VARIANCE)
+        slopes[:, :, part] *= np.maximum(1 - chance / energy, 0)[:, :, None]
     rest = moved - np.swapaxes(slopes, 1, 2) @ slopes
     return people + slopes, np.array([_proper(of_c) for of_c in rest])
 

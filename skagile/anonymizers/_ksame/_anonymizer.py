@@ -43,7 +43,8 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
     Parameters
     ----------
     k : int, default=10
-        Least number of subjects in a group. Nobody has a larger share than ``1 / k`` in what the law is made of.
+        Least number of subjects in a group. Nobody has a larger share than ``1 / k`` in any statistic that
+        the law is made of.
     keep : sequence of str, or mapping of str to bounds or None, default=()
         Facts that a released beat shares with its source, in bins. Measured ones: ``"qrs_duration"``,
         ``"qt_interval"``, ``"pr_interval"`` (ms), ``"st_level"``, ``"t_amplitude"`` (mV), ``"p_present"``; they need
@@ -54,8 +55,8 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         What has one pseudo-person throughout: every beat its own, a record, or all beats of a subject in one call. A
         record of one looks like one heart. None: a record, where rows are records or `records` are given, else a beat.
     max_draws : int, default=8
-        How often a beat is drawn until the law reads it as the key's diagnosis, and the measured facts of `keep` are
-        the key's; the last draw is released. Only key and output are looked at. 1 takes the first draw.
+        How often a beat is drawn until the law and the networks read it as the key's diagnosis, and the measured facts
+        of `keep` are the key's; the last draw is released. Only key and output are looked at. 1 takes the first draw.
     grouping : {"one", "diverse", "class_mix", "morphology", "both"}, default="one"
         How subjects are grouped; each group has a law of its own. "one": no groups. "diverse": groups of at least `k`,
         each with as mixed diagnoses as can be. "class_mix", "morphology", "both": groups of at least `k` who are alike
@@ -121,7 +122,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         ``"small_rhythms"``, groups in which less than `k` subjects have R-R intervals, each with their number and
         what was done (``"borrowed"`` from all groups, or ``"suppressed"``).
     nets_ : list of skorch.NeuralNet
-        Those that read the diagnosis of beats that were not in ``fit``.
+        Those that read the diagnosis of beats that were not in ``fit``, and with which a drawn beat must agree.
     n_features_in_ : int
         Samples per beat.
 
@@ -143,8 +144,9 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
     at random (19 times of 20). So a label that no heart shows, a coin, leaves no trace. Where less than `k` people have
     a label, what it changes is shrunk as if `k` had it and the others showed nothing.
 
-    A draw that the law itself reads as another diagnosis is drawn again (``max_draws``): classes stay apart as far as
-    the law tells them apart, and where it does not, every draw passes.
+    A draw that the law itself, or one of ``nets_``, reads as another diagnosis is drawn again (``max_draws``). Networks
+    learn a label by heart, person by person, even one that no heart shows. So they are listened to only between
+    diagnoses that networks trained on one half of the people tell apart on the other half (Welch's test at .01).
 
     ``transform`` is given no diagnosis. Of a beat that was fitted it is the one it was fitted with, so that a released
     beat has the diagnosis that `y` says beside it; of any other the two perceptrons of ``nets_`` read it.

@@ -1,10 +1,11 @@
-"""Draws: beats of keys, drawn again until the law reads them as their diagnosis and the measured facts agree."""
+"""Draws: beats of keys, drawn again until law and networks read their diagnosis and the measured facts agree."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from skagile.anonymizers._generators import CHUNK, Basis, Columns, PseudoPeople
+from skagile.anonymizers._ksame._critics import Critics
 from skagile.anonymizers._ksame._facts import Facts
 
 
@@ -22,6 +23,8 @@ class Draws:
         Of diagnoses and facts.
     facts : Facts
         Those that are measured must be the key's.
+    critics : Critics
+        Networks that must read the key's diagnosis, too.
     max_draws : int
         How often a beat is drawn at most; the last draw counts, whatever it is read as.
     """
@@ -30,6 +33,7 @@ class Draws:
     basis: Basis
     columns: Columns
     facts: Facts
+    critics: Critics
     max_draws: int
 
     def draw(self, key, unit, random, dtype, doubted=None):
@@ -63,8 +67,12 @@ class Draws:
                 beats[rows] = self.basis.beats(features)
                 if turn + 1 == self.max_draws and doubted is None:
                     break  # released whatever they are read as
+                # A beat that one does not believe need not be shown to the others.
                 asked = np.flatnonzero(passes)
-                passes[asked] = self.facts.agree(beats[rows[asked]], of_rows.facts[asked])
+                asked = asked[self.critics.agree(beats[rows[asked]], of_rows.diagnosis[asked])]
+                asked = asked[self.facts.agree(beats[rows[asked]], of_rows.facts[asked])]
+                passes[:] = False
+                passes[asked] = True
                 rows = rows[~passes]
                 if doubted is not None:
                     doubted[turn] += len(rows)

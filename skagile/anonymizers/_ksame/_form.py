@@ -12,6 +12,7 @@ from skagile.anonymizers._ksame._model import Model
 from skagile.anonymizers._ksame._nets import fit_nets
 from skagile.anonymizers._ksame._partition import Partition, describe_subjects
 from skagile.anonymizers._ksame._small_keys import find_small_keys
+from skagile.anonymizers._ksame._told_apart import told_apart
 
 _COVERS = (
     "Each person's part in the law that beats are drawn from, and in the networks that read diagnoses. Not the labels "
@@ -61,8 +62,21 @@ def form_model(settings, keys, beats, random_state, earlier):
         params.update(epsilon=settings.epsilon, delta=delta_of(settings, len(settings.subjects_)), random_state=noise)
         laws, basis = fit_private_law(X, key.codes, s, keys.columns, **params)
         Z, y = _drawn(laws, basis, keys.columns, drawn_seed)
-    nets = fit_nets(settings, Z, y, resolve_device(settings.device), random_state, earlier)
-    return Model(partition, keys, small_keys, laws, basis, nets), key, told
+    device = resolve_device(settings.device)
+    nets = fit_nets(settings, Z, y, device, random_state, earlier)
+    apart = _told_apart(settings, (X, key.diagnosis, s), device, random_state)
+    return Model(partition, keys, small_keys, laws, basis, nets, apart), key, told
+
+
+def _told_apart(settings, beats, device, random_state):
+    """As `told_apart`; networks of a private law know nobody, so all that they say may count."""
+    own_seed = np.random.RandomState(random_state.randint(2**31))
+    n_classes = len(settings.classes_)
+    if settings.max_draws == 1:
+        return np.zeros((n_classes, n_classes), dtype=bool)
+    if settings.epsilon is not None:
+        return ~np.eye(n_classes, dtype=bool)
+    return told_apart(settings, *beats, device, own_seed)
 
 
 def delta_of(settings, n_subjects):

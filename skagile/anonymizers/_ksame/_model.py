@@ -6,11 +6,12 @@ from functools import partial
 
 import numpy as np
 
-from skagile._state import Field, Piece, Several, Stateful, blank, check
+from skagile._state import Array, Field, Piece, Several, Stateful, blank, check
 from skagile._training import resolve_device
 from skagile._validation import check_beats
 from skagile.anonymizers._generators import Basis, Law
 from skagile.anonymizers._ksame._checks import check_class_mix, check_new, check_owners
+from skagile.anonymizers._ksame._critics import Critics
 from skagile.anonymizers._ksame._draw import Draws
 from skagile.anonymizers._ksame._facts import Facts
 from skagile.anonymizers._ksame._keys import Key, Keys, draw_diagnoses
@@ -41,6 +42,8 @@ class Model(Stateful):
         What their features are of.
     nets : list of skorch.NeuralNet
         As of ``nets_``.
+    apart : ndarray of bool of shape (n_classes, n_classes)
+        As of `told_apart`.
     """
 
     partition: Partition
@@ -49,6 +52,7 @@ class Model(Stateful):
     laws: list
     basis: Basis
     nets: list
+    apart: np.ndarray
 
     @classmethod
     def blank(cls, settings):
@@ -63,6 +67,7 @@ class Model(Stateful):
             [Law.blank() for _ in range(n_groups)],
             blank(Basis),
             settings.nets_,
+            np.zeros(0, dtype=bool),
         )
 
     def _state_fields(self) -> Iterator[Field]:
@@ -70,6 +75,8 @@ class Model(Stateful):
             yield Piece(name, partial(getattr, self, name))
         laws = self.laws
         yield Several("laws", tuple(Piece(str(i), partial(laws.__getitem__, i)) for i in range(len(laws))))
+        n_classes = len(self.keys.classes)
+        yield Array("apart", "bool", shape=(n_classes, n_classes))
         self._check_sizes()
 
     def _check_sizes(self):
@@ -134,13 +141,14 @@ class Model(Stateful):
         unit, random, dtype, doubted
             As of `Draws.draw`.
         settings : KSameAnonymizer
-            Its `max_draws`.
+            Its `max_draws` and `device`.
 
         Returns
         -------
         beats : ndarray of shape (n_beats, n_samples)
         """
-        draws = Draws(self.laws, self.basis, self.columns, self.keys.facts, settings.max_draws)
+        critics = Critics(self.nets, self.apart, resolve_device(settings.device))
+        draws = Draws(self.laws, self.basis, self.columns, self.keys.facts, critics, settings.max_draws)
         released = draws.draw(key, unit, random, dtype, doubted)
         released[self.small_keys.are_suppressed(self.keys.number(key))] = np.nan
         return released

@@ -1,0 +1,91 @@
+"""Which diagnoses networks tell apart on people whom they were not trained on."""
+
+import numpy as np
+import torch
+from scipy.stats import ttest_ind
+
+from skagile._arrays import standardize
+from skagile._training import draw_seed, pad_rows, torch_threads
+from skagile.anonymizers._ksame._readers import fit_reader, reader_encoders
+
+_SURE = 0.01
+_BATCH = 512
+
+
+def told_apart(settings, X, y, person, device, random_state):
+    """Find the pairs of diagnoses that are told apart on other people, by more than chance.
+
+    A network that is trained on a label which no heart shows learns it by heart, person by person. On the other half of
+    the people it then tells nothing. What such a network says must not decide which beats are released.
+
+    Parameters
+    ----------
+    settings : KSameAnonymizer
+        Whose `classes_`, `max_epochs`, `lr` and `batch_size` are meant.
+    X : ndarray of shape (n_beats, n_samples)
+        Beats in millivolts.
+    y, person : ndarray of int of shape (n_beats,)
+        Codes of their diagnoses and people.
+    device : torch.device
+        Where.
+    random_state : RandomState
+        Parts the people in halves, and seeds the networks.
+
+    Returns
+    -------
+    apart : ndarray of bool of shape (n_classes, n_classes)
+        Symmetric; False on the diagonal.
+    """
+    n_classes = len(settings.classes_)
+    half = random_state.permutation(person.max() + 1) % 2
+    params = {name: getattr(settings, name) for name in ("max_epochs", "lr", "batch_size")}
+    encoder, blocks = reader_encoders(X.shape[1])[0], []
+    for side in (0, 1):
+        train, seed = half[person] == side, draw_seed(random_state)
+        if len(np.unique(y[train])) < 2 or train.all():
+            continue
+        net = fit_reader(encoder, standardize(X[train]), y[train], n_classes, device=device, seed=seed, **params)
+        blocks.append(_blocks(_scores(net, X[~train], device), y[~train], person[~train]))
+    apart = np.zeros((n_classes, n_classes), dtype=bool)
+    for i in range(n_classes):
+        for j in range(i):
+            apart[i, j] = apart[j, i] = _is_apart(blocks, i, j)
+    return apart
+
+
+def _scores(net, X, device):
+    """Log-probabilities of beats."""
+    scores = []
+    with torch.inference_mode(), torch_threads(1):
+        for start in range(0, len(X), _BATCH):
+            batch = X[start : start + _BATCH]
+            out = net.module_(pad_rows(standardize(batch)).to(device)).log_softmax(dim=1)
+            scores.append(out[: len(batch)].cpu().numpy())
+    return np.concatenate(scores)
+
+
+def _blocks(scores, y, person):
+    """Mean scores of each person's beats of each diagnosis, and the diagnosis."""
+    pairs, block = np.unique(np.stack([person, y], axis=1), axis=0, return_inverse=True)
+    block = block.reshape(-1)
+    sums = np.zeros((len(pairs), scores.shape[1]))
+    np.add.at(sums, block, scores)
+    return sums / np.bincount(block)[:, None], pairs[:, 1]
+
+
+def _is_apart(blocks, i, j):
+    """Whether the difference of two scores is larger in one diagnosis than in the other, by Welch's test."""
+    first, second = [], []
+    for means, diagnosis in blocks:
+        difference = means[:, i] - means[:, j]
+        own, other = difference[diagnosis == i], difference[diagnosis == j]
+        spread = np.concatenate([own, other]).std()
+        if len(own) and len(other) and spread > 0:  # networks have scales of their own
+            first.append(own / spread)
+            second.append(other / spread)
+    if not first:
+        return False
+    first, second = np.concatenate(first), np.concatenate(second)
+    if min(len(first), len(second)) < 2:
+        return False
+    return bool(ttest_ind(first, second, equal_var=False, alternative="greater").pvalue < _SURE)
