@@ -4,13 +4,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from skagile import KSameAnonymizer
 from skagile.anonymizers._generators import Columns
-from skagile.anonymizers._ksame import _draw, _keys
+from skagile.anonymizers._ksame import _critics, _draw, _keys
 from skagile.anonymizers._ksame import _partition as _partition_module
 from skagile.anonymizers._ksame._checks import check_new, check_rhythm
 from skagile.anonymizers._ksame._draw import Draws
@@ -22,6 +23,7 @@ from skagile.anonymizers._ksame._partition import Partition, describe_subjects, 
 from skagile.anonymizers._ksame._remembered import RememberedDiagnoses
 from skagile.anonymizers._ksame._rhythm import GroupRhythm, Recordings
 from skagile.anonymizers._ksame._small_keys import find_small_keys
+from skagile.anonymizers._ksame._told_apart import told_apart
 
 
 def _subjects(seed, n_subjects=9, n_beats=120, n_samples=6, n_classes=3):
@@ -217,9 +219,10 @@ def _same(beats, codes):
     return np.ones(len(beats), dtype=bool)
 
 
-def _draws(max_draws, agree=_same):
+def _draws(max_draws, agree=_same, critics=_same):
     basis = SimpleNamespace(n_samples=4, beats=lambda features: features)
-    return Draws([], basis, Columns((2, 2)), SimpleNamespace(agree=agree), max_draws)
+    agree, critics = SimpleNamespace(agree=agree), SimpleNamespace(agree=critics)
+    return Draws([], basis, Columns((2, 2)), agree, critics, max_draws)
 
 
 def _key(n):
@@ -263,6 +266,47 @@ def test_facts_are_asked_of_beats_that_convince():
     assert sorted(seen) == sorted(first[convinced].tolist())  # the last draw is released unseen
     agreed = convinced & (first[:, 2] > 0.5)
     np.testing.assert_array_equal(beats, np.where(agreed[:, None], first, second))
+
+
+@pytest.mark.usefixtures("echo")
+def test_critics_are_asked_before_facts():
+    seen = []
+
+    def agree(beats, codes):
+        seen.extend(beats.tolist())
+        return np.ones(len(beats), dtype=bool)
+
+    _draws(2, agree, lambda beats, diagnosis: beats[:, 3] > 0.5).draw(_key(50), None, 3, np.float64)
+    first = np.column_stack([np.arange(50), _numbers(3, 0)[:50]])
+    assert sorted(seen) == sorted(first[(first[:, 1:] > 0.5)[:, [0, 2]].all(axis=1)].tolist())
+
+
+def test_critics_disagree_where_diagnoses_are_told_apart(monkeypatch):
+    """Nets that read the first and the second sample; 0 and 1 are told apart, 2 from neither."""
+    monkeypatch.setattr(_critics, "read", lambda nets, beats, device: beats[:, nets[0]].astype(int))
+    apart = np.zeros((3, 3), dtype=bool)
+    apart[0, 1] = apart[1, 0] = True
+    said = np.array([(i, j) for i in range(3) for j in range(3)])
+    for diagnosis, wrong in ((0, 1), (1, 0), (2, None)):
+        got = _critics.Critics([0, 1], apart, None).agree(said, np.full(9, diagnosis))
+        np.testing.assert_array_equal(got, (said != wrong).all(axis=1))
+    assert _critics.Critics([0], np.zeros((3, 3), dtype=bool), None).agree(said, np.zeros(9, int)).all()
+
+
+def test_networks_tell_apart_what_hearts_show(beat_maker):
+    """N and V are; a coin of each person is not, though a network learns it by heart."""
+    people = beat_maker(16, 480)
+    y, person = (people.y == "V").astype(int), np.unique(people.subjects, return_inverse=True)[1]
+    settings = SimpleNamespace(classes_=np.arange(2), max_epochs=6, lr=0.01, batch_size=32)
+
+    def apart(labels, seed):
+        found = told_apart(settings, people.X, labels, person, torch.device("cpu"), np.random.RandomState(seed))
+        np.testing.assert_array_equal(found, found.T)
+        assert not found.diagonal().any()
+        return bool(found[0, 1])
+
+    assert apart(y, 0)
+    assert sum(apart(np.random.RandomState(seed).permutation(16)[person] % 2, seed) for seed in range(6)) <= 1
 
 
 # --- leakage --------------------------------------------------------------------------------------------------------

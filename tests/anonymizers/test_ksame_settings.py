@@ -327,8 +327,8 @@ def doubtful(beat_maker):
     return data
 
 
-def test_rejection_convinces_the_law(doubtful):
-    """Shares of drawn beats that the law reads as their diagnosis: as `fit` tells, and by its sieve on the release."""
+def test_rejection_convinces_law_and_networks(doubtful):
+    """Shares of drawn beats that law and networks read as their diagnosis: as `fit` tells, and on the release."""
     X, y, given = doubtful.X, doubtful.y, {"subjects": doubtful.subjects}
     ksame = KSameAnonymizer(**{**QUICK, "max_draws": 6}, coherence="beat").fit(X, y, **given)
     codes = np.searchsorted(ksame.classes_, y)
@@ -340,7 +340,8 @@ def test_rejection_convinces_the_law(doubtful):
         released = some._model.release(key, None, np.random.SeedSequence(ksame._seed), X.dtype, some)
         # Shapes are standardized on release, so what is on the border may fall on its other side.
         features = ksame._model.basis.features(released) - law.mean
-        share[draws] = law.sieve.passes(features, codes).mean()
+        agreed = [read([net], released, torch.device("cpu")) == codes for net in ksame.nets_]
+        share[draws] = np.all([law.sieve.passes(features, codes), *agreed], axis=0).mean()
     assert share[1] < 0.97
     assert share[1] + 0.01 < share[2]
     assert share[6] > 0.97

@@ -43,8 +43,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
     Parameters
     ----------
     k : int, default=10
-        Least number of subjects in a group. Nobody has a larger share than ``1 / k`` in any statistic that
-        the law is made of.
+        Least number of subjects in a group. Nobody has a larger share than ``1 / k`` in any statistic of the law.
     keep : sequence of str, or mapping of str to bounds or None, default=()
         Facts that a released beat shares with its source, in bins. Measured ones: ``"qrs_duration"``,
         ``"qt_interval"``, ``"pr_interval"`` (ms), ``"st_level"``, ``"t_amplitude"`` (mV), ``"p_present"``; they need
@@ -116,11 +115,10 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
     summary_ : dict
         ``"group_sizes"``; ``"n_keys"``; ``"small_keys"``, a list of keys with less than `k` subjects, each a dict of
         the key, its number of subjects and beats, and what was ``"done"``: ``"borrowed"`` or ``"suppressed"``;
-        ``"small_key_share"``, of fitted beats; ``"accepted_first"`` and ``"accepted"``, shares
-        of drawn beats that convinced at once and at last; with `epsilon`, ``"privacy"``, the guarantee and what it
-        covers; with ``rhythm="resample"``,
-        ``"small_rhythms"``, groups in which less than `k` subjects have R-R intervals, each with their number and
-        what was done (``"borrowed"`` from all groups, or ``"suppressed"``).
+        ``"small_key_share"``, of fitted beats; ``"accepted_first"`` and ``"accepted"``, shares of drawn beats that
+        convinced at once and at last; with `epsilon`, ``"privacy"``, the guarantee and what it covers; with
+        ``rhythm="resample"``, ``"small_rhythms"``, groups in which less than `k` subjects have R-R intervals, each with
+        their number and what was done (``"borrowed"`` from all groups, or ``"suppressed"``).
     nets_ : list of skorch.NeuralNet
         Those that read the diagnosis of beats that were not in ``fit``, and with which a drawn beat must agree.
     n_features_in_ : int
@@ -129,8 +127,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
     See Also
     --------
     AgileAnonymizer : Keeps each beat's own shape, and does not survive retraining.
-    skagile.audit_release : Measures what a release gives away.
-    skagile.model_selection.canary_disclosure : Whether a label that no heart shows can be read off a release.
+    skagile.audit_release, skagile.model_selection.canary_disclosure : Measure what a release gives away.
 
     Notes
     -----
@@ -151,14 +148,10 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
     ``transform`` is given no diagnosis. Of a beat that was fitted it is the one it was fitted with, so that a released
     beat has the diagnosis that `y` says beside it; of any other the two perceptrons of ``nets_`` read it.
 
-    In records (3-D) the number of beats and, with ``class_mix="keep"``, the order of their diagnoses stay as they are.
-
     With `subjects` given to ``transform``, all beats of a subject are in one group: the fitted one, or for a new
-    subject the nearest in the features that the groups were made of. Without, each row is taken for a new subject of
-    its own. With one group nothing depends on it.
+    subject the nearest. Without, each row is a new subject of its own. With one group nothing depends on it.
 
-    ``transform`` leaves the times of beats alone: they are no part of `X`. To release a rhythm pass its times through
-    ``resample_times``; with ``rhythm="resample"`` they depend on their source through its group alone.
+    ``transform`` leaves times alone: pass them through ``resample_times``.
 
     With `epsilon` the law is private as a whole [3]_, whatever it is used for afterwards, and the networks are trained
     on its draws. The number of subjects, ``classes_``, ``summary_``, ``expected_leakage_``, the keyed hashes of fitted
@@ -444,11 +437,10 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         As in ``transform``, an int as `random_state` gives row i of any call the same random numbers: give all
         recordings of a release in one call, or those of two calls are alike.
 
-        What stays is how many beats a recording has, and which are missing. Intervals are the group's, so the recording
-        gets longer or shorter: who writes it must cut or pad it, and best cuts all to one length, for the number of
-        beats that somebody had in a known time is his heart rate. Times go to :meth:`BeatSegmenter.restore
-        <skagile.segmentation.BeatSegmenter.restore>` with a flat record in place of the source's, and with room for
-        the window before the first beat.
+        What stays is how many beats a recording has, and which are missing. The recording gets longer or shorter: cut
+        all to one length, for the number of beats in a known time is a heart rate. Times go to
+        :meth:`skagile.segmentation.BeatSegmenter.restore` with a flat record in place of the source's, and with room
+        for the window before the first beat.
 
         **What this does not guarantee.** Runs are real intervals of cohort members, so who knows somebody's rhythm may
         find that he was in the cohort. Intervals do not follow the diagnoses: a released premature beat need not be

@@ -10,6 +10,7 @@ from skagile.anonymizers._ksame._readers import fit_reader, reader_encoders
 
 _SURE = 0.01
 _BATCH = 512
+_LEAST_SPREAD = 1e-9
 
 
 def told_apart(settings, X, y, person, device, random_state):
@@ -79,10 +80,11 @@ def _is_apart(blocks, i, j):
     for means, diagnosis in blocks:
         difference = means[:, i] - means[:, j]
         own, other = difference[diagnosis == i], difference[diagnosis == j]
-        spread = np.concatenate([own, other]).std()
-        if len(own) and len(other) and spread > 0:  # networks have scales of their own
-            first.append(own / spread)
-            second.append(other / spread)
+        if not (len(own) and len(other)):
+            continue
+        spread = max(np.concatenate([own, other]).std(), _LEAST_SPREAD)  # networks have scales of their own
+        first.append(own / spread)
+        second.append(other / spread)
     if not first:
         return False
     first, second = np.concatenate(first), np.concatenate(second)
