@@ -31,10 +31,9 @@ print(f"{first.sum()} beats of the first date and {(~first).sum()} of the second
 # --------
 # :class:`~skagile.anonymizers.AgileAnonymizer` adds noise of at most ``epsilon`` standard deviations of the beat;
 # :class:`~skagile.anonymizers.WarpAnonymizer` bends time and amplitude. Both keep a person's own beats.
-# :class:`~skagile.anonymizers.KSameAnonymizer` puts in their place beats that are mixed from those of a group of at
-# least ``k`` people. It is told whose beats are whose, so that all of a person's are in one group; what it looks at
-# besides, the *key* of a beat, is what an attacker can learn from. Fewer epochs and steps than by default keep this
-# page quick.
+# :class:`~skagile.anonymizers.KSameAnonymizer` puts in their place beats of pseudo-people, drawn from a law of all of
+# them (the default), or of groups of at least ``k``. It is told whose beats are whose; what it looks at besides, the
+# *key* of a beat, is what an attacker can learn from. Fewer epochs and steps than by default keep this page quick.
 
 import sklearn
 from sklearn.pipeline import make_pipeline
@@ -51,8 +50,8 @@ for epsilon in (0.65, 1.3):
 warp = WarpAnonymizer(max_epochs=8, reinitialize_every=4, random_state=0).fit(**enrolled)
 released["warp", f"mu {warp.mu}"] = warp.transform(beats.X)
 
-for k, name in ((3, "k = 3"), (5, "k = 5"), (16, "one group")):
-    ksame = KSameAnonymizer(k=k, random_state=0).fit(**enrolled)
+for k, grouping, name in ((3, "class_mix", "k = 3"), (5, "class_mix", "k = 5"), (5, "one", "one group")):
+    ksame = KSameAnonymizer(k=k, grouping=grouping, random_state=0).fit(**enrolled)
     released["k-same", name] = ksame.transform(beats.X, subjects=beats.subjects)
     keys = ksame.assign(beats.X, subjects=beats.subjects)
     key_floor["k-same", name] = label_only_floor(
@@ -63,7 +62,10 @@ for k, name in ((3, "k = 3"), (5, "k = 5"), (16, "one group")):
 # And k-same with AGILE after it, in a Pipeline. With metadata routing on, ``subjects`` reach both ``fit`` and
 # ``transform``.
 
-both = make_pipeline(KSameAnonymizer(k=5, random_state=0), AgileAnonymizer(n_steps=5, max_epochs=6, random_state=0))
+both = make_pipeline(
+    KSameAnonymizer(k=5, grouping="class_mix", random_state=0),
+    AgileAnonymizer(n_steps=5, max_epochs=6, random_state=0),
+)
 with sklearn.config_context(enable_metadata_routing=True):
     both.fit(**enrolled)
     released["k-same and AGILE", "k = 5"] = both.transform(beats.X, subjects=beats.subjects)
@@ -166,9 +168,9 @@ plt.show()
 # --------------
 # Noise and warp hide hardly anybody from one who retrains: however it looks, a released beat is still its person's own.
 # A network that is trained on AGILE's release learns the noise, and reads originals badly; of the warp it may be either
-# way after so few epochs. k-same is read in both directions, and what is named is what its key gives away: the fewer,
-# the more people are in a group, until with all in one the diagnosis alone is left. AGILE after it does not break that
-# bound, and costs what it costs by itself. The bars are wide, since sixteen people can tell no more, and the networks
+# way after so few epochs. Of k-same's release, what is named is what its key gives away: the fewer, the more people are
+# in a group, until with all in one the diagnosis alone is left. A law of sixteen people keeps of rare diagnoses what
+# ``k`` of them would show. AGILE after it does not break that bound, and costs what it costs by itself. The bars are wide, since sixteen people can tell no more, and the networks
 # of this page had few beats to learn from. :doc:`/studies/ksame` has real recordings.
 #
 # All of this is of single beats. Many beats of a person also show the mix of diagnoses, and their times the rhythm.
