@@ -170,8 +170,9 @@ plt.show()
 # A network that is trained on AGILE's release learns the noise, and reads originals badly; of the warp it may be either
 # way after so few epochs. Of k-same's release, what is named is what its key gives away: the fewer, the more people are
 # in a group, until with all in one the diagnosis alone is left. A law of sixteen people keeps of rare diagnoses what
-# ``k`` of them would show. AGILE after it does not break that bound, and costs what it costs by itself. The bars are wide, since sixteen people can tell no more, and the networks
-# of this page had few beats to learn from. :doc:`/studies/ksame` has real recordings.
+# ``k`` of them would show. AGILE after it does not break that bound, and costs what it costs by itself. The bars are
+# wide, since sixteen people can tell no more, and the networks of this page had few beats to learn from.
+# :doc:`/studies/ksame` has real recordings.
 #
 # All of this is of single beats. Many beats of a person also show the mix of diagnoses, and their times the rhythm.
 # ``expected_leakage_`` says the first before anything is released, and :doc:`plot_records` deals with the second.

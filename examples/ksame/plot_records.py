@@ -40,8 +40,8 @@ print(f"{len(beats.X)} beats of {len(records)} records")
 # ---------------
 # ``subjects`` says whose a beat is, ``times`` when it came, ``records`` which of them follow one another. Beats are
 # drawn from the law of a group of at least four people, and R-R intervals, in runs, from theirs. Groups as small as
-# these are for the page to be quick, and what their keys give away is printed before anything leaves the house: from all beats of
-# a person, ``"fused"``, the mix of diagnoses names more people than a single beat does.
+# these are for the page to be quick, and what their keys give away is printed before anything leaves the house: from
+# all beats of a person, ``"fused"``, the mix of diagnoses names more people than a single beat does.
 
 ksame = KSameAnonymizer(k=4, grouping="class_mix", rhythm="resample", random_state=0)
 released = ksame.fit_transform(beats.X, y, subjects=subjects, times=times, records=beats.record)

@@ -34,6 +34,7 @@ _KNOWLEDGE = {"agile": ("static", "adaptive"), "ksame": ("clean", "static", "ada
 _K = 10
 # Of every so many people one is in no release: those that the audit tells members from.
 _ONE_LEFT_OUT_OF = 3
+_LEAST_OUTSIDE = 5  # with fewer an audit cannot tell, and everybody is in the release
 _THREATS = {
     "presence": "who is in the release is told",
     "copies": "copies of people's own beats",
@@ -186,7 +187,7 @@ def run_demo(
     attacks in full.
 
     A third of the people, drawn at random, is not in the release: the anonymizers are not fitted on them, and the audit
-    tells those who are in it from them.
+    tells those who are in it from them. Of fewer than 15 people all are in it, and this is not tested.
 
     Parameters
     ----------
@@ -238,7 +239,8 @@ def run_demo(
 def _choose_members(subjects, seed):
     """Whether each row is of somebody who is in the release."""
     people = np.random.default_rng(seed).permutation(np.unique(subjects))
-    return np.isin(subjects, people[len(people) // _ONE_LEFT_OUT_OF :])
+    n_outside = len(people) // _ONE_LEFT_OUT_OF
+    return np.isin(subjects, people[n_outside if n_outside >= _LEAST_OUTSIDE else 0 :])
 
 
 def _release(beats, members, amount, seed, steps):
@@ -272,7 +274,7 @@ def _audit(beats, released, members, amount, seed, steps):
             beats.y,
             subjects=beats.subjects,
             sessions=beats.sessions,
-            members=members,
+            members=None if members.all() else members,
             sampling_rate=beats.sampling_rate,
             window=beats.window,
             attackers={attacker: network if attacker == "deep_ecg" else attacker for attacker in _ATTACKERS},
