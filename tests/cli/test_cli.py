@@ -151,7 +151,7 @@ def test_demo_tells_of_every_epoch_and_says_its_sizes(monkeypatch, tmp_path):
     results = run_demo("synthetic", tmp_path / "out", size="quick", progress=lambda *at: told.append(at))
     words = [what for _, _, what in told]
     assert [f"fitting AGILE, {i} of 3" for i in (1, 2, 3)] == [what for what in words if "fitting AGILE," in what][:3]
-    assert sum(what.startswith("fitting k-same, ") for what in words) == 2 * 2  # of each of two networks
+    assert sum(what.startswith("fitting k-same, ") for what in words) == 4 * 2  # of each of four networks
     assert any(what.startswith("AGILE's release, ") for what in words)
     counts = [done for done, _, _ in told]
     assert counts == sorted(counts)
