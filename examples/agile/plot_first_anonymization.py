@@ -35,7 +35,7 @@ for signals, beats, subject, date in zip(
             subjects.append(subject)
             dates.append(date)
 strips, y, subjects, dates = map(np.array, (strips, y, subjects, dates))
-# The first date of each person enrols; the second is what an attacker is asked about.
+# The first date of each person enrols; the second is what an attacker is tested on.
 first_date = dict(zip(subjects[::-1], dates[::-1], strict=True))
 later = dates != np.array([first_date[subject] for subject in subjects])
 
@@ -103,7 +103,7 @@ from skagile.metrics import rank1_accuracy
 attacker = SVDIdentifier().fit(original[~later], subjects[~later])
 for name, beats in (("original", original), ("released", released)):
     rank1 = rank1_accuracy(subjects[later], attacker.predict(beats[later]))
-    print(f"trained on originals, asked about {name} beats: {rank1:.0%} named right")
+    print(f"trained on originals, tested on {name} beats: {rank1:.0%} named right")
 
 # %%
 # Whoever receives the release need not be content with that. If part of it can be linked to persons, by a date, a ward
@@ -111,7 +111,7 @@ for name, beats in (("original", original), ("released", released)):
 
 retrained = SVDIdentifier().fit(released[~later], subjects[~later])
 rank1 = rank1_accuracy(subjects[later], retrained.predict(released[later]))
-print(f"retrained on the release, asked about released beats: {rank1:.0%} named right")
+print(f"retrained on the release, tested on released beats: {rank1:.0%} named right")
 
 # %%
 # The audit

@@ -48,7 +48,7 @@ pipeline = make_pipeline(
 # - ``adaptive``: the same by an attacker who is retrained on the release.
 #
 # To scikit-learn greater is better, so the two risks come with a minus sign: 0 is "nobody", -1 "everybody". Both
-# attackers learn from the first date, ``enrolment``, and are asked about the second.
+# attackers learn from the first date, ``enrolment``, and are tested on the second.
 
 from skagile.attackers import SVDIdentifier
 from skagile.model_selection import ReidentificationScorer, UtilityScorer

@@ -11,7 +11,7 @@ having.
 # %%
 # Beats
 # -----
-# A synthetic cohort: sixteen people on two dates. The first date enrols; attackers and models are asked about the
+# A synthetic cohort: sixteen people on two dates. The first date enrols; attackers and models are tested on the
 # second.
 
 import matplotlib.pyplot as plt

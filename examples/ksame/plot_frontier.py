@@ -12,7 +12,7 @@ as a network reads it, against the beats whose person is named by the worst atta
 # Beats
 # -----
 # A synthetic cohort: sixteen people on two dates. Anonymizers are fitted on the first date and release both. Attackers
-# learn released beats of the first date, and are asked about those of the second.
+# learn released beats of the first date, and are tested on those of the second.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -75,7 +75,7 @@ key_floor["k-same and AGILE", "k = 5"] = key_floor["k-same", "k = 5"]
 # Attacks, and diagnoses
 # ----------------------
 # Three attackers, of which the worst counts: a linear one, the nearest neighbour, and a convolutional network. A
-# network of the same kind reads the diagnosis: trained on originals and asked about the release ("forth"), and the
+# network of the same kind reads the diagnosis: trained on originals and tested on the release ("forth"), and the
 # other way round ("back"). The cache spares training it on the same originals for every release.
 
 from tempfile import TemporaryDirectory
@@ -136,7 +136,7 @@ styles = {  # marker, colour, filling, size
 bar = {"marker": "_", "markeredgewidth": 2, "color": "0.45"}
 figures = table.set_index(["anonymizer", "setting"]).select_dtypes("number") * 100
 figure, panels = plt.subplots(1, 2, figsize=(10, 4.6), sharex=True, sharey=True, layout="constrained")
-titles = ("trained on originals, asked about the release", "trained on the release, asked about originals")
+titles = ("trained on originals, tested on the release", "trained on the release, tested on originals")
 for panel, way, title in zip(panels, directions, titles, strict=True):
     for name, (marker, colour, filling, size) in styles.items():
         row = figures.loc[name]

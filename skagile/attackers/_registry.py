@@ -58,7 +58,7 @@ class Attacker(NamedTuple):
     known: Known
 
 
-# What the attacker learns from, and what he is asked about.
+# What the attacker learns from, and what they are tested on.
 KNOWLEDGE = (
     "clean",
     "static",

@@ -74,7 +74,7 @@ def audit_release(
 
     The audit takes data and no anonymizer, so it can judge the output of any tool. Each attacker enrols people from
     one part of their beats and is asked who the rest are from: on the originals (the ceiling), trained on originals
-    and asked about the release, **retrained on the release**, and in the other ways that `knowledge` lists. Every risk
+    and tested on the release, **retrained on the release**, and in the other ways that `knowledge` lists. Every risk
     comes with an interval over people, beside what guessing gives.
 
     Parameters

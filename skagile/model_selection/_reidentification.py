@@ -12,7 +12,7 @@ from skagile.metrics import fuse_scores, rank1_accuracy
 from skagile.model_selection._released import digests, earliest, first_half, make_attacker, release_rows
 from skagile.model_selection._scorer import BaseScorer
 
-# What the attacker learns from. He is always asked about the release.
+# What the attacker learns from. They are always tested on the release.
 _KNOWLEDGE = {"static": ("original",), "adaptive": ("released",), "worst": ("original", "released")}
 
 

@@ -366,7 +366,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
             Beats, or records of beats with missing ones NaN, in millivolts. No label is used: the diagnosis is
             predicted.
         subjects : array-like of shape (n_rows,), default=None
-            Subject of each row; one that was fitted is in his group, a new one goes to the nearest. None takes every
+            Subject of each row; one that was fitted is in their group, a new one goes to the nearest. None takes every
             row for a new subject of its own.
         facts : DataFrame or mapping of columns, of n_rows rows, default=None
             As of ``fit``.
@@ -431,7 +431,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         -----
         With ``rhythm="resample"`` a recording is a stationary bootstrap [1]_ of its group: runs of successive R-R
         intervals, 20 on average, each of any member of the group, the source included, every member with the same
-        chance, and of any place in his intervals. The new recording begins at 0 s, and its first beat comes one drawn
+        chance, and of any place in their intervals. The new recording begins at 0 s, and its first beat comes one drawn
         interval later: it has nothing of the source's times.
 
         As in ``transform``, an int as `random_state` gives row i of any call the same random numbers: give all
@@ -443,7 +443,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         for the window before the first beat.
 
         **What this does not guarantee.** Runs are real intervals of cohort members, so who knows somebody's rhythm may
-        find that he was in the cohort. Intervals do not follow the diagnoses: a released premature beat need not be
+        find that they were in the cohort. Intervals do not follow the diagnoses: a released premature beat need not be
         early, nor followed by a pause.
 
         References
