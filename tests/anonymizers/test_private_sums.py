@@ -367,3 +367,13 @@ def _missing(X, y, s):
 def test_priors_that_are_refused(people, prior, make, match):
     with pytest.raises(ValueError, match=match):
         KSameAnonymizer(**QUICK, prior=make(*prior)).fit(people.X, people.y, subjects=people.subjects)
+
+
+def test_beats_of_a_private_law_are_no_larger_than_the_priors(people, prior):
+    """With a dozen people and much noise: no size, and no offset, that the prior does not have."""
+    ksame = KSameAnonymizer(**QUICK, prior=prior, epsilon=0.5)
+    released = ksame.fit_transform(people.X, people.y, subjects=people.subjects)
+    for measure in (np.std, np.mean):
+        of_prior, got = measure(prior[0], axis=1), measure(released, axis=1)
+        assert got.min() >= of_prior.min() - 1e-4
+        assert got.max() <= of_prior.max() + 1e-4

@@ -6,8 +6,8 @@ import numpy as np
 
 from skagile._state import Array, Field, Stateful, check
 
-# Sizes of beats, standard deviations in mV, are kept within these logarithms.
-_LEAST_LOG, _MOST_LOG = -6.0, 4.0
+# What beats are kept within: the logarithm of their standard deviation in mV, and their mean.
+_WIDE = np.array([[-6.0, 4.0], [-50.0, 50.0]])
 
 
 class Basis(Stateful):
@@ -21,26 +21,31 @@ class Basis(Stateful):
         What scores are counted from.
     axes : ndarray of shape (n_axes, n_samples), default=None
         Orthonormal rows. None: the samples themselves.
+    limits : ndarray of shape (2, 2), default=None
+        Least and most log standard deviation, and mean, of a beat that is made. None: wide ones.
     """
 
-    def __init__(self, n_samples, centre=None, axes=None):
+    def __init__(self, n_samples, centre=None, axes=None, limits=None):
         self.n_samples = n_samples
+        self.limits = _WIDE.copy() if limits is None else limits
         self.centre = np.zeros(n_samples) if centre is None else centre
         self.axes = np.zeros((0, n_samples)) if axes is None else axes
 
     @classmethod
     def of(cls, X, n_axes):
-        """Return the leading axes of beats, which must be nobody's of the cohort."""
-        shapes = cls(X.shape[1]).features(X)[:, :-2]
+        """Return the leading axes of beats, and what they lie within; they must be nobody's of the cohort."""
+        features = cls(X.shape[1]).features(X)
+        shapes, limits = features[:, :-2], np.quantile(features[:, -2:], [0, 1], axis=0).T
         centre = shapes.mean(axis=0)
         _, vectors = np.linalg.eigh(np.cov(shapes - centre, rowvar=False))
-        return cls(X.shape[1], centre, vectors[:, ::-1][:, :n_axes].T)
+        return cls(X.shape[1], centre, vectors[:, ::-1][:, :n_axes].T, limits)
 
     def _state_fields(self) -> Iterator[Field]:
         yield Array("centre", shape=(None,))
         self.n_samples = len(self.centre)
         yield Array("axes", shape=(None, self.n_samples))
-        check(self.n_samples > 1, "Basis", "is of no beats")
+        yield Array("limits", shape=(2, 2), low=_WIDE.min(), high=_WIDE.max())
+        check(self.n_samples > 1 and (self.limits[:, 0] <= self.limits[:, 1]).all(), "Basis", "is of no beats")
 
     @property
     def n_features(self):
@@ -62,9 +67,9 @@ class Basis(Stateful):
         if len(self.axes):
             shape = self.centre.astype(features.dtype) + shape @ self.axes.astype(features.dtype)
         shape = shape - shape.mean(axis=1, keepdims=True)
-        size = np.exp(np.clip(features[:, -2], _LEAST_LOG, _MOST_LOG))
+        size = np.exp(np.clip(features[:, -2], *self.limits[0].astype(features.dtype)))
         # A shape without any difference stays flat, and is not divided by nothing.
         spread = np.sqrt(np.einsum("ij,ij->i", shape, shape) / shape.shape[1])
         shape *= (size / np.maximum(spread, np.finfo(features.dtype).tiny))[:, None]
-        shape += features[:, -1:]
+        shape += np.clip(features[:, -1:], *self.limits[1].astype(features.dtype))
         return shape
