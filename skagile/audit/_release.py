@@ -165,7 +165,7 @@ def split_beats(subject, row, sessions, n_rows):
     if n_probed < 2:
         raise ValueError(
             f"{n_probed} of {subject.max() + 1} subjects can be probed; at least 2 must be. A subject is probed with "
-            f"the beats that do not enrol, so he needs two {fault} or more: "
+            f"the beats that do not enrol, so they need two {fault} or more: "
             + (
                 "give sessions=None to split within a session (an upper bound)."
                 if sessions is not None

@@ -186,8 +186,8 @@ def run_demo(
     for one beat in a hundred less of MIT-BIH, and for two in a hundred less of the synthetic people. `skagile audit`
     attacks in full.
 
-    A third of the people, drawn at random, is not in the release: the anonymizers are not fitted on them, and the audit
-    tells those who are in it from them. Of fewer than 15 people all are in it, and this is not tested.
+    A third of the people, drawn at random, is not in the release: k-same is not fitted on them, and the audit tells
+    those who are in it from them. Of fewer than 15 people all are in it, and this is not tested.
 
     Parameters
     ----------
@@ -244,11 +244,15 @@ def _choose_members(subjects, seed):
 
 
 def _release(beats, members, amount, seed, steps):
-    """Fit both anonymizers on the members' first sessions and release all beats; also give the fitted k-same."""
+    """Fit AGILE on all first sessions and k-same on the members', and release all beats; also give the fitted k-same.
+
+    AGILE hides only whom it knows, so it is given everybody whom the attackers try to name.
+    """
     from skagile.anonymizers import AgileAnonymizer, KSameAnonymizer
 
-    enrolled = (beats.sessions == 0) & members
-    k = max(2, min(_K, len(np.unique(beats.subjects[enrolled]))))
+    first = beats.sessions == 0
+    fitted = {"agile": first, "ksame": first & members}
+    k = max(2, min(_K, len(np.unique(beats.subjects[fitted["ksame"]]))))
     anonymizers = {
         "agile": AgileAnonymizer(random_state=seed, **amount.agile),
         "ksame": KSameAnonymizer(k, random_state=seed, **amount.ksame),
@@ -256,7 +260,8 @@ def _release(beats, members, amount, seed, steps):
     released = {}
     for name, anonymizer in anonymizers.items():
         with steps.step(f"fitting {_NAMES[name]}"):
-            anonymizer.fit(beats.X[enrolled], beats.y[enrolled], subjects=beats.subjects[enrolled])
+            rows = fitted[name]
+            anonymizer.fit(beats.X[rows], beats.y[rows], subjects=beats.subjects[rows])
         with steps.step(f"{_NAMES[name]}'s release"):
             released[name] = anonymizer.transform(beats.X, subjects=beats.subjects)
     return released, anonymizers["ksame"]
