@@ -60,8 +60,8 @@ def load_beats(seed):
         random_state=seed,
     )
     beats.X = beats.X.astype(np.float32)
-    beats.first = np.isin(np.asarray(beats.record_names)[beats.records], DS1)
     beats.record = np.asarray(beats.record_names)[beats.records]
+    beats.first = np.isin(beats.record, DS1)
     return beats
 
 

@@ -65,7 +65,7 @@ class Law(Stateful):
             Of other people.
         """
         s, columns = statistics.sums, statistics.columns
-        known = Law._blank_offsets(s) if background is None else background.offsets
+        known = np.zeros_like(s["level_means"]) if background is None else background.offsets
         contrasts = _contrasts(s, columns, k, known)
         n = max(float(s["people"]), 1.0)
         mean = (s["mean"] - s["share"] @ contrasts) / n
@@ -84,10 +84,6 @@ class Law(Stateful):
             noise=_noise(s),
             sieve=Sieve.of(offsets[: columns.sizes[0]], np.swapaxes(between, 1, 2) @ between + moved + within),
         )
-
-    @staticmethod
-    def _blank_offsets(s):
-        return np.zeros(s["level_means"].shape)
 
     @classmethod
     def blank(cls):

@@ -103,15 +103,19 @@ class Statistics:
         columns : Columns
             Of the codes.
         """
-        rows = np.argsort(person, kind="stable")
-        begins = np.flatnonzero(np.diff(person[rows], prepend=-1))
         total = None
-        for own in np.split(rows, begins[1:]):
+        for own in _rows_of_people(person):
             of_person = features(own)
             if total is None:
                 total = cls(of_person.shape[1], columns)
             total.add_person(of_person, codes[own])
         return total
+
+    @classmethod
+    def of_each(cls, features, codes, person, columns):
+        """Yield the statistics of each person; parameters as of `of`."""
+        for own in _rows_of_people(person):
+            yield cls.of(lambda rows, own=own: features(own[rows]), codes[own], person[own], columns)
 
     def add_person(self, V, codes):
         """Add the features of one person's beats, with their codes."""
@@ -195,3 +199,9 @@ class Statistics:
         out = Statistics(len(self.sums["mean"]), self.columns)
         out.sums = {name: factor * value for name, value in self.sums.items()}
         return out
+
+
+def _rows_of_people(person):
+    """Rows of each person."""
+    rows = np.argsort(person, kind="stable")
+    return np.split(rows, np.flatnonzero(np.diff(person[rows])) + 1)

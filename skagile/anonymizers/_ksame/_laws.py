@@ -60,9 +60,7 @@ def fit_private_law(X, codes, person, columns, *, k, prior, epsilon, delta, rand
     basis = Basis.of(prior.X, min(N_AXES, X.shape[1] - 1))
     others = prior.of_each(basis, columns)
     private = PrivateSum(Statistics(basis.n_features, columns), others)
-    for own in _rows_of_people(person, np.arange(len(X))):
-        of_person = Statistics(basis.n_features, columns)
-        of_person.add_person(basis.features(X[own]), codes[own])
+    for of_person in Statistics.of_each(lambda own: basis.features(X[own]), codes, person, columns):
         private.add(of_person)
     public = sum(others[1:], others[0])
     # The prior counts for as many people as the noise of a covariance is as large as: with few people it is the prior.
@@ -73,11 +71,6 @@ def fit_private_law(X, codes, person, columns, *, k, prior, epsilon, delta, rand
 
 def _sum_up(basis, X, rows, codes, person, columns):
     return Statistics.of(lambda own: basis.features(X[rows[own]]), codes[rows], person[rows], columns)
-
-
-def _rows_of_people(person, rows):
-    order = np.argsort(person, kind="stable")
-    return np.split(rows[order], np.flatnonzero(np.diff(person[order])) + 1)
 
 
 class Prior:
@@ -102,9 +95,4 @@ class Prior:
 
     def of_each(self, basis, columns):
         """Return the statistics of each of them."""
-        out = []
-        for own in _rows_of_people(self.person, np.arange(len(self.X))):
-            of_person = Statistics(basis.n_features, columns)
-            of_person.add_person(basis.features(self.X[own]), self.codes[own])
-            out.append(of_person)
-        return out
+        return list(Statistics.of_each(lambda own: basis.features(self.X[own]), self.codes, self.person, columns))
