@@ -81,10 +81,25 @@ def read(nets, X, device):
     """
     codes = np.empty(len(X), dtype=np.intp)
     with torch.inference_mode(), torch_threads(1):
-        for start in range(0, len(X), _BATCH):
-            batch = pad_rows(standardize(X[start : start + _BATCH])).to(device)
+        for rows, batch in _batches(X, device):
             scores = nets[0].module_(batch)
             if len(nets) > 1:
                 scores = sum(net.module_(batch).softmax(dim=1) for net in nets)
-            codes[start : start + _BATCH] = scores.argmax(dim=1).cpu().numpy()[: len(X) - start]
+            codes[rows] = scores.argmax(dim=1).cpu().numpy()[: len(codes[rows])]
     return codes
+
+
+def log_probabilities(net, X, device):
+    """Log-probabilities that one network gives to the diagnoses of beats, of shape (n_beats, n_classes)."""
+    scores = []
+    with torch.inference_mode(), torch_threads(1):
+        for rows, batch in _batches(X, device):
+            scores.append(net.module_(batch).log_softmax(dim=1)[: len(X[rows])].cpu().numpy())
+    return np.concatenate(scores)
+
+
+def _batches(X, device):
+    """Rows, and what networks are shown of them: a batch may have more rows, which mean nothing."""
+    for start in range(0, len(X), _BATCH):
+        rows = slice(start, start + _BATCH)
+        yield rows, pad_rows(standardize(X[rows])).to(device)

@@ -1,15 +1,13 @@
 """Which diagnoses networks tell apart on people whom they were not trained on."""
 
 import numpy as np
-import torch
 from scipy.stats import ttest_ind
 
 from skagile._arrays import standardize
-from skagile._training import draw_seed, pad_rows, torch_threads
-from skagile.anonymizers._ksame._readers import fit_reader, reader_encoders
+from skagile._training import draw_seed
+from skagile.anonymizers._ksame._readers import fit_reader, log_probabilities, reader_encoders
 
 _SURE = 0.01
-_BATCH = 512
 _LEAST_SPREAD = 1e-9
 
 
@@ -46,23 +44,12 @@ def told_apart(settings, X, y, person, device, random_state):
         if len(np.unique(y[train])) < 2 or train.all():
             continue
         net = fit_reader(encoder, standardize(X[train]), y[train], n_classes, device=device, seed=seed, **params)
-        blocks.append(_blocks(_scores(net, X[~train], device), y[~train], person[~train]))
+        blocks.append(_blocks(log_probabilities(net, X[~train], device), y[~train], person[~train]))
     apart = np.zeros((n_classes, n_classes), dtype=bool)
     for i in range(n_classes):
         for j in range(i):
             apart[i, j] = apart[j, i] = _is_apart(blocks, i, j)
     return apart
-
-
-def _scores(net, X, device):
-    """Log-probabilities of beats."""
-    scores = []
-    with torch.inference_mode(), torch_threads(1):
-        for start in range(0, len(X), _BATCH):
-            batch = X[start : start + _BATCH]
-            out = net.module_(pad_rows(standardize(batch)).to(device)).log_softmax(dim=1)
-            scores.append(out[: len(batch)].cpu().numpy())
-    return np.concatenate(scores)
 
 
 def _blocks(scores, y, person):
