@@ -119,7 +119,7 @@ def test_every_key_has_a_number_of_its_own():
     assert len(key) == len(np.unique(keys.number(key))) == 72
     columns = keys.columns
     assert columns.sizes == (3, 2, 3)
-    rows = columns.of(key.codes)
+    rows = columns.of(key.codes_of(np.arange(len(keys.classes))))
     assert rows.sum(axis=1).tolist() == [3.0] * 72
     for i in range(0, 72, 7):
         assert np.flatnonzero(rows[i]).tolist() == [parts[1, i], 3 + parts[2, i], 5 + parts[3, i]]
@@ -222,7 +222,7 @@ def _same(beats, codes):
 def _draws(max_draws, agree=_same, critics=_same):
     basis = SimpleNamespace(n_samples=4, beats=lambda features: features)
     agree, critics = SimpleNamespace(agree=agree), SimpleNamespace(agree=critics)
-    return Draws([], basis, Columns((2, 2)), agree, critics, max_draws)
+    return Draws(np.arange(2), [], basis, Columns((2, 2)), agree, critics, max_draws)
 
 
 def _key(n):

@@ -22,6 +22,10 @@ class Columns:
         """First column of each label."""
         return np.cumsum([0, *self.sizes[:-1]])
 
+    def merged(self, alike):
+        """Return the columns where diagnoses of the same number in `alike` are one."""
+        return Columns((int(alike.max()) + 1, *self.sizes[1:]))
+
     def of(self, codes):
         """Return the columns of codes of shape (n, n_labels)."""
         rows = np.zeros((len(codes), sum(self.sizes)))

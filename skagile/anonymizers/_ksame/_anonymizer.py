@@ -138,8 +138,10 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
 
     What a label changes is estimated from people who have beats of several labels, as contrasts within them. What
     people of one label differ by from everybody is kept only as far as it is more than chance does with as many people
-    at random (19 times of 20). So a label that no heart shows, a coin, leaves no trace. Where less than `k` people have
-    a label, what it changes is shrunk as if `k` had it and the others showed nothing.
+    at random (19 times of 20). So a label that no heart shows, a coin, leaves no trace. Nor does one that stands beside
+    the diagnosis, as in ``"V, site 1"``: where nobody has labels of two such sets, those that do not differ by more
+    than they do when people are shuffled are drawn from one law. Where less than `k` people have a label, what it
+    changes is shrunk as if `k` had it and the others showed nothing.
 
     A draw that the law itself, or one of ``nets_``, reads as another diagnosis is drawn again (``max_draws``). Networks
     learn a label by heart, person by person, even one that no heart shows. So they are listened to only between

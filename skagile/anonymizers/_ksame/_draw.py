@@ -15,12 +15,14 @@ class Draws:
 
     Attributes
     ----------
+    alike : ndarray of int of shape (n_classes,)
+        As of `alike_classes`.
     laws : list of Law
         One a group.
     basis : Basis
         What their features are of.
     columns : Columns
-        Of diagnoses and facts.
+        Of the laws' diagnoses and of facts.
     facts : Facts
         Those that are measured must be the key's.
     critics : Critics
@@ -29,6 +31,7 @@ class Draws:
         How often a beat is drawn at most; the last draw counts, whatever it is read as.
     """
 
+    alike: np.ndarray
     laws: list
     basis: Basis
     columns: Columns
@@ -60,10 +63,12 @@ class Draws:
         beats = np.empty((len(key), self.basis.n_samples), dtype=dtype)
         for start in range(0, len(key), CHUNK):
             rows = np.arange(start, min(start + CHUNK, len(key)))
-            columns = self.columns.of(key.take(rows).codes)
+            columns = self.columns.of(key.take(rows).codes_of(self.alike))
             for turn in range(self.max_draws):
                 of_rows = key.take(rows)
-                features, passes = people.draw(rows, of_rows.group, of_rows.diagnosis, columns[rows - start], turn)
+                features, passes = people.draw(
+                    rows, of_rows.group, self.alike[of_rows.diagnosis], columns[rows - start], turn
+                )
                 beats[rows] = self.basis.beats(features)
                 if turn + 1 == self.max_draws and doubted is None:
                     break  # released whatever they are read as

@@ -4,7 +4,7 @@ import numpy as np
 
 from skagile._arrays import standardize
 from skagile._training import resolve_device
-from skagile.anonymizers._generators import CHUNK, PseudoPeople
+from skagile.anonymizers._generators import CHUNK, Basis, Columns, PseudoPeople, alike_classes
 from skagile.anonymizers._ksame._checks import check_prior
 from skagile.anonymizers._ksame._keys import Key
 from skagile.anonymizers._ksame._laws import Prior, fit_laws, fit_private_law
@@ -53,19 +53,26 @@ def form_model(settings, keys, beats, random_state, earlier):
     small_keys, told = find_small_keys(keys, key, s, k=settings.k, on_small_key=settings.on_small_key)
     prior = check_prior(settings, keys.facts)
     prior = None if prior is None else Prior(*prior)
+    # Noise hides what one person's labels do to the law; without it, laws tell no more than hearts do.
+    alike = np.arange(len(keys.classes))
+    if settings.epsilon is None:
+        alike = alike_classes(Basis(X.shape[1]), X, y, s, len(keys.classes))
+    columns, codes = keys.columns.merged(alike), key.codes_of(alike)
+    if prior is not None:
+        prior.codes[:, 0] = alike[prior.codes[:, 0]]
     params = {"k": settings.k, "prior": prior}
     noise_seed, drawn_seed = np.random.SeedSequence(random_state.randint(0, 2**31, 4).tolist()).spawn(2)
     if settings.epsilon is None:
-        laws, basis = fit_laws(X, key.codes, s, key.group, keys.columns, **params)
+        laws, basis = fit_laws(X, codes, s, key.group, columns, **params)
     else:
         noise = np.random.default_rng(noise_seed)
         params.update(epsilon=settings.epsilon, delta=delta_of(settings, len(settings.subjects_)), random_state=noise)
-        laws, basis = fit_private_law(X, key.codes, s, keys.columns, **params)
-        Z, y = _drawn(laws, basis, keys.columns, drawn_seed)
+        laws, basis = fit_private_law(X, codes, s, columns, **params)
+        Z, y = _drawn(laws, basis, columns, drawn_seed)
     device = resolve_device(settings.device)
     nets = fit_nets(settings, Z, y, device, random_state, earlier)
     apart = _told_apart(settings, (X, key.diagnosis, s), device, random_state)
-    return Model(partition, keys, small_keys, laws, basis, nets, apart), key, told
+    return Model(partition, keys, small_keys, alike, laws, basis, nets, apart), key, told
 
 
 def _told_apart(settings, beats, device, random_state):

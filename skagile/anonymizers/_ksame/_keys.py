@@ -33,10 +33,9 @@ class Key:
     def __len__(self):
         return len(self.group)
 
-    @property
-    def codes(self):
-        """Diagnosis and kept facts, of shape (n_beats, 1 + n_facts)."""
-        return np.column_stack([self.diagnosis, self.facts])
+    def codes_of(self, alike):
+        """Return the codes with the law of each diagnosis in place of it."""
+        return np.column_stack([alike[self.diagnosis], self.facts])
 
     def take(self, rows):
         """Return the keys of some rows."""

@@ -36,6 +36,8 @@ class Model(Stateful):
         Diagnoses, facts and numbers of keys.
     small_keys : SmallKeys
         Of which keys nothing is released.
+    alike : ndarray of int of shape (n_classes,)
+        As of `alike_classes`.
     laws : list of Law
         One a group.
     basis : Basis
@@ -49,6 +51,7 @@ class Model(Stateful):
     partition: Partition
     keys: Keys
     small_keys: SmallKeys
+    alike: np.ndarray
     laws: list
     basis: Basis
     nets: list
@@ -64,6 +67,7 @@ class Model(Stateful):
             blank(Partition, subjects=settings.subjects_, grouping=settings.grouping),
             Keys(settings.classes_, facts, blank(RememberedDiagnoses)),
             blank(SmallKeys, suppresses_new=suppresses),
+            np.arange(len(settings.classes_)),
             [Law.blank() for _ in range(n_groups)],
             blank(Basis),
             settings.nets_,
@@ -76,6 +80,7 @@ class Model(Stateful):
         laws = self.laws
         yield Several("laws", tuple(Piece(str(i), partial(laws.__getitem__, i)) for i in range(len(laws))))
         n_classes = len(self.keys.classes)
+        yield Array("alike", "int", shape=(n_classes,), low=0, high=n_classes - 1)
         yield Array("apart", "bool", shape=(n_classes, n_classes))
         self._check_sizes()
 
@@ -92,13 +97,13 @@ class Model(Stateful):
         check(right, "Model.keys", f"remembers beats of other than {n_samples} samples")
         for law in self.laws:
             right = len(law.mean) == self.basis.n_features and law.offsets.shape[0] == n_levels
-            right = right and law.moved.shape[0] == n_classes
+            right = right and law.moved.shape[0] == self.columns.sizes[0]
             check(right, "Model.laws", f"are not of {n_classes} diagnoses and {n_levels} levels")
 
     @property
     def columns(self):
         """How diagnoses and facts are laid out in the laws."""
-        return self.keys.columns
+        return self.keys.columns.merged(self.alike)
 
     def find_key(self, beats, subjects, facts, random, settings):
         """Return the keys of beats, as of `check_beats`; with resampled diagnoses `random` loses a child."""
@@ -148,7 +153,7 @@ class Model(Stateful):
         beats : ndarray of shape (n_beats, n_samples)
         """
         critics = Critics(self.nets, self.apart, resolve_device(settings.device))
-        draws = Draws(self.laws, self.basis, self.columns, self.keys.facts, critics, settings.max_draws)
+        draws = Draws(self.alike, self.laws, self.basis, self.columns, self.keys.facts, critics, settings.max_draws)
         released = draws.draw(key, unit, random, dtype, doubted)
         released[self.small_keys.are_suppressed(self.keys.number(key))] = np.nan
         return released
