@@ -151,9 +151,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
     beat has the diagnosis that `y` says beside it; of any other the two perceptrons of ``nets_`` read it.
 
     With `subjects` given to ``transform``, all beats of a subject are in one group: the fitted one, or for a new
-    subject the nearest. Without, each row is a new subject of its own. With one group nothing depends on it.
-
-    ``transform`` leaves times alone: pass them through ``resample_times``.
+    subject the nearest. Without, each row is a new subject. ``transform`` leaves times alone: see ``resample_times``.
 
     With `epsilon` the law is private as a whole [3]_, whatever it is used for afterwards, and the networks are trained
     on its draws. The number of subjects, ``classes_``, ``summary_``, ``expected_leakage_``, the keyed hashes of fitted

@@ -4,7 +4,7 @@ import numpy as np
 
 from skagile._arrays import standardize
 from skagile._training import resolve_device
-from skagile.anonymizers._generators import CHUNK, Basis, Columns, PseudoPeople, alike_classes
+from skagile.anonymizers._generators import CHUNK, Basis, PseudoPeople, alike_classes
 from skagile.anonymizers._ksame._checks import check_prior
 from skagile.anonymizers._ksame._keys import Key
 from skagile.anonymizers._ksame._laws import Prior, fit_laws, fit_private_law
