@@ -18,6 +18,13 @@ def _recognised(X, subjects, late):
     return attacker.predict(X[late]) == subjects[late]
 
 
+def _spread_of_recordings(X, own):
+    """Standard deviation of beats about the mean of their recording."""
+    left = [X[own == name] - X[own == name].mean(axis=0) for name in np.unique(own)]
+    degrees = len(X) - len(left)
+    return np.sqrt((np.concatenate(left) ** 2).sum() / degrees)
+
+
 @pytest.mark.realdata
 def test_mitdb_retrained_attacker_and_diagnosis(realdata):
     beats = load_mitdb_beats(
@@ -47,6 +54,10 @@ def test_mitdb_retrained_attacker_and_diagnosis(realdata):
     )
     assert of_record > 0.5
     assert of_beat < 0.2
+    # ... and a recording's beats differ from each other as a person's do (standard deviations, in mV).
+    rows = beats.y == "N"
+    ratio = _spread_of_recordings(coherent[rows], own[rows]) / _spread_of_recordings(X[rows], own[rows])
+    assert 0.8 < ratio < 1.25
     # Nobody's own beat comes out.
     distance = np.abs(released[:, None, ::8] - X[None, :, ::8]).max(axis=2)
     assert distance.min() > 1e-4
