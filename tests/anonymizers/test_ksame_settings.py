@@ -20,6 +20,7 @@ from skagile._arrays import standardize
 from skagile.anonymizers._generators import CHUNK
 from skagile.anonymizers._ksame._keys import Key
 from skagile.anonymizers._ksame._readers import fit_reader, read, reader_encoders
+from skagile.datasets import beats_from_records, make_cohort
 
 QUICK = {"k": 3, "max_epochs": 4, "lr": 0.01, "batch_size": 32, "max_draws": 3, "random_state": 0, "device": "cpu"}
 FIRST = {**QUICK, "max_draws": 1}
@@ -463,3 +464,22 @@ def test_calls_that_are_refused(people, fitted, resampled):
     y = np.full((360, 2), "N")
     with pytest.raises(ValueError, match="y should be a 1d array"):
         KSameAnonymizer(**FIRST).fit(people.X, y, subjects=people.subjects)
+
+
+def test_one_diagnosis_needs_no_network():
+    """Recordings without a diagnosis are of one: groups of people, one law, and a state that can be put away."""
+    beats = beats_from_records(make_cohort(12, 1, duration=12.0, random_state=0))
+    y = np.full(len(beats.X), "any")
+    ksame = KSameAnonymizer(4, random_state=0).fit(beats.X, y, subjects=beats.subjects)
+    assert ksame.nets_ == []
+    assert ksame.classes_.tolist() == ["any"]
+    released = ksame.transform(beats.X, subjects=beats.subjects)
+    assert np.isfinite(released).all()
+    again = KSameAnonymizer(4, random_state=0)._set_state(ksame._get_state())
+    np.testing.assert_array_equal(again.transform(beats.X, subjects=beats.subjects), released)
+    # New people, whose beats nobody read.
+    new = ksame.transform(beats.X[:20] * 1.1)
+    assert np.isfinite(new).all()
+    # The law is that of beats of any diagnosis together.
+    distance = np.abs(released.mean(axis=0) - beats.X.mean(axis=0)).max()
+    assert distance < 0.5 * beats.X.std(axis=0).max()

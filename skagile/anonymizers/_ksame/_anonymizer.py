@@ -120,7 +120,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         ``rhythm="resample"``, ``"small_rhythms"``, groups in which less than `k` subjects have R-R intervals, each with
         their number and what was done (``"borrowed"`` from all groups, or ``"suppressed"``).
     nets_ : list of skorch.NeuralNet
-        Those that read the diagnosis of beats that were not in ``fit``, and with which a drawn beat must agree.
+        They read the diagnosis of beats that were not in ``fit``; drawn beats must agree. None of one diagnosis.
     n_features_in_ : int
         Samples per beat.
 
@@ -292,7 +292,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         ------
         ValueError
             For a wrong shape, NaN outside padding, infinite or flat beats, labels, subjects or facts of another
-            length, one class, less than `k` subjects, or, with ``on_small_key="raise"``, a key of less than `k`; for
+            length, less than `k` subjects, or, with ``on_small_key="raise"``, a key of less than `k`; for
             times of another shape, infinite or not rising ones, or, with ``rhythm="resample"``, none, or R-R intervals
             of less than `k` subjects.
         """
@@ -488,9 +488,9 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
 
     def _check_diagnoses(self, y, beats):
         if beats.present is None or np.ndim(y) != 2 or np.shape(y) != beats.present.shape:
-            return super()._check_diagnoses(y, beats)
+            return check_labels(y, beats.shape[0], name="y", row=beats.row, minimum=1)
         labels = np.asarray(y)[beats.present]
-        return check_labels(labels, len(labels), name="y")
+        return check_labels(labels, len(labels), name="y", minimum=1)
 
     def _find_key(self, X, subjects, facts):
         """Beats, their keys, and the source of random numbers."""

@@ -13,7 +13,7 @@ from skagile.anonymizers._ksame._rhythm import GroupRhythm
 
 def fields_of(ksame) -> Iterator[Field]:
     """Fields of a `KSameAnonymizer`, of its pieces' states and of what it tells."""
-    yield Labels("classes_")
+    yield Labels("classes_", least=1)
     yield Labels("subjects_")
     yield from features_in(ksame, least=2)
     yield Optional("_seed", Number("_seed", low=0))

@@ -69,7 +69,7 @@ def read(nets, X, device):
     Parameters
     ----------
     nets : list of skorch.NeuralNet
-        Their probabilities are averaged.
+        Their probabilities are averaged. None where there is one diagnosis.
     X : ndarray of shape (n_beats, n_samples)
         Beats, in millivolts.
     device : torch.device
@@ -79,7 +79,9 @@ def read(nets, X, device):
     -------
     codes : ndarray of int of shape (n_beats,)
     """
-    codes = np.empty(len(X), dtype=np.intp)
+    codes = np.zeros(len(X), dtype=np.intp)
+    if not nets:  # of one diagnosis only
+        return codes
     with torch.inference_mode(), torch_threads(1):
         for rows, batch in _batches(X, device):
             scores = nets[0].module_(batch)

@@ -259,7 +259,7 @@ def _score(beats, near, far, starts, own, width):
 
 
 def _log(density):
-    return np.log(np.maximum(density, 1e-300))
+    return np.log(np.maximum(density, np.finfo(density.dtype).tiny))
 
 
 def infer_membership(what, *, members, original, released, subject, seed):
