@@ -65,12 +65,12 @@ tell apart, so the third table extrapolates to 199 (:func:`~skagile.metrics.gall
 every number of the list for an R peak cuts beats where there are none (last table, where "mean beats of recordings" has
 one beat a recording, so that its single beats are recordings). What helps an attacker most is the right R peaks,
 several recordings to enrol with, their mean beats, and what differs between visits of other people; windows matter
-little, and leaving odd beats out does not help.
+little, and leaving odd beats out does not help. Siamese and transecg were left out for their cost. All takes some six
+minutes on one core.
 
 **Presence.** k-same with its defaults, without a diagnosis, is fitted on visit 1 of {n_members} of the people and
 releases all their beats; whether somebody is among them is told by the strongest of the audit's nine attacks. The best
-of nine gets .56 of people who are all strangers to the release, half of them called members (65 people, eight draws). Siamese and transecg were left out for their cost. All takes some six
-minutes on one core.
+of nine gets .56 of people who are all strangers to the release, half of them called members (65 people, eight draws).
 """
 
 
