@@ -14,6 +14,7 @@ from time import process_time
 import numpy as np
 import pandas as pd
 
+from skagile._files import replacing
 from skagile.segmentation import detect_r_peaks
 from study._detectors import PEERS, detect
 from study._table import write_page
@@ -68,9 +69,8 @@ def cached(peer, signal, sampling_rate):
     file = CACHE / f"{peer.replace(' ', '-')}-{sampling_rate:g}-{digest}.npy"
     if not file.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        beside = file.with_suffix(f".{os.getpid()}.part.npy")
-        np.save(beside, detect(peer, signal, sampling_rate))
-        beside.replace(file)
+        with replacing(file) as beside:
+            np.save(beside, detect(peer, signal, sampling_rate))
     return np.load(file)
 
 

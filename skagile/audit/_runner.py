@@ -2,9 +2,9 @@
 
 from datetime import datetime, timezone
 
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
+from skagile._workers import in_parallel
 from skagile.audit._cache import Cache
 from skagile.audit._keys import Keys
 
@@ -25,11 +25,9 @@ class Runner:
             total=self.total, initial=self.done, desc="audit", unit="fit", disable=None if shown else True
         ) as bar:
             tasks = (
-                delayed(_do)(job, self.settings, self.cache, None if self._keys is None else self._keys.of(job))
-                for job in jobs
+                (job, self.settings, self.cache, None if self._keys is None else self._keys.of(job)) for job in jobs
             )
-            parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
-            for job, result in zip(jobs, parallel(tasks), strict=True):
+            for job, result in zip(jobs, in_parallel(_do, tasks, self.n_jobs), strict=True):
                 results.append(result)
                 self.done += 1
                 bar.set_postfix_str(job.what)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skagile._files import replacing
+from skagile._files import remove_leftovers, replacing
 from skagile.audit import LIMITS, AuditReport, Estimators, Evidence, Size, audit_release, percent
 from skagile.cli._options import option_of
 from skagile.datasets import get_data_home
@@ -184,6 +184,7 @@ def save(report: AuditReport, outputs: dict[str, str | PathLike], thresholds: di
     }
     with ExitStack() as stack:
         for kind, path in outputs.items():
+            remove_leftovers(Path(path).parent)
             writers[kind](stack.enter_context(replacing(path)))
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import Bunch, check_random_state
@@ -14,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, validate_param
 from sklearn.utils.validation import column_or_1d
 
 from skagile._seeds import draw_seed, with_seed
+from skagile._workers import in_parallel
 from skagile.attackers import free_name
 from skagile.metrics import bootstrap_interval
 from skagile.model_selection._released import (
@@ -159,9 +159,8 @@ def canary_disclosure(
     seed = draw_seed(random_state)
     seeds = check_random_state(seed).randint(np.iinfo(np.int32).max, size=n_flips)
     estimator = with_seed(estimator, seed)
-    rights = Parallel(n_jobs=n_jobs)(
-        delayed(_one_flip)(estimator, X, subjects, enrols, probes, named, anonymizer, int(flip)) for flip in seeds
-    )
+    given = (estimator, X, subjects, enrols, probes, named, anonymizer)
+    rights = list(in_parallel(_one_flip, ((*given, int(flip)) for flip in seeds), n_jobs))
     rows = {}
     for name in named:
         right = np.concatenate([of_flip[name] for of_flip in rights])

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
@@ -15,6 +14,7 @@ from sklearn.utils._param_validation import Interval as Range
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skagile._seeds import draw_seed, with_seed
+from skagile._workers import in_parallel
 from skagile.audit import Estimators, Size, audit_release, check_rows, check_sources, split_beats
 from skagile.model_selection._released import subjects_keys, transform_rows
 
@@ -257,10 +257,10 @@ class PrivacyUtilityCurve:
         audit["size"] = replace(audit.get("size") or Size(), galleries=())
         settings = list(ParameterGrid(param_grid))
         data = (X, y, subjects, sessions, enrolled)
-        rows = Parallel(n_jobs=n_jobs)(
-            delayed(_measure)(anonymizer, setting, data, parts, audit, fit_params or {}) for setting in settings
+        tasks = ((anonymizer, setting, data, parts, audit, fit_params or {}) for setting in settings)
+        return cls(pd.DataFrame(list(in_parallel(_measure, tasks, n_jobs))), risk=risk, utility=utility).plot(
+            ax=ax, **kwargs
         )
-        return cls(pd.DataFrame(rows), risk=risk, utility=utility).plot(ax=ax, **kwargs)
 
     def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> "PrivacyUtilityCurve":
         """Draw the settings, the frontier, and the floor that no release with its diagnosis goes below.
