@@ -4,6 +4,7 @@ The file is an uncompressed zip: ``content.json`` says how things nest, ``arrays
 Any unzip opens it. Pickle is used neither to write nor to read.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -21,7 +22,7 @@ class DamagedArchiveError(ValueError):
     """A file that is no archive of this package, or is one no more."""
 
 
-def write_archive(path: str | os.PathLike, content: object) -> None:
+def write_archive(path: str | os.PathLike, content: object, *, private: bool = False) -> None:
     """Write `content` to a file, which is there whole or not at all.
 
     Parameters
@@ -30,6 +31,8 @@ def write_archive(path: str | os.PathLike, content: object) -> None:
         The file; replaced where it exists.
     content : dict, list, tuple, ndarray, str, int, float, bool or None
         Nested as deep as JSON goes; keys are text. NumPy's scalars come back as Python's.
+    private : bool, default=False
+        The file's owner alone may read it.
 
     Raises
     ------
@@ -38,12 +41,33 @@ def write_archive(path: str | os.PathLike, content: object) -> None:
     """
     arrays = []
     skeleton = json.dumps({"format": _FORMAT, "content": _pack(content, arrays, "content")})
-    with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
+    with replacing(path, private=private) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
         # A ZipInfo by name alone has a fixed date: the same content gives the same bytes.
         archive.writestr(zipfile.ZipInfo(_CONTENT), skeleton)
         for number, array in enumerate(arrays):
             with archive.open(zipfile.ZipInfo(_member(number)), "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, array, allow_pickle=False)
+
+
+def content_digest(content: object) -> str:
+    """Digest of all that an archive keeps of `content`: the same before it is written and after it was read.
+
+    Parameters
+    ----------
+    content : dict, list, tuple, ndarray, str, int, float, bool or None
+        As of :func:`write_archive`.
+
+    Returns
+    -------
+    digest : str
+        SHA-256 in hexadecimal, of how things nest and of every array's type, shape and bytes.
+    """
+    arrays = []
+    digest = hashlib.sha256(json.dumps(_pack(content, arrays, "content")).encode())
+    for array in arrays:
+        digest.update(f"\n{np.lib.format.dtype_to_descr(array.dtype)} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def read_archive(path: str | os.PathLike) -> object:

@@ -33,7 +33,9 @@ class Keys:
         self._made_by = [_provenance.versions(), sources_digest()]
 
     def of(self, job):
-        """Keys of a job's outcome and of what is measured from it; (None, None) where nothing can tell."""
+        """Keys of a job's outcome and of what is measured from it; (None, None) where nothing is kept or can tell."""
+        if not job.is_kept:
+            return None, None
         try:
             fit = ["fit", job.what, self.content(job.fit), self.content(job.inputs), *self._made_by]
             measure = [*fit, "measured", self.content(job.measure), self.content(job.about), self._settings]
@@ -43,8 +45,12 @@ class Keys:
 
     def content(self, value):
         """Nested lists of text that say what `value` is, by content and never by address."""
-        if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic):
+        if value is None or isinstance(value, bool | float | complex | str | bytes):
             return [type(value).__name__, repr(value)]
+        if isinstance(value, int):
+            return [type(value).__name__, hex(value)]  # Python writes no decimal of thousands of digits
+        if isinstance(value, np.generic):
+            return [type(value).__name__, self._array(np.asarray(value))]
         if type(value) is np.ndarray or isinstance(value, np.memmap):
             return self._array(value)
         if id(value) in self._within:  # an object that holds itself
@@ -59,9 +65,12 @@ class Keys:
         if value.dtype.hasobject:
             return ["objects", list(value.shape), [self.content(entry) for entry in value.ravel().tolist()]]
         if id(value) not in self._digests:
-            # The array is kept too, so that its id is nobody else's.
-            self._digests[id(value)] = value, _provenance.digest(value)
-        return ["array", value.dtype.str, self._digests[id(value)][1]]
+            # Of its bytes: text of an array leaves out its middle. The array is kept too, so that its id is nobody
+            # else's.
+            digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+            self._digests[id(value)] = value, digest
+        kind = repr(np.lib.format.dtype_to_descr(value.dtype))
+        return ["array", kind, list(value.shape), self._digests[id(value)][1]]
 
     def _object(self, value):
         if isinstance(value, dict):
@@ -74,7 +83,7 @@ class Keys:
             return self._class(value)
         if isinstance(value, FunctionType):
             cells = [_cell(cell) for cell in value.__closure__ or ()]
-            state = [value.__defaults__, value.__kwdefaults__, cells]
+            state = [value.__defaults__, value.__kwdefaults__, cells, _globals_of(value)]
             return [_name(value), _module_digest(value.__module__), self._code(value.__code__), self.content(state)]
         if isinstance(value, MethodType):
             return ["method", self.content(value.__func__), self.content(value.__self__)]
@@ -84,8 +93,13 @@ class Keys:
             return ["module", value.__name__, _module_digest(value.__name__)]
         if hasattr(value, "get_params"):
             # Sorted, and not deep: each parameter is looked into in its turn.
-            params = sorted(value.get_params(deep=False).items())
-            return [self._class(type(value)), [[name, self.content(entry)] for name, entry in params]]
+            params = value.get_params(deep=False)
+            # What is frozen, or lies in a dict, is not cloned: then what it was fitted on counts, too.
+            state = {name: entry for name, entry in getattr(value, "__dict__", {}).items() if name not in params}
+            return [
+                self._class(type(value)),
+                *([[name, self.content(entry)] for name, entry in sorted(of.items())] for of in (params, state)),
+            ]
         if hasattr(value, "detach") and hasattr(value, "cpu"):  # a tensor
             return ["tensor", str(value.dtype), str(value.device), self.content(value.detach().cpu().numpy())]
         return self._reduced(value)
@@ -122,6 +136,17 @@ class Keys:
 
 def _name(value):
     return f"{value.__module__}.{value.__qualname__}"
+
+
+def _globals_of(function):
+    """What a function of no file, as in a notebook, refers to outside itself."""
+    if _is_known(function.__module__) or _module_digest(function.__module__) is not None:
+        return {}
+    names, codes = set(), [function.__code__]
+    for code in codes:
+        names.update(code.co_names)
+        codes += [entry for entry in code.co_consts if isinstance(entry, CodeType)]
+    return {name: function.__globals__[name] for name in sorted(names) if name in function.__globals__}
 
 
 def _cell(cell):

@@ -37,6 +37,8 @@ class Job:
         ``measure(outcome, settings, **about)`` gives the result. None: the outcome is the result.
     about : dict
         What the measurement needs besides.
+    is_kept : bool
+        Whether its outcome may lie in the cache. No: it holds recordings, which are made anew each time.
     """
 
     what: str
@@ -44,6 +46,7 @@ class Job:
     inputs: dict[str, Any]
     measure: Callable | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    is_kept: bool = True
 
     def bind(self):
         """Put parts in the place of their names."""

@@ -147,8 +147,10 @@ def audit_release(
     cache : path-like, default=None
         Folder for the results of finished fits, by content: an audit that was interrupted goes on where it stopped,
         and a change of `size` that leaves the beats alone fits nothing anew. Another version of a package, other code
-        of skagile or of an attacker's module, or other data is another fit. They hold scores of people; keep them
-        where the originals are kept.
+        of skagile or of an attacker's module, or other data is another fit. It holds scores of people (whom each
+        attacker took each beat for, what was read off it, how near people are) and no beats. Its owner alone may enter
+        it: a folder that others can write to is refused, one that they can read is closed. Keep it where the originals
+        are kept. An entry that is damaged is made anew, with a word in the log.
     progress : callable or bool, default=None
         True: a progress bar on a terminal. A callable gets (done, total, what).
     random_state : int, RandomState instance or None, default=0

@@ -122,7 +122,12 @@ _PARAMETERS = [
         type=click.IntRange(0, 2**31 - 1),
         help="Seed of everything.",
     ),
-    _work(["--cache"], metavar="DIR", type=click.Path(file_okay=False), help="Where finished fits are kept."),
+    _work(
+        ["--cache"],
+        metavar="DIR",
+        type=click.Path(file_okay=False),
+        help="Where finished fits are kept: scores of people, no beats, in a folder that you alone may enter.",
+    ),
     _work(["--no-cache"], is_flag=True, help="Keep nothing: an interrupted audit starts anew."),
 ]
 

@@ -216,7 +216,8 @@ def denoise_jobs(inputs):
         "seed": settings.seed,
     }
     return {
-        front_end: Job(f"denoiser {front_end}", denoise, {"front_end": front_end, **given})
+        # Never kept: what a learned denoiser makes of a release is nearly the originals again.
+        front_end: Job(f"denoiser {front_end}", denoise, {"front_end": front_end, **given}, is_kept=False)
         for front_end in FRONT_ENDS
         if front_end == "learned" or settings.sampling_rate is not None
     }
