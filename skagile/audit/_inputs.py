@@ -11,7 +11,7 @@ from skagile._files import sha256_of
 from skagile._seeds import draw_seed, with_seed
 from skagile.attackers import KNOWLEDGE, Attacker, check_attackers, check_choice, default_estimator
 from skagile.audit._groups import Estimators, Evidence, Size
-from skagile.audit._provenance import digest
+from skagile.audit._provenance import digest_of_rows
 from skagile.audit._release import (
     Part,
     Release,
@@ -72,7 +72,7 @@ class Inputs:
     settings : Settings
         What all measurements share.
     sha256 : dict of str to str or None
-        Digests of what was given.
+        Digests of the release and of the model.
     """
 
     release: Release
@@ -145,7 +145,6 @@ def check_inputs(
     not_run += unreadable
     if new_patients is not None:
         new_patients = check_new_patients(new_patients, shape[-1], release, diagnostician)
-    given = {"original": original, "released": released, "y": y, "subjects": subjects, "sessions": sessions}
     return Inputs(
         release=release,
         shape=shape,
@@ -165,13 +164,17 @@ def check_inputs(
         estimators=estimators,
         size=size,
         settings=settings,
-        sha256=_digests(given, model),
+        sha256=_digests(released, model),
     )
 
 
-def _digests(given, model):
-    digests = {name: None if values is None else digest(values) for name, values in given.items()}
-    return {**digests, "model": None if model is None else sha256_of(Path(model))}
+def _digests(released, model):
+    """Digests by which a report is told to be of this release and of this model.
+
+    Of originals, names, dates and diagnoses there are none: who guesses a name, of a million patient numbers say, would
+    see whether they are right.
+    """
+    return {"released": digest_of_rows(released), "model": None if model is None else sha256_of(Path(model))}
 
 
 def _settings_of(size, sampling_rate, window, seed):

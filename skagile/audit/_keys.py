@@ -139,7 +139,7 @@ def _name(value):
 
 
 def _globals_of(function):
-    """What a function of no file, as in a notebook, refers to outside itself."""
+    """Give what a function of no file, as in a notebook, refers to outside itself."""
     if _is_known(function.__module__) or _module_digest(function.__module__) is not None:
         return {}
     names, codes = set(), [function.__code__]

@@ -176,7 +176,7 @@ def make_fake_report(
             "date": "2026-11-24T17:00:00+00:00",
             "reaudit_date": "2027-11-24",
             "versions": {"python": "3.12.4", "skagile": "0.1.0", "numpy": "2.4.6", "torch": None},
-            "sha256": {"original": "0" * 64, "released": "a" * 64, "y": None, "model": "b" * 64},
+            "sha256": {"released": "a" * 64, "model": "b" * 64},
         },
         "headline": headline or None,
         "gallery": {

@@ -1,5 +1,7 @@
 """The audit says what it should of releases whose risk is known, and refuses what it cannot judge."""
 
+import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -357,7 +359,7 @@ def test_inputs_are_left_alone_and_dtypes_do_not_matter_much(data):
     np.testing.assert_array_equal(released, before[1])
     double = audit(data, data.X * 2)
     assert report.attacks[0]["rank1"] == pytest.approx(double.attacks[0]["rank1"], abs=0.02)
-    assert report.provenance["sha256"]["original"] != double.provenance["sha256"]["original"]
+    assert report.provenance["sha256"]["released"] != double.provenance["sha256"]["released"]
 
 
 def test_hashes_are_of_values_and_not_of_memory(data):
@@ -519,3 +521,32 @@ def test_mitdb_identity_release(realdata):
     assert static["rank1"] == clean["rank1"]
     assert clean["rank1_low"] < clean["rank1"] < clean["rank1_high"]
     assert report.floors["chance"] == 1 / 47
+
+
+def test_hashes_say_nothing_of_people_and_nothing_of_the_order_of_rows(data):
+    """What hangs on names, dates, diagnoses or originals could be tried out; so could the order of a release."""
+
+    def hashes(data, released, **changes):
+        report = audit(data, released, knowledge="adaptive", **changes).to_dict()
+        return set(re.findall("[0-9a-f]{32,}", json.dumps(report)))
+
+    released = data.X + 0.1
+    one = hashes(data, released)
+    assert one
+    others = Bunch(
+        X=data.X * 2,
+        subjects=np.array([f"patient {123456 + code}" for code in np.unique(data.subjects, return_inverse=True)[1]]),
+        y=np.where(data.y == data.y[0], "A", "B"),
+        sessions=np.where(np.asarray(data.sessions) == np.min(data.sessions), "2020-01-01", "2024-01-01"),
+    )
+    assert hashes(others, released) == one
+    order = np.random.default_rng(1).permutation(len(released))
+    shuffled = Bunch(**{name: np.asarray(data[name])[order] for name in ("X", "subjects", "y", "sessions")})
+    assert hashes(shuffled, released[order]) == one
+    # But they do tell one release from another.
+    changed = released.copy()
+    changed[0, 0] = np.nextafter(changed[0, 0], 9)
+    assert hashes(data, changed).isdisjoint(one)
+    changed = released.copy()
+    changed[0], changed[1] = released[1], released[1]
+    assert hashes(data, changed).isdisjoint(one)

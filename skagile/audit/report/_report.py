@@ -41,7 +41,8 @@ class AuditReport:
     protocol : dict
         Sizes and settings.
     provenance : dict
-        Date, date of the next audit, versions, and hashes of the data and of the anonymizer's model file.
+        Date, date of the next audit, versions, and hashes of the release, whatever the order of its rows, and of the
+        anonymizer's model file. Of originals and people there are none: they could be guessed by them.
     headline : dict or None
         ``single`` and ``fused``: the worst of all attacks on the release, with an interval that is corrected for
         picking the worst, see :meth:`worst_case`; ``presence``, ``copies`` and ``disclosure``: the same of these
