@@ -1,5 +1,6 @@
-"""One seed for everything that an audit or a search draws."""
+"""One seed for everything that an audit or a search draws, and seeds that nobody knows for releases."""
 
+import secrets
 from numbers import Integral
 
 import numpy as np
@@ -12,6 +13,27 @@ def draw_seed(random_state):
     if isinstance(random_state, Integral):
         return int(random_state)
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def own_random_state(random_state):
+    """Random state of an anonymizer; None is seeded by the operating system.
+
+    scikit-learn takes NumPy's global state for None, which a program may have seeded: ``np.random.seed(0)`` at its top
+    would make a release that anybody can draw again.
+    """
+    if random_state is None:
+        return np.random.RandomState(np.random.MT19937(np.random.SeedSequence()))
+    return check_random_state(random_state)
+
+
+def secret_seed(given, random_state):
+    """Seed of what is drawn for a release; where none was `given`, of 128 bits from the operating system.
+
+    The seeds of a random state have 31 bits, which can all be tried.
+    """
+    if given is None:
+        return secrets.randbits(128)
+    return int(random_state.randint(np.iinfo(np.int32).max))
 
 
 def with_seed(estimator, seed):

@@ -43,6 +43,9 @@ class Evidence(_Group):
         Only enrolled rows are used.
     external : tuple (X, subjects), default=None
         Original beats of people of another database, cut as the original is, and who they are.
+    known_seed : bool, default=False
+        Whether the release was drawn with a seed that somebody may know, such as an int as ``random_state``. The report
+        then says so in red.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class Evidence(_Group):
     release_order: ArrayLike | None = None
     auxiliary: ArrayLike | None = None
     external: tuple | None = None
+    known_seed: bool = False
 
     _constraints = {
         "times": ["array-like", None],
@@ -70,6 +74,7 @@ class Evidence(_Group):
         "release_order": ["array-like", None],
         "auxiliary": ["array-like", None],
         "external": [tuple, list, None],
+        "known_seed": ["boolean"],
     }
 
 

@@ -71,6 +71,8 @@ class Inputs:
         As given.
     settings : Settings
         What all measurements share.
+    known_seed : bool
+        As of ``Evidence``.
     sha256 : dict of str to str or None
         Digests of the release and of the model.
     """
@@ -93,6 +95,7 @@ class Inputs:
     estimators: Estimators
     size: Size
     settings: Settings
+    known_seed: bool
     sha256: dict[str, str | None]
 
 
@@ -164,6 +167,7 @@ def check_inputs(
         estimators=estimators,
         size=size,
         settings=settings,
+        known_seed=bool(evidence.known_seed),
         sha256=_digests(released, model),
     )
 

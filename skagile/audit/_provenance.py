@@ -68,6 +68,7 @@ def describe_protocol(inputs):
         "confidence": settings.confidence,
         "n_resamples": settings.n_resamples,
         "seed": settings.seed,
+        "known_seed": inputs.known_seed,
     }
 
 

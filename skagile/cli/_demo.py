@@ -24,9 +24,13 @@ from skagile.cli._bar import Bar, in_one_line
 )
 @click.option("--quick", is_flag=True, help="Fewer people, beats and surrogates: a look in about a minute.")
 @click.option(
-    "--seed", default=0, show_default=True, metavar="N", type=click.IntRange(0, 2**31 - 1), help="Seed of everything."
+    "--seed",
+    metavar="N",
+    type=click.IntRange(0, 2**31 - 1),
+    help="For tests and studies: people, beats and the draws of the release are the same again, which the output says "
+    "in red. Without it what is random in the release comes from the operating system: nobody can draw it again.",
 )
-def demo(data: str, out: str, quick: bool, seed: int) -> None:
+def demo(data: str, out: str, quick: bool, seed: int | None) -> None:
     """Anonymize recordings with AGILE and with k-same, and audit both.
 
     Reads records, finds the beats, fits the anonymizers on the first session of everybody (the first half of the record
@@ -42,7 +46,9 @@ def demo(data: str, out: str, quick: bool, seed: int) -> None:
         except (ValueError, OSError) as error:
             show.close()
             raise click.ClickException(in_one_line(error)) from error
-    click.echo(f"AGILE and k-same (k = {result.k}) on {data}, seed {seed}{', quick' if quick else ''}; percent")
+    for alarm in result.report.alarms():
+        click.secho(f"{alarm}\n", fg="red", bold=True)
+    click.echo(f"AGILE and k-same (k = {result.k}) on {data}{', quick' if quick else ''}; percent")
     click.echo(f"Sizes: {result.sizes}. ``skagile audit`` attacks with more, and longer.\n")
     click.echo(result.comparison.to_string(index=False))
     click.echo(

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from skagile._files import replacing
-from skagile.audit import Estimators, audit_release
+from skagile._files import remove_leftovers, replacing
+from skagile.audit import Estimators, Evidence, audit_release
 from skagile.datasets import (
     beats_from_records,
     fetch_directory,
@@ -32,6 +32,8 @@ _ATTACKERS = ("svd", "nearest_neighbour", "deep_ecg")
 # AGILE's audit comes first; what is asked of originals is the same for both.
 _KNOWLEDGE = {"agile": ("static", "adaptive"), "ksame": ("clean", "static", "adaptive")}
 _K = 10
+# Of the attacks, and without --seed of people and beats: the same figures of the same release. Never of the release.
+_SEED = 0
 # Of every so many people one is in no release: those that the audit tells members from.
 _ONE_LEFT_OUT_OF = 3
 _LEAST_OUTSIDE = 5  # with fewer an audit cannot tell, and everybody is in the release
@@ -176,7 +178,7 @@ class _Progress:
 
 
 def run_demo(
-    data: str, out: str | PathLike, *, size: str = "full", seed: int = 0, progress: Callable | None = None
+    data: str, out: str | PathLike, *, size: str = "full", seed: int | None = None, progress: Callable | None = None
 ) -> Bunch:
     """Release beats anonymized by AGILE and by k-same, audit both, and save k-same's release and the figures.
 
@@ -197,8 +199,11 @@ def run_demo(
         Folder for the results; made where it is missing.
     size : {"full", "quick"}, default="full"
         Amount of work.
-    seed : int, default=0
-        Seed of everything random.
+    seed : int, default=None
+        For tests and studies: seed of the synthetic people, of the beats that are kept, of who is in the release, and
+        of the release's draws. Who knows it, and has the fitted anonymizer, can draw the release again; so the reports
+        say in red that there was one. It is never written. None: what is random in the release, who is in it too, comes
+        from the operating system. The order of the rows always does.
     progress : callable, default=None
         Gets (done, total, what).
 
@@ -221,7 +226,7 @@ def run_demo(
     # One thread here, and two processes where fits are independent.
     with torch_threads(1):
         with steps.step(_READING):
-            beats = load_demo_beats(data, amount, seed)
+            beats = load_demo_beats(data, amount, _SEED if seed is None else seed)
         members = _choose_members(beats.subjects, seed)
         released, ksame = _release(beats, members, amount, seed, steps)
         reports = _audit(beats, released, members, amount, seed, steps)
@@ -232,7 +237,7 @@ def run_demo(
         k=ksame.k,
         expected_leakage=ksame.expected_leakage_,
         sizes=str(amount),
-        files=_save(out, reports, released["ksame"][members], {**beats, "y": beats.y[members]}, seed),
+        files=_save(out, reports, released["ksame"][members], {**beats, "y": beats.y[members]}),
     )
 
 
@@ -285,9 +290,10 @@ def _audit(beats, released, members, amount, seed, steps):
             attackers={attacker: network if attacker == "deep_ecg" else attacker for attacker in _ATTACKERS},
             knowledge=knowledge,
             n_jobs=min(2, joblib.cpu_count()),
-            random_state=seed,
+            random_state=_SEED,
             progress=steps.audit(name),
             estimators=estimators,
+            evidence=Evidence(known_seed=seed is not None),
         )
         for name, knowledge in _KNOWLEDGE.items()
     }
@@ -334,11 +340,13 @@ def compare(ksame, agile):
     return table.set_index("").mul(100).map(lambda share: "" if np.isnan(share) else f"{share:.1f}").reset_index()
 
 
-def _save(out, reports, released, beats, seed):
+def _save(out, reports, released, beats):
     names = ("release.npz", "report.html", "report.json", "agile_report.html", "agile_report.json", "summary.csv")
     files = [out / name for name in names]
-    # Rows stand in the order of the records, which would tell who is who.
-    order = np.random.default_rng(seed).permutation(len(released))
+    remove_leftovers(out)
+    # Rows stand in the order of the records, which would tell who is who. Nobody has a use for this order again, so no
+    # seed gives it.
+    order = np.random.default_rng().permutation(len(released))
     with replacing(files[0]) as beside:
         np.savez_compressed(
             beside,

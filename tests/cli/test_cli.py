@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -38,8 +39,15 @@ def test_help_does_not_load_torch():
 
 
 def test_quick_demo_releases_and_reports(tmp_path):
-    result = run("demo", "--quick", "--out", str(tmp_path / "out"))
+    arguments = ["demo", "--quick", "--seed", "0", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, arguments, color=True)
     assert result.exit_code == 0, result.output
+    # A seed is for tests, and both the terminal and the page say so in red.
+    assert re.search(r"\x1b\[31m\x1b\[1mMade with a seed: for tests and studies only[^\x1b]*\x1b\[0m", result.output)
+    for name in ("report", "agile_report"):
+        assert '<p class="alarm">Made with a seed' in (tmp_path / "out" / f"{name}.html").read_text()
+        told = json.loads((tmp_path / "out" / f"{name}.json").read_text())
+        assert told["protocol"]["known_seed"] is True
     for word in (
         "clean",
         "static",

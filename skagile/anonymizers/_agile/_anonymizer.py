@@ -7,10 +7,10 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skagile._arrays import standardize
+from skagile._seeds import own_random_state, secret_seed
 from skagile._state import Array, Field, Labels, Made, Number, Several, Stateful, features_in
 from skagile._state_nets import Module
 from skagile._training import (
@@ -264,7 +264,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
 
     def _fit_beats(self, X, y, s):
         self._check_smooth()
-        random_state = check_random_state(self.random_state)
+        random_state = own_random_state(self.random_state)
         device = resolve_device(self.device)
         self.epsilon_mv_ = float(self.epsilon * np.median(X.std(axis=1)))
         Z = standardize(X)
@@ -286,7 +286,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
             # Only the gradient with respect to the beats is wanted from here on.
             self.surrogates_.append(surrogate.eval().requires_grad_(False))
         self.net_ = self.nets_[0]
-        self._views_seed = draw_seed(random_state)
+        self._views_seed = secret_seed(self.random_state, random_state)
         shown = X[np.unique(np.linspace(0, len(X) - 1, SUMMARY_BEATS).astype(int))]
         self.summary_ = _budget(shown, self._transform_beats(shown))
 

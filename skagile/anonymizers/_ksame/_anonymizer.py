@@ -6,10 +6,10 @@ from numbers import Integral, Real
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skagile._seeds import own_random_state
 from skagile._state import Field, Stateful
 from skagile._training import draw_seed
 from skagile._validation import check_beats, check_labels
@@ -302,7 +302,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         check_class_mix(self, beats)
         recordings, names = check_recordings(self, times, beats, subjects, records)
         check_enough(self.k, len(self.subjects_), beats.shape[0])
-        random_state = check_random_state(self.random_state)
+        random_state = own_random_state(self.random_state)
         kept = Facts(self.keep, self.sampling_rate, self.window)
         fact_codes = kept.fit(beats.values, facts, beats.row, beats.shape[0])
         keys = Keys(self.classes_, kept, RememberedDiagnoses(beats.values, y_codes))

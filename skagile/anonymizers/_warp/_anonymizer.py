@@ -6,11 +6,11 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skagile._arrays import standardize
+from skagile._seeds import own_random_state, secret_seed
 from skagile._state import Array, Field, Labels, Number, Several, Stateful, features_in
 from skagile._state_nets import Net
 from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, seeded, train_net
@@ -184,10 +184,10 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
         self.random_state = random_state
 
     def _fit_beats(self, X, y, s):
-        random_state = check_random_state(self.random_state)
+        random_state = own_random_state(self.random_state)
         device = resolve_device(self.device)
         self.level_ = np.array([np.median(X.mean(axis=1)), np.median(X.std(axis=1))], dtype=np.float64)
-        self._noise_seed = draw_seed(random_state)
+        self._noise_seed = secret_seed(self.random_state, random_state)
         Z = standardize(X)
         self.clinical_nets_ = [self._fit_clinical(make, Z, y, draw_seed(random_state), device) for make in CLINICAL]
         clinical = [net.module_.requires_grad_(False) for net in self.clinical_nets_]

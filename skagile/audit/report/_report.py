@@ -41,8 +41,7 @@ class AuditReport:
     protocol : dict
         Sizes and settings.
     provenance : dict
-        Date, date of the next audit, versions, and hashes of the release, whatever the order of its rows, and of the
-        anonymizer's model file. Of originals and people there are none: they could be guessed by them.
+        Date, date of the next audit, versions, hashes of the released rows (in any order) and of the model's file.
     headline : dict or None
         ``single`` and ``fused``: the worst of all attacks on the release, with an interval that is corrected for
         picking the worst, see :meth:`worst_case`; ``presence``, ``copies`` and ``disclosure``: the same of these
@@ -374,6 +373,15 @@ class AuditReport:
         """
         return _verdict.verdict(self)
 
+    def alarms(self) -> list[str]:
+        """Say what forbids a release whatever the figures, in red on the page: a seed that somebody may know.
+
+        Returns
+        -------
+        list of str
+        """
+        return _words.alarms(self)
+
     def notes(self) -> list[str]:
         """Say what the reader must know about how this was done.
 
@@ -479,8 +487,7 @@ def _without(results, *names):
 
 def _by_class(results):
     """Rows of results, with a column for each class and what was measured of it."""
-    rows = _without(results, "sensitivity", "predictivity", "support")
-    rows = [{**row, "tells": _words.tells(row)} for row in rows]
+    rows = [{**row, "tells": _words.tells(row)} for row in _without(results, "sensitivity", "predictivity", "support")]
     for row, result in zip(rows, results, strict=True):
         for measure in ("sensitivity", "predictivity"):
             row.update({f"{measure}_{name}": value for name, value in result.get(measure, {}).items()})

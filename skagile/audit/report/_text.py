@@ -14,7 +14,7 @@ def as_text(report):
 
 
 def _headline(report):
-    lines = [report.verdict()["headline"]]
+    lines = [*report.alarms(), report.verdict()["headline"]]
     for kind, words in (("single", "one beat"), ("fused", "all beats")):
         if (entry := report.worst_case()[kind]) is not None:
             lines.append(f"{words}: {share(entry, report)} named right by {who(entry)}")

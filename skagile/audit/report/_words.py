@@ -179,6 +179,16 @@ def gaps_and_date(report):
     )
 
 
+def alarms(report):
+    """Say what forbids a release whatever the figures; see ``AuditReport.alarms``."""
+    if not report.protocol.get("known_seed"):
+        return []
+    return [
+        "Made with a seed: for tests and studies only. Who knows the seed, and has the fitted anonymizer, can draw "
+        "every beat again, undo the order of the rows, and tell whose they are. Release nothing that was made with one."
+    ]
+
+
 def notes(report):
     """Say what the reader must know about how it was done; see ``AuditReport.notes``."""
     protocol, notes = report.protocol, []
