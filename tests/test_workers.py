@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import skagile
 from skagile import _workers
 from skagile._workers import in_parallel
 
@@ -75,7 +76,7 @@ def start(tmp_path):
         environment = {
             **os.environ,
             "JOBLIB_TEMP_FOLDER": str(shared),
-            "PYTHONPATH": str(Path.cwd()),
+            "PYTHONPATH": str(Path(skagile.__file__).parents[1]),
             "OMP_NUM_THREADS": "1",
         }
         run = subprocess.Popen([sys.executable, tmp_path / "run.py"], env=environment, stderr=subprocess.PIPE)

@@ -16,6 +16,7 @@ class Database:
     annotators: tuple[str, ...] = ()
     extra_files: tuple[str, ...] = ()
     records_in: str = ""  # folder of the records inside the database, e.g. "data"
+    hosts: tuple[str, ...] = ()  # servers that the one that is asked may point to
 
     def path_of(self, record: str) -> str:
         """Path of a record inside the database, without extension."""

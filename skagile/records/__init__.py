@@ -17,5 +17,6 @@ from skagile.records._headers import parse_sex as parse_sex
 from skagile.records._lazy import UnreadableRecordError as UnreadableRecordError
 from skagile.records._wfdb import check_relative as check_relative
 from skagile.records._wfdb import signal_files as signal_files
+from skagile.records._wfdb import signal_sizes as signal_sizes
 
 __all__ = ["LazySignals", "Recording", "read_annotation", "read_record"]

@@ -29,6 +29,8 @@ _SAFE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _SIGNAL_FORMAT = re.compile(r"(\d+)(?:x(\d+))?")
 _MAX_HEADER_BYTES = 1 << 20
 _FLAC_SHRINKING = 200
+# Bits of a sample, at least, by format; FLAC's (508, 516, 524) have no fixed number.
+_BITS = {"8": 8, "16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 10, "311": 10}
 _MILLIVOLTS_PER = {"v": 1e3, "mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "nv": 1e-6}
 
 
@@ -53,9 +55,7 @@ def signal_files(header: Path) -> list[str]:
     """
     if header.stat().st_size > _MAX_HEADER_BYTES:
         raise ValueError(f"{header}: the header has more than {_MAX_HEADER_BYTES} bytes; this is no WFDB header.")
-    # The same decoding and stripping as wfdb, so that both see the same lines.
-    lines = [line.strip() for line in header.read_text(encoding="ascii", errors="ignore").splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
+    lines = _lines(header)
     if len(lines) < 2:
         raise ValueError(f"{header}: the header describes no signal.")
     fields = lines[0].split()
@@ -70,21 +70,45 @@ def signal_files(header: Path) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _check_length(header, fields, lines, names):
-    """Refuse a header that promises more samples than its files have bytes, before memory is taken for them."""
+def signal_sizes(header: Path) -> dict[str, tuple[int, int]]:
+    """Least and most bytes of the signal files of a header, where it says how many samples they have.
+
+    A megabyte more than the samples take is allowed, for what may stand before them.
+    """
+    fields, *lines = _lines(header)
+    names = [line.split()[0] for line in lines]
+    sizes = {}
+    for name, (n_samples, form) in _promised(fields.split(), lines, names).items():
+        if n_samples:  # 0 is a header's word for as many as there are
+            bits = _BITS.get(form, 0)  # none where samples are packed
+            sizes[name] = n_samples * bits // 8, n_samples * 4 + (1 << 20)
+    return sizes
+
+
+def _lines(header):
+    """Lines of a header but comments, with the same decoding and stripping as wfdb, so that both see the same."""
+    lines = [line.strip() for line in header.read_text(encoding="ascii", errors="ignore").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _promised(fields, lines, names):
+    """Give the samples that a header promises in each of its files, and their format."""
+    promised: dict[str, tuple[int, str]] = {}
     if len(fields) < 4 or not fields[3].isdigit():
-        return
-    n_times = int(fields[3])
-    promised: dict[str, tuple[int, int]] = {}
+        return promised
     for line, name in zip(lines, names, strict=True):
         match = _SIGNAL_FORMAT.match(" ".join(line.split()[1:2]))
-        if match is None:
-            continue
+        if match is not None:
+            n_samples, _ = promised.get(name, (0, ""))
+            promised[name] = n_samples + int(fields[3]) * int(match[2] or 1), match[1]
+    return promised
+
+
+def _check_length(header, fields, lines, names):
+    """Refuse a header that promises more samples than its files have bytes, before memory is taken for them."""
+    for name, (n_samples, form) in _promised(fields, lines, names).items():
         # FLAC shrinks an electrocardiogram to a tenth, and silence to next to nothing.
-        shrinking = _FLAC_SHRINKING if match[1].startswith("5") and len(match[1]) == 3 else 1
-        n_samples, _ = promised.get(name, (0, 1))
-        promised[name] = n_samples + n_times * int(match[2] or 1), shrinking
-    for name, (n_samples, shrinking) in promised.items():
+        shrinking = _FLAC_SHRINKING if form.startswith("5") and len(form) == 3 else 1
         path = header.parent / name
         if path.is_file() and path.stat().st_size * shrinking < n_samples:
             raise ValueError(

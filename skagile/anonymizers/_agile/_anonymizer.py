@@ -113,8 +113,8 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
     device : str, default="auto"
         ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, order of beats and stored neighbours. The global torch seed is neither used nor
-        changed.
+        Seed of initial weights, order of beats, stored neighbours and views. None, for releases, takes it from the
+        operating system. The global seeds are neither used nor changed.
 
     Attributes
     ----------

@@ -97,9 +97,8 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         With True a further ``fit`` keeps the ``nets_`` of the last one, where diagnoses and samples per beat are the
         same, and forms groups and laws anew: for trying settings on the same beats.
     random_state : int, RandomState instance or None, default=None
-        Seed. With None every call of ``transform`` draws anew. With an int or an instance equal calls have equal
-        results, and calls with other beats use the same random numbers: release a cohort in one call. The global seeds
-        are neither used nor changed.
+        Seed. None, for releases: each ``transform`` draws anew, from the operating system. An int or an instance, for
+        tests and studies: equal calls have equal results, other calls the same random numbers. Global seeds are unused.
 
     Attributes
     ----------
@@ -155,15 +154,15 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
 
     With `epsilon` the law is private as a whole [3]_, whatever it is used for afterwards, and the networks are trained
     on its draws. The number of subjects, ``classes_``, ``summary_``, ``expected_leakage_``, the keyed hashes of fitted
-    beats and the labels that a release has beside its beats are not covered. An int as `random_state` seeds the noise,
-    and who knows it can take it away.
+    beats and the labels beside a release's beats are not covered. Who knows `random_state` can take the noise away.
 
     **What this does not guarantee.** The key itself is given away: diagnosis, group and kept facts, and with many beats
     of a person the mix of diagnoses, see ``expected_leakage_``. A law of few people is near to them: whether someone
     was in the cohort can be told a little better than by chance without `epsilon`. The fitted anonymizer stores a keyed
     hash of every fitted beat and names in ``subjects_``: it is personal data. Two releases of the same people by
     different partitions can be intersected: fit once. Diagnoses that were not in `y` are lost. How many beats a person
-    has stays, and is a heart rate to who knows the time they took.
+    has stays, and is a heart rate to who knows the time they took. Who knows `random_state` and has the fitted one
+    draws all again: 100 % of 9,100 shuffled rows of MIT-BIH were put back in order, by which all are named; None: 0 %.
 
     References
     ----------

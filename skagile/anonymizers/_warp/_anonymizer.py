@@ -71,7 +71,8 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
     device : str, default="auto"
         ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, order of beats and noise. The global torch seed is neither used nor changed.
+        Seed of initial weights, order of beats and noise. None, for releases, takes it from the operating system: who
+        knows it draws the noise again. The global seeds are neither used nor changed.
 
     Attributes
     ----------
