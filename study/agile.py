@@ -52,8 +52,8 @@ Default parameters, seeds {seeds} ("smooth": ``smooth=True`` with ``epsilon=0.87
 180 Hz, R peaks detected, at most {max_beats} of a person and session; AGILE is fitted on the enrolment session (first
 half of a MIT-BIH record, with a guard of 60 s; first date of an ECG-ID person), the probes are the other session's.
 Attackers and the diagnostic network are trained without AGILE and from other seeds; transecg (a vision transformer) and
-perceptron are networks of kinds not among the surrogates. "clean": trained on originals, asked about originals;
-"static": trained on originals, asked about the release; "adaptive": **retrained on the release**, asked about the
+perceptron are networks of kinds not among the surrogates. "clean": trained on originals, tested on originals;
+"static": trained on originals, tested on the release; "adaptive": **retrained on the release**, tested on the
 release (siamese and transecg with the first seed only, for their cost). A cell is the mean over seeds of the share of
 single beats named right, or of the equal error rate; in brackets the widest of the seeds' 95 % intervals over people.
 "image" is run at a small size for its cost, beside "signal" at the same size: {max_beats_image} beats a person and
@@ -161,7 +161,7 @@ def run(seeds=SEEDS):
         for database, load in LOADERS.items():
             beats = load(sampling_rate=SAMPLING_RATE, r_peaks="detected", max_beats=MAX_BEATS, random_state=seed)
             enrolled = beats.sessions == 0
-            # Of the persons asked about: on ECG-ID few of those enrolled came again.
+            # Of the persons tested on: on ECG-ID few of those enrolled came again.
             asked = np.unique(beats.subjects[~enrolled], return_counts=True)[1]
             floors = {"one over the enrolled": 1 / len(np.unique(beats.subjects[enrolled]))}
             floors["majority"] = asked.max() / asked.sum()

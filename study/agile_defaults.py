@@ -64,7 +64,7 @@ def perceptron(seed):
 
 
 class Attackers:
-    """Attackers trained on originals, and the better of two networks that tell diagnoses, asked about a release."""
+    """Attackers trained on originals, and the better of two networks that tell diagnoses, tested on a release."""
 
     def __init__(self, X, y, subjects, train, choose, seed):
         self.enrolled, self.subjects, self.y = subjects[train], subjects[choose], y[choose]

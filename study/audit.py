@@ -140,7 +140,7 @@ def traits_table(reports):
                     "data": data,
                     "trait": f"{row['name']} ({row['meaning']})",
                     "trained on": row["trained_on"],
-                    "asked about": row["tested_on"],
+                    "tested on": row["tested_on"],
                     "AUROC": f"{row['auroc']:.3f} ({row['auroc_low']:.3f} to {row['auroc_high']:.3f})",
                     "control, 95th percentile": f"{row['control']:.3f}",
                 }

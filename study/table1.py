@@ -22,7 +22,7 @@ PAPER = {
 ATTACKERS = {"SVD": lambda seed: SVDIdentifier(), "Siamese": lambda seed: SiameseIdentifier(random_state=100 + seed)}
 TEXT = """
 The paper's protocol as far as it is printed: of a number of persons, healthy or of all diagnoses, one part of each
-person's beats enrols and the other is asked about, and the attackers are trained on original beats only. The paper used
+person's beats enrols and the other is tested on, and the attackers are trained on original beats only. The paper used
 the 290 persons of PTB; here are the recordings that were found ({sources}), at the numbers of persons they allow, with
 up to {max_beats} beats of a person and part, first half of a recording against the second. With the full PTB under
 ``SKAGILE_DATA`` the same command runs the paper's numbers of persons.

@@ -26,7 +26,7 @@ PAPER = {
 TEXT = """
 The paper's own row of its Table II beside the same figures on the recordings that were found, at the sizes they allow:
 rank-1 of a Siamese attacker trained on originals, its equal error rate, and accuracy and macro-F1 of a diagnostic
-network trained on originals. The first half of each recording enrols and trains, the second is asked about. That holds
+network trained on originals. The first half of each recording enrols and trains, the second is tested on. That holds
 for the diagnosis, too: a network that has seen the person can read the diagnosis off the person, so these accuracies
 flatter every method, ours included. What is kept is the reason for admission on PTB, the AAMI class on MIT-BIH, the
 rhythm on LUDB and the sex on ECG-ID. In the paper's table this 268-way identification stands beside other papers'

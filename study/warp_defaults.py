@@ -20,7 +20,7 @@ TEXT = """
 Chosen on the enrolment half of MIT-BIH alone: {n_train} beats of its first quarter to fit on, {n_choose} of its second
 quarter to ask about, at most {max_beats} of each of 47 people and quarter, one minute between; one seed. "static":
 single beats named by an attacker trained on originals; "adaptive": by one retrained on the release. Diagnosis (N, S, V,
-F) by a network trained on the one and asked about the other. The default is the first setting.
+F) by a network trained on the one and tested on the other. The default is the first setting.
 
 What the table says. A linear attacker is lost on the way; a network that is retrained is not, unless beats are bent so
 far that diagnosis goes, too. Between AGILE, which retraining undoes, and k-same, the warp is a middle way for who can

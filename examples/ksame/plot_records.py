@@ -56,7 +56,7 @@ print({name: round(share, 2) for name, share in ksame.expected_leakage_.items()}
 # %%
 # What the rhythm tells
 # ---------------------
-# Before, everybody has a heart rate of his own. After, members of a group have the intervals of all of them. Runs of
+# Before, everybody has a heart rate of their own. After, members of a group have the intervals of all of them. Runs of
 # some twenty intervals are few in a minute: medians still differ, by chance and no longer by person.
 
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")

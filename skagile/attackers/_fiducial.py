@@ -44,7 +44,7 @@ class FiducialIdentifier(BaseIdentifier):
         Trees of the forest, or iterations of boosting. None is 200 trees (fewer for more than 200 subjects, which
         bounds memory), or 60 iterations.
     standardize : bool, default=False
-        False measures millivolts, so that a gain or an offset of a subject's own gives him away. True z-scores each
+        False measures millivolts, so that a gain or an offset of a subject's own gives them away. True z-scores each
         beat first: then they play no part, and amplitudes are measured in standard deviations of the beat.
     n_jobs : int, default=None
         Trees grown in parallel by the forest, through joblib. The answer does not depend on it.

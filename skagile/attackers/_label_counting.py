@@ -26,7 +26,7 @@ _N_COMPONENTS = 60  # singular vectors that the default reader of diagnoses look
 class LabelCountingIdentifier(BaseIdentifier):
     """Identify subjects by their mix of diagnoses, read off the beats themselves.
 
-    A release that keeps the diagnosis of every beat keeps, for each person, how many of which kind he has. This
+    A release that keeps the diagnosis of every beat keeps, for each person, how many of which kind they have. This
     attacker learns to read the diagnosis, counts at enrolment how often each is read for each subject, and compares.
 
     Parameters
@@ -37,7 +37,7 @@ class LabelCountingIdentifier(BaseIdentifier):
         Without diagnoses, beats are sorted by shape into so many clusters, which stand for them.
     smoothing : float, default=0.5
         Beats added to the count of each class and subject (Laplace smoothing), so that a class a subject was not seen
-        with does not exclude him.
+        with does not exclude them.
     standardize : bool, default=True
         Z-score each beat first, so that offset and gain play no part.
     random_state : int, RandomState instance or None, default=None
@@ -64,12 +64,12 @@ class LabelCountingIdentifier(BaseIdentifier):
     -----
     Naive Bayes: if the reader gives the beat's diagnosis c the probability p(c), the score of subject s is the sum over
     c of p(c) log P(c | s), and every subject is as likely beforehand. Scores of the beats of one person add up to the
-    log-likelihood of his counts under the multinomial law of each enrolled subject, but for a constant: the sum (or the
-    mean, :func:`~skagile.metrics.fuse_scores`) of the log-probabilities of his beats *is* the comparison of class
+    log-likelihood of their counts under the multinomial law of each enrolled subject, but for a constant: the sum (or
+    the mean, :func:`~skagile.metrics.fuse_scores`) of the log-probabilities of their beats *is* the comparison of class
     mixes. A single beat says little.
 
     Counts at enrolment are of what is read, not of what is true: a reader who is wrong about somebody is so at the
-    probe as well. He may therefore do better than the attacker who is told the diagnoses.
+    probe as well. They may therefore do better than the attacker who is told the diagnoses.
 
     The embedding is the reader's probability of each diagnosis; that of a record is its class mix. Diagnoses are
     metadata of ``fit``, requested by default: ``subjects`` are its `y`.

@@ -19,7 +19,7 @@ class SiameseIdentifier(BaseDeepIdentifier):
     """Identify subjects with a network trained on pairs of beats.
 
     Both beats of a pair go through one convolutional network; the training pulls the pairs of one subject together and
-    pushes the pairs of two apart. A subject's template is the mean embedding of his enrolled beats, so people can be
+    pushes the pairs of two apart. A subject's template is the mean embedding of their enrolled beats, so people can be
     enrolled whom the network was not trained on.
 
     Parameters

@@ -200,7 +200,7 @@ def of_earliest_session(subject, session):
 
 
 def _first_half(subject, row):
-    """Whether each beat is in the first half of its subject's rows, or of his beats where he has one row."""
+    """Whether each beat is in the first half of its subject's rows, or of their beats where they have one row."""
     pairs = np.unique(np.stack([subject, row], axis=1), axis=0)
     n_rows = np.bincount(pairs[:, 0])
     unit = np.where(n_rows[subject] > 1, row, len(row) + np.arange(len(row)))

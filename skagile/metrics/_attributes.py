@@ -28,7 +28,7 @@ def attribute_auroc(
     n_resamples: Integral = 2000,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
-    """Area under the ROC curve of telling a trait of people, each scored by the mean of his rows.
+    """Area under the ROC curve of telling a trait of people, each scored by the mean of their rows.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def attribute_null(
 
 
 def _people(y_true, scores, subjects):
-    """Whether each person has the trait, and his mean score."""
+    """Whether each person has the trait, and their mean score."""
     y_true, scores = column_or_1d(y_true), column_or_1d(scores, dtype=np.float64)
     if len(y_true) != len(scores):
         raise ValueError(f"scores has length {len(scores)}, y_true {len(y_true)}: give one score per row.")

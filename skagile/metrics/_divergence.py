@@ -69,7 +69,7 @@ def identity_divergence(
 
     **What this does not guarantee.** It says how far *this* network was misled, usually the one that the noise was made
     against. A large divergence is no privacy: a network that is trained on the release, or only another one, may name
-    everybody. Nor does it say that the right person is no longer the first guess, or that he ever was. It has no upper
+    everybody. Nor does it say that the right person is no longer the first guess, or ever was. It has no upper
     end that would mean "hidden", and depends on how sure of itself the network is and on `clip`; only figures of the
     same network can be compared. What a release gives away is for :func:`~skagile.audit.audit_release` to measure.
 

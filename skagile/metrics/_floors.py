@@ -58,7 +58,7 @@ def label_only_floor(
         The person of each beat.
     fused : bool, default=False
         False: one beat at a time; the attacker names the person who has most of the enrolled beats of that diagnosis.
-        True: all probes of a person at once; he compares the person's mix of diagnoses with the enrolled mixes (naive
+        True: all probes of a person at once; their mix of diagnoses is compared with the enrolled mixes (naive
         Bayes with one half of a beat added to every count), and the share is of persons.
 
     Returns

@@ -202,7 +202,7 @@ def information_bound(
 
     .. math:: I(S; X) \ge H(S) + \mathrm{E}\log_2 q(S|X)
 
-    for any probabilities :math:`q` that an attacker gives: the entropy of the subjects less his cross-entropy.
+    for any probabilities :math:`q` that an attacker gives: the entropy of the subjects less their cross-entropy.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def information_bound(
         bits : float
             The bound, clipped at 0: information is not negative.
         raw : float
-            The bound before clipping. Negative for an attacker who is surer than he is right.
+            The bound before clipping. Negative for an attacker who is surer than right.
         low, high : float
             Interval of the clipped bound, by a bootstrap over subjects with the entropy held fixed.
         entropy, cross_entropy : float

@@ -206,7 +206,7 @@ def d_sys_null(
     enrolled = np.flatnonzero(own >= 0)
     if len(enrolled) < 2:
         raise ValueError(f"y_true: {len(enrolled)} person(s) have a template; at least 2 are needed to permute.")
-    # Histograms of each person against each template that may become his: a permutation is a sum of some of them.
+    # Histograms of each person against each template that may become theirs: a permutation is a sum of some of them.
     place = np.full(len(people), -1)
     place[enrolled] = np.arange(len(enrolled))
     rows = place[codes] >= 0

@@ -42,9 +42,9 @@ class ReidentificationScorer(BaseScorer):
         Rows that the attacker learns from, as the pipeline takes them, such as those of an earlier date: all rows of
         the fold are then probed. They must not be among the rows that are scored. People in the fold who are not
         enrolled are not probed. None: of each subject in the fold, the rows of the first session enrol and the others
-        are probed; without `sessions`, the first half of his rows in the order given and the second half.
+        are probed; without `sessions`, the first half of their rows in the order given and the second half.
     fused : bool, default=False
-        Name each person once, from all his probed rows together, rather than each row by itself.
+        Name each person once, from all their probed rows together, rather than each row by itself.
     anonymizer : str, default=None
         Name of the step that anonymizes. None: the step of the pipeline, or the estimator, whose ``fit`` takes
         `subjects`.
@@ -153,7 +153,7 @@ class ReidentificationScorer(BaseScorer):
         if n_probed < 2:
             raise ValueError(
                 f"{n_probed} of {len(np.unique(subjects))} subject(s) in the fold can be probed; at least 2 must be. A "
-                "subject is probed with rows that do not enrol, so he needs two rows (two sessions, where sessions are "
+                "subject is probed with rows that do not enrol, so two rows are needed (two sessions, where sessions are "
                 "given) in a fold. Give enrolment=, or folds with more rows of each subject."
             )
         risks = [

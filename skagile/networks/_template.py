@@ -5,12 +5,12 @@ from torch import nn
 
 
 class TemplateMatcher(nn.Module):
-    """Logits of each subject from the correlation with his template.
+    """Logits of each subject from the correlation with their template.
 
     Parameters
     ----------
     templates : torch.Tensor of shape (n_subjects, n_samples)
-        A beat of each subject, such as the mean of his beats; z-scored here.
+        A beat of each subject, such as the mean of their beats; z-scored here.
     scale : float, default=1.0
         Factor on the correlations. A small one spreads the softmax over all subjects, so that its gradient points from
         the subject's own template to the mean of all others, which is what a threshold on the similarity looks at; a

@@ -10,7 +10,7 @@ from skagile._state import Array, Field, Indices, Stateful, check
 _LONGEST = 3.0  # s: a longer pause is a gap in the recording, as in rr_windows
 # Intervals of a run, on average: some periods of breathing, so that respiratory and ectopic patterns live on.
 _RUN = 20
-_N_UNIFORMS = 3  # of a beat: whether a run begins, whose it is, and where in his intervals
+_N_UNIFORMS = 3  # of a beat: whether a run begins, whose it is, and where in their intervals
 
 
 def check_times(times, shape=None):
@@ -198,7 +198,7 @@ class GroupRhythm(Stateful):
         pool = group[starts]
         member = self._members[self._first_member[pool] + (of_whom * self._n_members[pool]).astype(np.intp)]
         first, count = self._first[member], self._count[member]
-        # Behind a member's last interval a run goes on with his first, so that each has the same chance.
+        # Behind a member's last interval a run goes on with their first, so that each has the same chance.
         run = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(group)))
         step = np.arange(len(group)) - starts[run] + (from_where * count).astype(np.intp)[run]
         drawn = self._intervals[first[run] + step % count[run]]
