@@ -13,14 +13,14 @@ from study.table1 import cell
 
 SEEDS = range(3)
 TEXT = """
-MIT-BIH, {n_people} persons, {n_beats} beats, found by the detector. The attacker is retrained on the release: they learn
-windows of 30 R-R intervals from the first half of each recording and is tested on those of the second, a minute
+MIT-BIH, {n_people} persons, {n_beats} beats, found by the detector. The attacker is retrained on the release: they
+learn windows of 30 R-R intervals from the first half of each recording and is tested on those of the second, a minute
 between; fused, about all windows of a person at once. ``KSameAnonymizer(rhythm="keep")`` releases times as they are,
 ``rhythm="resample"`` with intervals of the group. The floor is what the best attacker gets who is told the group of
 each window. Shares over {n_seeds} seeds; 95 % intervals over persons in brackets.
 
-Beside them, one who counts: they name the member of the group whose number of beats in the first half is nearest to that
-in the second. If resampled recordings are left as long as they get, the number stays, and is a heart rate to whoever
+Beside them, one who counts: they name the member of the group whose number of beats in the first half is nearest to
+that in the second. If resampled recordings are left as long as they get, the number stays, and is a heart rate to whoever
 knows how long the original was. Cut to 5 minutes each, the number is the group's, too; its floor is that of fused.
 """
 
