@@ -20,8 +20,9 @@ between; fused, about all windows of a person at once. ``KSameAnonymizer(rhythm=
 each window. Shares over {n_seeds} seeds; 95 % intervals over persons in brackets.
 
 Beside them, one who counts: they name the member of the group whose number of beats in the first half is nearest to
-that in the second. If resampled recordings are left as long as they get, the number stays, and is a heart rate to whoever
-knows how long the original was. Cut to 5 minutes each, the number is the group's, too; its floor is that of fused.
+that in the second. If resampled recordings are left as long as they get, the number stays, and is a heart rate to
+whoever knows how long the original was. Cut to 5 minutes each, the number is the group's, too. Its floor is that of
+fused.
 """
 
 

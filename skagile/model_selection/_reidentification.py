@@ -153,7 +153,7 @@ class ReidentificationScorer(BaseScorer):
         if n_probed < 2:
             raise ValueError(
                 f"{n_probed} of {len(np.unique(subjects))} subject(s) in the fold can be probed; at least 2 must be. A "
-                "subject is probed with rows that do not enrol, so two rows are needed (two sessions where sessions are "
+                "subject is probed with rows that do not enrol, so it takes two rows (two sessions, where sessions are "
                 "given) in a fold. Give enrolment=, or folds with more rows of each subject."
             )
         risks = [
