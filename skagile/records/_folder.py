@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from skagile.records._entry import Entry
+from skagile.records._header import segment_names
 from skagile.records._headers import comment_fields, parse_age, parse_date, parse_sex
 from skagile.records._wfdb import read_annotation, read_record
 from skagile.segmentation import move_peaks, rate_ratio, resample
@@ -13,8 +14,10 @@ _AGE_AND_SEX = re.compile(r"\s*(-?\d{1,3}) ([MF])\b")  # the first comment of an
 
 
 def record_names(root: Path) -> list[str]:
-    """Paths of the records under a folder, relative to it, with "/" and without extension."""
+    """Paths of the records under a folder, relative to it, with "/" and without extension; segments are no records."""
     headers = sorted(file for file in root.rglob("*.hea") if file.is_file())
+    segments = {header.with_name(f"{name}.hea") for header in headers for name in segment_names(header)}
+    headers = [header for header in headers if header not in segments]
     return [header.relative_to(root).with_suffix("").as_posix() for header in headers]
 
 

@@ -1,0 +1,91 @@
+"""Signals of one WFDB record of one segment, in millivolts."""
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from skagile.records._header import (
+    RECORD,
+    Header,
+    SignalLine,
+    check_complete,
+    count_frames,
+    needs_plain_line,
+    plain_record_line,
+)
+from skagile.records._leads import millivolts_per
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide what pandas 3 says of how wfdb 4 calls it: nobody who loads a record can do anything about it."""
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        yield
+
+
+with quiet():
+    import wfdb
+
+
+def read_leads(header: Header) -> tuple[list[SignalLine], list[np.ndarray]]:
+    """Read the voltages of a record of one segment: their signal lines, and the samples of each in mV, at its own rate.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a signal file is missing.
+    ValueError
+        If the record cannot be read.
+    """
+    path = header.path.with_suffix("")
+    for line in header.signals:
+        if not (header.path.parent / line.file).is_file():
+            raise FileNotFoundError(f"record {str(path)!r} has no signal file {line.file}.")
+    check_complete(header)
+    expanded = any(line.samples_per_frame > 1 for line in header.signals)
+    try:
+        # Checksums are not compared: eleven ECG-ID headers carry wrong ones over right bytes.
+        with _readable(header) as readable, quiet():
+            record = wfdb.rdrecord(str(readable), physical=True, return_res=32, smooth_frames=not expanded)
+    except Exception as error:  # wfdb raises whatever numpy or its parser did
+        raise ValueError(
+            f"{header.path}: not a WFDB record that can be read ({type(error).__name__}: {error})."
+        ) from error
+    lines, signals = [], []
+    for i, line in enumerate(header.signals[: record.n_sig]):
+        scale = millivolts_per(line.unit)
+        if scale is None:
+            continue
+        signal = record.e_p_signal[i] if expanded else record.p_signal[:, i]
+        signal = np.ascontiguousarray(signal, dtype=np.float32)
+        signals.append(signal if scale == 1.0 else signal * np.float32(scale))
+        lines.append(line)
+    return lines, signals
+
+
+@contextmanager
+def _readable(header: Header) -> Iterator[Path]:
+    """Path by which wfdb can read a record: its own, or that of a header put right beside links to its files."""
+    if not needs_plain_line(header):
+        yield header.path.with_suffix("")
+        return
+    line = plain_record_line(header, count_frames(header))
+    with tempfile.TemporaryDirectory(prefix="skagile-") as folder:
+        Path(folder, f"{RECORD}.hea").write_text("\n".join([line, *header.lines[1:]]) + "\n", encoding="ascii")
+        for name in {line.file for line in header.signals}:
+            _link(header.path.parent / name, Path(folder, name))
+        yield Path(folder, RECORD)
+
+
+def _link(file, place):
+    try:
+        place.symlink_to(file.absolute())
+    except OSError:  # a file system, or a system, without links
+        shutil.copyfile(file, place)
