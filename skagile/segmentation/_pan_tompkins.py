@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import median
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -36,6 +35,7 @@ _EVEN = 0.5  # lesser over greater of the steepest rise and fall, under which a 
 _EVEN_POWER = 1.5
 _EVEN_LEAST = 0.6  # so that a beat of an unusual shape is not lost
 _LEARNING = 2.0
+_LEARNING_WINDOWS = 5
 _THRESHOLD = 0.29
 _SEARCH_BACK_THRESHOLD = 0.6
 _SEARCH_BACK_OVER_NOISE = 1.5
@@ -48,6 +48,15 @@ _SEARCH_BACK_WEIGHT = 0.125
 _DECAY = 0.03  # of the signal level, for each candidate after which search-back finds nothing
 _LEVEL_FLOOR = 4.0  # times the noise level, below which the signal level does not decay
 _MAX_GROWTH = 6.0  # times the signal level, as which a peak counts at most, so that an artefact does not deafen us
+_USUAL_WINDOWS = 8  # of learning: over so many before and after, what is usually the highest in one
+_USUAL_LEAST = 5
+_SIGNAL_MOST = 1.5  # times that, which the signal level is at most, so that a burst does not deafen us
+_NOISE_MOST = 0.6
+_FAST_EVEN = 0.15
+_FAST_ALIKE = 0.6
+_FAST_RUN = 3
+_FAST = 0.3
+_FAST_REFRACTORY = 0.15
 _SMOOTHING = 0.016
 _BASELINE = 0.2
 _R_WAVE_REACH = 0.09
@@ -225,12 +234,15 @@ def _find_in_block(records, low, high, sampling_rate):
     row, time, height, slope, *wave = (
         np.concatenate(part) if len(parts) > 1 else part[0] for part in zip(*parts, strict=True)
     )
-    keep = _drop_p_waves(row, time, height, slope, rate)
+    fast = _in_fast_rhythm(row, wave[:2], height, slope, rate)
+    keep = _drop_p_waves(row, time, height, slope, fast, rate)
     chosen, first = [], 0
-    time_list, height_list, slope_list = time[keep].tolist(), height[keep].tolist(), slope[keep].tolist()
+    start_levels, usual = _levels(row[keep], time[keep], height[keep], n_records, n_working, rate)
+    limits = (_SIGNAL_MOST * usual, _NOISE_MOST * usual)
+    candidates = [values.tolist() for values in (time[keep], height[keep], slope[keep], fast[keep], *limits)]
     bounds = np.searchsorted(row[keep], np.arange(n_records + 1)).tolist()
-    for first, last in pairwise(bounds):
-        chosen += _select(time_list, height_list, slope_list, first, last, n_working, rate)
+    for (first, last), start_level in zip(pairwise(bounds), start_levels.tolist(), strict=True):
+        chosen += _select(*candidates, first, last, start_level, n_working, rate)
     chosen = keep[chosen]
     row = row[chosen]
     peak = _place_on_r_wave(records, scaler, row, [part[chosen] for part in wave], factor, sampling_rate)
@@ -319,7 +331,27 @@ def _evenness(derivative):
     return np.maximum(np.clip(share, 0, 1) ** np.float32(_EVEN_POWER), np.float32(_EVEN_LEAST))
 
 
-def _drop_p_waves(row, time, height, slope, rate):
+def _in_fast_rhythm(row, waves, height, slope, rate):
+    """Say which candidates are of a run of alike ones that follow each other evenly and so fast that T waves would."""
+    alike = np.ones(len(row) - 1, dtype=bool)
+    for size in (height, slope):
+        alike &= np.minimum(size[1:], size[:-1]) >= _FAST_ALIKE * np.maximum(size[1:], size[:-1])
+    alike &= row[1:] == row[:-1]
+    fast = np.zeros(len(row), dtype=bool)
+    # Of waves, since the energy of a narrow beat has a flat top: its highest point lies anywhere.
+    for at in waves:
+        gap = np.diff(at)
+        short = alike & (gap < _FAST * rate)
+        even = short[1:] & short[:-1] & (np.abs(np.diff(gap)) <= _FAST_EVEN * gap[1:])
+        if np.count_nonzero(even) < _FAST_RUN:
+            continue
+        runs = np.flatnonzero(sliding_window_view(even, _FAST_RUN).all(axis=1))
+        for k in range(_FAST_RUN + 2):
+            fast[runs + k] = True
+    return fast
+
+
+def _drop_p_waves(row, time, height, slope, fast, rate):
     """Candidates but those that a higher and steeper one follows too soon for two beats."""
     keep = np.ones(len(row), dtype=bool)
     keep[:-1] = (
@@ -327,31 +359,56 @@ def _drop_p_waves(row, time, height, slope, rate):
         | (np.diff(time) >= _P_WAVE * rate)
         | (height[:-1] >= _P_WAVE_RATIO * height[1:])
         | (slope[:-1] >= _P_WAVE_RATIO * slope[1:])
+        | fast[:-1]
     )
     return np.flatnonzero(keep)
 
 
-def _learn(time, height, first, last, rate):
-    """Guess the signal and noise levels from the first candidates."""
+def _levels(row, time, height, n_records, n_times, rate):
+    """Guess the signal level at the start of each record, and what is usual around each candidate.
+
+    Both are medians of the highest candidates of some seconds each. The start is guessed from the first that hold any,
+    however late they come. Usual is what the seconds before show, or those after if that is more: an artefact of a few
+    seconds does not count, and a change of gain does.
+    """
     window = _LEARNING * rate
-    tallest = {}
-    for i in range(first, last):
-        k = int(time[i] // window)
-        if k > 4:
-            break
-        if height[i] > tallest.get(k, 0.0):
-            tallest[k] = height[i]
-    return 0.8 * float(median(tallest.values()))
+    n_windows = int(n_times // window) + 1
+    place = row * n_windows + (time // window).astype(np.intp)
+    highest = np.full(n_records * n_windows, np.nan, dtype=np.float32)
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    if len(first):
+        highest[place[first]] = np.maximum.reduceat(height, first)
+    highest = highest.reshape(n_records, n_windows)
+    number = np.cumsum(~np.isnan(highest), axis=1)
+    start_levels = 0.8 * _middle(np.where(number <= _LEARNING_WINDOWS, highest, np.nan), 1)
+    whole = _middle(highest, 1)
+    reach = min(_USUAL_WINDOWS, n_windows)
+    padding = np.full((n_records, reach - 1), np.nan, dtype=np.float32)
+    around = _middle(
+        sliding_window_view(np.concatenate([padding, highest, padding], axis=1), reach, axis=1),
+        min(_USUAL_LEAST, reach),
+    )
+    usual = np.fmax(around[:, :n_windows], around[:, reach - 1 :])
+    return start_levels, np.where(np.isnan(usual), whole[:, None], usual).ravel()[place]
 
 
-def _select(time, height, slope, first, last, n_times, rate):
+def _middle(values, least):
+    """Median along the last axis of what is not NaN; NaN where that is less than `least`."""
+    ordered = np.sort(values, axis=-1)  # NaN last
+    count = np.isfinite(ordered).sum(axis=-1)
+    last = np.maximum(count - 1, 0)
+    low, high = (np.take_along_axis(ordered, place[..., None], axis=-1)[..., 0] for place in (last // 2, -(-last // 2)))
+    return np.where(count >= max(least, 1), low / 2 + high / 2, np.nan)
+
+
+def _select(time, height, slope, fast, signal_most, noise_most, first, last, start_level, n_times, rate):
     """Choose the beats among the candidates `first` to `last` of one record with the two adaptive thresholds."""
     if first == last:
         return []
-    signal_level = _learn(time, height, first, last, rate)
+    signal_level = start_level
     noise_level = 0.1 * signal_level
     threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
-    refractory, t_wave = _REFRACTORY * rate, _T_WAVE * rate
+    fastest, refractory, t_wave = _FAST_REFRACTORY * rate, _REFRACTORY * rate, _T_WAVE * rate
     beats, intervals = [], deque(maxlen=_N_RR)
     total_rr, average_rr = 0.0, rate
     pause = _SEARCH_BACK_RR * average_rr
@@ -382,8 +439,13 @@ def _select(time, height, slope, first, last, n_times, rate):
                 k, weight = i, _WEIGHT
                 tall = height[i]
                 gap = now - last_time
-                if tall <= threshold or (gap < t_wave and (gap < refractory or slope[i] < _T_WAVE_SLOPE * last_slope)):
+                if tall <= threshold or (
+                    gap < t_wave
+                    and (gap < fastest if fast[i] else gap < refractory or slope[i] < _T_WAVE_SLOPE * last_slope)
+                ):
                     noise_level += _WEIGHT * ((tall if tall < signal_level else signal_level) - noise_level)
+                    if noise_level > noise_most[i]:
+                        noise_level = noise_most[i]
                     threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
                     break
             if beats:
@@ -397,6 +459,8 @@ def _select(time, height, slope, first, last, n_times, rate):
             beats.append(k)
             tall = height[k]
             signal_level += weight * (min(tall, _MAX_GROWTH * signal_level) - signal_level)
+            if signal_level > signal_most[k]:
+                signal_level = signal_most[k]
             threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
             last_time, last_slope, last_beat = time[k], slope[k], k
             if k == i:
