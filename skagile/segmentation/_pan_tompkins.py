@@ -52,6 +52,7 @@ _USUAL_WINDOWS = 8  # of learning: over so many before and after, what is usuall
 _USUAL_LEAST = 5
 _SIGNAL_MOST = 1.5  # times that, which the signal level is at most, so that a burst does not deafen us
 _NOISE_MOST = 0.6
+_NOISE_LEAST = 0.4
 _FAST_EVEN = 0.15
 _FAST_ALIKE = 0.6
 _FAST_RUN = 3
@@ -237,8 +238,8 @@ def _find_in_block(records, low, high, sampling_rate):
     fast = _in_fast_rhythm(row, wave[:2], height, slope, rate)
     keep = _drop_p_waves(row, time, height, slope, fast, rate)
     chosen, first = [], 0
-    start_levels, usual = _levels(row[keep], time[keep], height[keep], n_records, n_working, rate)
-    limits = (_SIGNAL_MOST * usual, _NOISE_MOST * usual)
+    start_levels, usual, to_come = _levels(row[keep], time[keep], height[keep], n_records, n_working, rate)
+    limits = (_SIGNAL_MOST * usual, _NOISE_MOST * usual, _SIGNAL_MOST * to_come)
     candidates = [values.tolist() for values in (time[keep], height[keep], slope[keep], fast[keep], *limits)]
     bounds = np.searchsorted(row[keep], np.arange(n_records + 1)).tolist()
     for (first, last), start_level in zip(pairwise(bounds), start_levels.tolist(), strict=True):
@@ -388,8 +389,9 @@ def _levels(row, time, height, n_records, n_times, rate):
         sliding_window_view(np.concatenate([padding, highest, padding], axis=1), reach, axis=1),
         min(_USUAL_LEAST, reach),
     )
-    usual = np.fmax(around[:, :n_windows], around[:, reach - 1 :])
-    return start_levels, np.where(np.isnan(usual), whole[:, None], usual).ravel()[place]
+    before, after = around[:, :n_windows], around[:, reach - 1 :]
+    usual, to_come = (np.where(np.isnan(x), whole[:, None], x).ravel()[place] for x in (np.fmax(before, after), after))
+    return start_levels, usual, to_come
 
 
 def _middle(values, least):
@@ -401,7 +403,7 @@ def _middle(values, least):
     return np.where(count >= max(least, 1), low / 2 + high / 2, np.nan)
 
 
-def _select(time, height, slope, fast, signal_most, noise_most, first, last, start_level, n_times, rate):
+def _select(time, height, slope, fast, signal_most, noise_most, to_come, first, last, start_level, n_times, rate):
     """Choose the beats among the candidates `first` to `last` of one record with the two adaptive thresholds."""
     if first == last:
         return []
@@ -427,7 +429,11 @@ def _select(time, height, slope, fast, signal_most, noise_most, first, last, sta
                         if gap >= t_wave or (gap >= refractory and slope[j] >= _T_WAVE_SLOPE * last_slope):
                             k, best = j, height[j]
                 if k < 0:
-                    # Nothing: perhaps the gain fell. Grow more sensitive, down to what stands out of the noise.
+                    # Nothing: perhaps the gain fell, or an artefact has passed. Be as sensitive as for what is to come,
+                    # and grow more so, down to what stands out of the noise.
+                    if i < last and signal_level > to_come[i]:
+                        signal_level = to_come[i]
+                        noise_level = min(noise_level, _NOISE_LEAST * signal_level)
                     signal_level -= _DECAY * max(0.0, signal_level - _LEVEL_FLOOR * noise_level)
                     threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
                 weight = _SEARCH_BACK_WEIGHT

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
+from scipy.fft import rfft
 from sklearn.utils import Bunch
 
 from skagile.segmentation._inputs import as_signals, check_sampling_rate
@@ -28,6 +29,11 @@ _CELLS = 4
 # In Gaussian noise of any colour and in mains hum it is under 1.9.
 _PEAKINESS = 1.9
 _RHYTHM = 0.75  # autocorrelation above which a regular rhythm is there, however broad its complexes
+_RISE_AND_FALL = 0.15  # standard deviation over mean that its energy has at least; that of hum hardly changes
+_TONE = 0.999  # share of the power above _TONE_FROM that hum holds, above which what is left is the converter's
+_TONE_FROM = 1.0  # Hz
+_TONE_REACH = 1.0  # Hz on either side
+_TONES = 3  # mains and harmonics
 
 
 def signal_quality(signal: ArrayLike | Sequence[ArrayLike], sampling_rate: float) -> Bunch:
@@ -164,6 +170,9 @@ def _mark_noise(mask, record, low, high, sampling_rate):
         values = scaler(record[None, start * cell_times : (stop + _CELLS - 1) * cell_times])
         signal = values.reshape(-1, factor).mean(axis=1)
         is_noise[start:stop] = _without_complexes(signal, rate, coarse, cell, stop - start)
+        windows = sliding_window_view(values[0], _CELLS * cell_times)[::cell_times]
+        heard = np.flatnonzero(~is_noise[start:stop])
+        is_noise[start + heard] = _only_tones(windows[heard], sampling_rate)
     # A window speaks for its middle, and at the ends of the record for all.
     bad = np.zeros(n_cells, dtype=bool)
     for shift in range(1, _CELLS - 1):
@@ -198,4 +207,22 @@ def _without_complexes(signal, rate, coarse, cell, n_windows):
         correlation = np.fft.irfft(power)[:, : width // 2] * (width / (width - np.arange(width // 2)))
         lag = max(1, cell // 4)
         noise[doubtful] = correlation[:, lag:].max(axis=1) < _RHYTHM * correlation[:, 0]
+        noise[doubtful] |= windows[doubtful].std(axis=1) < _RISE_AND_FALL * windows[doubtful].mean(axis=1)
     return noise
+
+
+def _only_tones(windows, sampling_rate):
+    """Say which windows hold hum of the mains, of whatever frequency sampling made of it, and next to nothing else.
+
+    Rounding by the converter leaves of pure hum a small pattern that repeats as regularly as a heart beats.
+    """
+    n_times = windows.shape[1]
+    power = np.abs(rfft(windows * np.hanning(n_times).astype(np.float32), axis=1)) ** 2
+    per_hertz = n_times / sampling_rate
+    power[:, : int(_TONE_FROM * per_hertz) + 1] = 0
+    total, rest, reach = power.sum(axis=1), power, int(np.ceil(_TONE_REACH * per_hertz))
+    around = np.arange(-reach, reach + 1)
+    rows = np.arange(len(power))[:, None]
+    for _ in range(_TONES):
+        rest[rows, np.clip(rest.argmax(axis=1)[:, None] + around, 0, rest.shape[1] - 1)] = 0
+    return rest.sum(axis=1) < (1 - _TONE) * total
