@@ -38,11 +38,28 @@ def resolve_device(device):
 
 @contextmanager
 def seeded(seed):
-    """Run a block under its own torch seed, one thread at a time, and leave the caller's random state as it was."""
+    """Run a block under its own torch seed, one thread at a time, and leave the caller's random state as it was.
+
+    In single precision, whatever the caller has set: weights are drawn in torch's default type.
+    """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with _GENERATOR, torch.random.fork_rng(devices=devices):
+    with _GENERATOR, torch.random.fork_rng(devices=devices), single_precision():
         torch.manual_seed(int(seed))
         yield
+
+
+@contextmanager
+def single_precision():
+    """Run a block with torch's usual default type, and leave the caller's as it was."""
+    before = torch.get_default_dtype()
+    if before == torch.float32:
+        yield
+        return
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @contextmanager
@@ -148,7 +165,7 @@ def pad_rows(X):
 def in_batches(function, X, *, batch_size, device):
     """Apply `function` to beats batch by batch, without gradients, on one thread; the results have the beats' dtype."""
     out = []
-    with torch.no_grad(), torch_threads(1):
+    with torch.no_grad(), torch_threads(1), single_precision():
         for start in range(0, len(X), batch_size):
             batch = X[start : start + batch_size]
             out.append(function(pad_rows(batch).to(device))[: len(batch)].cpu().numpy())

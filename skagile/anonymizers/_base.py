@@ -6,10 +6,11 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from skagile._output import RecordsOutputMixin
 from skagile._validation import check_beats, check_labels
 
 
-class BaseAnonymizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Base of the anonymizers.
 
     A subclass fits on beats, one per row, in ``_fit_beats`` and returns anonymized ones from ``_transform_beats``; one

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_
 from sklearn.utils.validation import check_is_fitted
 
 from skagile._arrays import standardize
+from skagile._output import SetOutputMixin
 from skagile._state import Field, Labels, Stateful, features_in
 from skagile._validation import check_beats, check_labels
 
@@ -19,7 +20,7 @@ RandomState = int | np.random.RandomState | None
 _Identifier = TypeVar("_Identifier", bound="BaseIdentifier")
 
 
-class BaseIdentifier(Stateful, ClassifierMixin, TransformerMixin, BaseEstimator):
+class BaseIdentifier(SetOutputMixin, Stateful, ClassifierMixin, TransformerMixin, BaseEstimator):
     """Base of the attackers: classifiers over subjects that also embed beats.
 
     A subclass fits on beats, one per row, in ``_fit_beats`` and answers in ``_log_proba_beats`` and ``_embed_beats``.

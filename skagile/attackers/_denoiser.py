@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skagile._output import SetOutputMixin
 from skagile._state import Array, Field, Stateful, features_in
 from skagile._state_nets import Net
 from skagile._training import RowsDataset, draw_seed, in_batches, keep_batch, resolve_device, seeded, train_net
@@ -21,7 +22,7 @@ from skagile.networks import ResidualDenoiser
 from skagile.segmentation import band_pass, check_band
 
 
-class BeatDenoiser(Stateful, TransformerMixin, BaseEstimator):
+class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     """Take noise off released beats before they are attacked.
 
     An anonymizer that adds noise is only as good as what is left when the noise is filtered off. Put this before any

@@ -118,7 +118,7 @@ class PatchTransformer(nn.Module):
             Not negative; each row sums to 1.
         """
         tokens = self._tokens(x)
-        identity = torch.eye(tokens.shape[1], device=tokens.device)
+        identity = torch.eye(tokens.shape[1], dtype=tokens.dtype, device=tokens.device)
         flow = identity
         for layer in self.layers:
             flow = (layer.attention(tokens).mean(dim=1) + identity) / 2 @ flow

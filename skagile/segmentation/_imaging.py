@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skagile._arrays import standardize
+from skagile._output import SetOutputMixin
 from skagile._state import Field, Stateful, features_in
 from skagile._validation import check_beats
 
@@ -131,7 +132,7 @@ def _spline_matrix(n_from, n_to):
     return np.ascontiguousarray(spline(np.linspace(0, 1, n_to)).T)
 
 
-class BeatImager(Stateful, TransformerMixin, BaseEstimator):
+class BeatImager(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     """Turn beats into grayscale images, and images back into beats.
 
     The representation of the AGILE paper: one beat, one image of 200 x 200 pixels. The line is drawn softly, so that

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from skagile._output import SetOutputMixin
 from skagile._state import Field, Stateful, features_in
 from skagile.segmentation._cut import (
     cut_beats,
@@ -33,7 +34,7 @@ def _is_two_dimensional(segmenter):
     return segmenter.layout != "beats"
 
 
-class BeatSegmenter(Stateful, TransformerMixin, BaseEstimator):
+class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     """Cut electrocardiograms into beats around the R peaks of one lead.
 
     One row in, one row out: ``transform`` turns a matrix of records into an array with the beats of
