@@ -10,6 +10,10 @@ from sklearn.utils import Bunch
 _MIN_SAMPLING_RATE = 100.0
 
 
+class NoneUsableError(ValueError):
+    """No R peaks can be found in any of these records."""
+
+
 def check_sampling_rate(sampling_rate: float) -> float:
     """Return the sampling rate as a float, or raise ValueError."""
     if not isinstance(sampling_rate, Real) or isinstance(sampling_rate, bool) or not np.isfinite(sampling_rate):
@@ -70,11 +74,7 @@ def choose_lead(
             )
         sampling_rate = given
         if len(records) and lead is None:
-            several = [row for row, own in enumerate(names) if len(own) != 1]
-            if several:
-                raise ValueError(
-                    f"record {several[0]} has leads {list(names[several[0]])}; choose one with BeatSegmenter(lead=...)."
-                )
+            check_single_leads(names)
     elif isinstance(lead, str):
         raise ValueError(
             f"lead={lead!r} is a name, but the records do not name their leads; give its index, or the records as a "
@@ -89,6 +89,12 @@ def choose_lead(
     return [
         _lead_of(record, row, lead, None if names is None else list(names[row])) for row, record in enumerate(records)
     ], sampling_rate
+
+
+def check_single_leads(names: Sequence[Sequence[str]]) -> None:
+    several = next((row for row, own in enumerate(names) if len(own) != 1), None)
+    if several is not None:
+        raise ValueError(f"record {several} has leads {list(names[several])}; choose one with BeatSegmenter(lead=...).")
 
 
 def _lead_of(record, row, lead, names):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-from skagile.segmentation._inputs import as_signals, check_sampling_rate
+from skagile.segmentation._inputs import NoneUsableError, as_signals, check_sampling_rate
 from skagile.segmentation._moving import Scaler, count_odd, count_samples, moving, working_factor
 
 # Times in seconds. The refractory period, the learning phase and the placing of the peak are not searched; the others
@@ -190,7 +190,7 @@ def find_r_peaks(
             for row, own in zip(block, _find_in_block(batch, low, high, sampling_rate), strict=True):
                 peaks[row] = own
     if on_bad == "auto" and not any_good:
-        raise ValueError(complaint)
+        raise NoneUsableError(complaint)
     return peaks
 
 
@@ -422,12 +422,8 @@ def _select(time, height, slope, fast, signal_most, noise_most, to_come, first, 
             # Search back: did a beat under the threshold go by? Otherwise judge the candidate of now.
             if now - last_time > pause:
                 lower = max(_SEARCH_BACK_THRESHOLD * threshold, _SEARCH_BACK_OVER_NOISE * noise_level)
-                k, best = -1, lower
-                for j in range(max(last_beat + 1, i - _SEARCH_BACK_REACH), i):
-                    if height[j] > best:
-                        gap = time[j] - last_time
-                        if gap >= t_wave or (gap >= refractory and slope[j] >= _T_WAVE_SLOPE * last_slope):
-                            k, best = j, height[j]
+                start = max(last_beat + 1, i - _SEARCH_BACK_REACH)
+                k = _search_back(time, height, slope, start, i, lower, last_time, last_slope, refractory, t_wave)
                 if k < 0:
                     # Nothing: perhaps the gain fell, or an artefact has passed. Be as sensitive as for what is to come,
                     # and grow more so, down to what stands out of the noise.
@@ -471,6 +467,17 @@ def _select(time, height, slope, fast, signal_most, noise_most, to_come, first, 
             last_time, last_slope, last_beat = time[k], slope[k], k
             if k == i:
                 break
+
+
+def _search_back(time, height, slope, start, stop, lower, last_time, last_slope, refractory, t_wave):
+    """Find the highest candidate over `lower` that may be a beat; -1 for none."""
+    k, best = -1, lower
+    for j in range(start, stop):
+        if height[j] > best:
+            gap = time[j] - last_time
+            if gap >= t_wave or (gap >= refractory and slope[j] >= _T_WAVE_SLOPE * last_slope):
+                k, best = j, height[j]
+    return k
 
 
 def _place_on_r_wave(records, scaler, row, wave, factor, sampling_rate):

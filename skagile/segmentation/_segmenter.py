@@ -24,6 +24,7 @@ from skagile.segmentation._cut import (
     window_samples,
 )
 from skagile.segmentation._inputs import as_records, check_beats, check_r_peaks, check_sampling_rate, choose_lead
+from skagile.segmentation._lazily import are_lazy, first_batch, segment_in_batches, stack_batches
 from skagile.segmentation._pan_tompkins import find_r_peaks
 from skagile.segmentation._quality import signal_quality
 from skagile.segmentation._restore import write_back
@@ -93,11 +94,15 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     -----
     ``fit`` checks parameters and records and learns nothing else. `segment` and `restore` need no
     ``fit``. ``float32`` and ``float64`` records keep their dtype; integers become ``float64``.
-    ``set_output`` and ``get_feature_names_out`` exist for the 2-D layouts only.
+    ``get_feature_names_out`` exists for the 2-D layouts only, and ``set_output`` changes nothing in the
+    other, whose output stays an array.
 
     Records are ``(n_records, n_times)`` for one lead, ``(n_records, n_leads, n_times)`` for several,
     or a Bunch as ``skagile.datasets`` returns, whose ``sampling_rate`` then has to be that of the
-    segmenter unless `resample_to` is given. For `segment`, a list of arrays ``(n_times_i,)`` or
+    segmenter unless `resample_to` is given. Where its signals stay in their files, as those of
+    ``fetch_mimic_iv_ecg`` and ``fetch_code15``, some records are in memory at a time: ``fit`` looks at
+    the first ones, and the ``records`` that `segment` returns are read when they are asked for.
+    For `segment`, a list of arrays ``(n_times_i,)`` or
     ``(n_leads_i, n_times_i)`` does as well. How many beats a record lacks is in ``n_missing`` of
     what `segment` returns; of what ``transform`` returns, ``np.isnan(out[..., 0]).sum(axis=1)`` are
     missing in layout "beats".
@@ -178,6 +183,8 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
             For a parameter out of range; for records that are not 2-D (or 3-D, with `lead`),
             contain NaN or infinity, or are shorter than the window; for a lead that is not there.
         """
+        if are_lazy(X):
+            X = first_batch(X, self.lead)
         _, sampling_rate = self._check_records(X, reset=True)
         check_sampling_rate(sampling_rate)
         return self
@@ -204,9 +211,15 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
             that are flat or shorter than 2 s.
         """
         check_is_fitted(self)
+        if not are_lazy(X):
+            return self._cut_rows(X, self.on_bad)
+        return stack_batches(X, self.lead, self.on_bad, self._cut_rows)
+
+    def _cut_rows(self, X, on_bad):
+        """Cut records into a row each."""
         X, sampling_rate = self._check_records(X, reset=False)
         n_before, n_samples = self._window_samples()
-        r_peaks, bad = self._find(X, sampling_rate)
+        r_peaks, bad = self._find(X, sampling_rate, on_bad)
         X, r_peaks = self._resample(X, r_peaks, sampling_rate)
         record, r_peak = self._complete(r_peaks, [X.shape[1]] * len(X))
         if bad is not None:
@@ -264,6 +277,16 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
             not one array per record, or not inside the record.
         """
         self._validate_params()
+        if not are_lazy(records):
+            return self._cut_beats(records, self.on_bad, r_peaks)
+        return segment_in_batches(records, self.lead, self.on_bad, r_peaks, self._cut_beats, self._lead_at_beat_rate)
+
+    def _lead_at_beat_rate(self, records):
+        leads, sampling_rate = choose_lead(records, self.lead, self.sampling_rate, self.resample_to)
+        return self._resample(as_records(leads), [], sampling_rate)[0]
+
+    def _cut_beats(self, records, on_bad, r_peaks):
+        """Cut records into a row for each complete beat."""
         n_before, n_samples = self._window_samples()
         records, sampling_rate = choose_lead(records, self.lead, self.sampling_rate, self.resample_to)
         records = as_records(records)
@@ -272,7 +295,7 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
             self._check_length(length, n_samples, sampling_rate, f"record {row}")
         bad = None
         if r_peaks is None:
-            r_peaks, bad = self._find(records, sampling_rate)
+            r_peaks, bad = self._find(records, sampling_rate, on_bad)
         else:
             r_peaks = check_r_peaks(r_peaks, lengths)
         records, r_peaks = self._resample(records, r_peaks, sampling_rate)
@@ -417,10 +440,10 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         self._check_length(X.shape[1], self._window_samples()[1], sampling_rate, "the records")
         return X, sampling_rate
 
-    def _find(self, records, sampling_rate):
+    def _find(self, records, sampling_rate, on_bad):
         """Find the R peaks of every record, and a mask of the samples without a usable signal."""
         sampling_rate = check_sampling_rate(sampling_rate)
-        peaks = find_r_peaks(records, sampling_rate, name="record {}", on_bad=self.on_bad)
+        peaks = find_r_peaks(records, sampling_rate, name="record {}", on_bad=on_bad)
         if not self.check_quality:
             return peaks, None
         good = signal_quality(records, sampling_rate).good
