@@ -4,6 +4,7 @@ import numpy as np
 
 _WORKING_RATE = 160.0  # Hz; records are averaged down to one or two times this rate to look for beats
 _CENTRE_SAMPLES = 64
+BLOCK = 2**18  # samples worked on at a time: bounds memory, and fits the cache
 
 
 def count_samples(seconds: float, sampling_rate: float) -> int:

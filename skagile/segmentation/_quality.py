@@ -9,8 +9,8 @@ from scipy.fft import rfft
 from sklearn.utils import Bunch
 
 from skagile.segmentation._inputs import as_signals, check_sampling_rate
+from skagile.segmentation._moving import BLOCK as _BLOCK
 from skagile.segmentation._moving import Scaler, count_odd, count_samples, moving, working_factor
-from skagile.segmentation._pan_tompkins import _BLOCK
 
 _FLAT = 0.5  # s without any change
 _RAIL = 0.025  # s at the record's own maximum or minimum; the round top of a wave is shorter at 12 bits
@@ -29,8 +29,8 @@ _CELLS = 4
 # In Gaussian noise of any colour and in mains hum it is under 1.9.
 _PEAKINESS = 1.9
 _RHYTHM = 0.75  # autocorrelation above which a regular rhythm is there, however broad its complexes
-_RISE_AND_FALL = 0.15  # standard deviation over mean that its energy has at least; that of hum hardly changes
-_TONE = 0.9995  # share of the power above _TONE_FROM that hum holds, above which what is left is the converter's
+_RISE_AND_FALL = 0.06  # standard deviation over mean that its energy has at least; that of hum hardly changes
+_TONE = 0.999  # share of the power above _TONE_FROM that hum holds, above which what is left is the converter's
 _TONE_FROM = 1.0  # Hz
 _TONE_REACH = 1.0  # Hz on either side
 _TONES = 3  # mains and harmonics
@@ -59,9 +59,9 @@ def signal_quality(signal: ArrayLike | Sequence[ArrayLike], sampling_rate: float
         - ``disconnected``: 0.25 s around samples farther from the record's median than 8 times its
           typical amplitude (the median over 2 s windows of the peak-to-peak amplitude), as when a
           lead falls off or is put back;
-        - ``noise``: no complexes stand out of what is between them, nor is there a regular rhythm:
-          hum, muscle and amplifier noise, an open lead. Judged over 4 s, to within about 1.5 s;
-          records under 4 s are not judged;
+        - ``noise``: no complexes stand out of what is between them, nor is there a regular rhythm, or
+          all is hum of the mains: hum, muscle and amplifier noise, an open lead. Judged over 4 s, to
+          within about 1.5 s; records under 4 s are not judged;
         - ``good``: none of these.
 
     Raises
@@ -106,6 +106,17 @@ def signal_quality(signal: ArrayLike | Sequence[ArrayLike], sampling_rate: float
         return Bunch(**flags[0])
     together = np.stack if isinstance(records, np.ndarray) else list
     return Bunch(**{name: together([flag[name] for flag in flags]) for name in flags[0]})
+
+
+def mostly_noise(record: np.ndarray, sampling_rate: float) -> bool:
+    """Say whether most of a stretch of a record holds no complexes; a short one is not judged, and is noise."""
+    if len(record) < _CELLS * (_CELL + 0.1) * sampling_rate:
+        return True
+    noise = np.zeros(len(record), dtype=bool)
+    low, high = record.min(), record.max()
+    if low < high:
+        _mark_noise(noise, record, low, high, sampling_rate)
+    return low == high or noise.mean() > 0.5
 
 
 def _judge(record, sampling_rate):
