@@ -13,6 +13,7 @@ from skagile.segmentation._inputs import NoneUsableError, as_signals, check_samp
 from skagile.segmentation._moving import BLOCK as _BLOCK
 from skagile.segmentation._moving import Scaler, count_odd, count_samples, moving, working_factor
 from skagile.segmentation._quality import mostly_noise
+from skagile.segmentation._surroundings import LEARNING, in_fast_rhythm, levels
 
 # Times in seconds. The refractory period, the learning phase and the placing of the peak are not searched; the others
 # come from a random search that saw every other record of MIT-BIH, every other subject of LUDB, record 119 with
@@ -37,8 +38,6 @@ _FLANK_REACH = 0.06
 _EVEN = 0.5  # lesser over greater of the steepest rise and fall, under which a candidate counts for less
 _EVEN_POWER = 1.5
 _EVEN_LEAST = 0.6  # so that a beat of an unusual shape is not lost
-_LEARNING = 2.0
-_LEARNING_WINDOWS = 5
 _THRESHOLD = 0.29
 _SEARCH_BACK_THRESHOLD = 0.6
 _SEARCH_BACK_OVER_NOISE = 1.5
@@ -51,15 +50,9 @@ _SEARCH_BACK_WEIGHT = 0.125
 _DECAY = 0.03  # of the signal level, for each candidate after which search-back finds nothing
 _LEVEL_FLOOR = 4.0  # times the noise level, below which the signal level does not decay
 _MAX_GROWTH = 6.0  # times the signal level, as which a peak counts at most, so that an artefact does not deafen us
-_USUAL_WINDOWS = 8  # of learning: over so many before and after, what is usually the highest in one
-_USUAL_LEAST = 5
 _SIGNAL_MOST = 1.5  # times that, which the signal level is at most, so that a burst does not deafen us
 _NOISE_MOST = 0.6
 _NOISE_LEAST = 0.4
-_FAST_EVEN = 0.15
-_FAST_ALIKE = 0.6
-_FAST_RUN = 3
-_FAST = 0.3
 _FAST_REFRACTORY = 0.12
 _FASTEST = 0.198  # s: over 300 beats a minute, with the sample that a peak may be off
 _FASTEST_RUN = 10  # intervals
@@ -225,7 +218,7 @@ def _is_too_fast(record, peaks, sampling_rate):
     runs = np.flatnonzero(sliding_window_view(short, _FASTEST_RUN).all(axis=1))
     if not len(runs):
         return False
-    margin = round(_LEARNING * sampling_rate)
+    margin = round(LEARNING * sampling_rate)
     start, stop = max(0, peaks[runs[0]] - margin), peaks[runs[0] + _FASTEST_RUN] + margin
     return not mostly_noise(record[start:stop], sampling_rate)
 
@@ -271,10 +264,10 @@ def _find_in_block(records, low, high, sampling_rate):
     row, time, height, slope, *wave = (
         np.concatenate(part) if len(parts) > 1 else part[0] for part in zip(*parts, strict=True)
     )
-    fast = _in_fast_rhythm(row, wave[:2], height, slope, rate)
+    fast = in_fast_rhythm(row, wave[:2], height, slope, rate)
     keep = _drop_p_waves(row, time, height, slope, fast, rate)
     chosen, first = [], 0
-    start_levels, usual, to_come = _levels(row[keep], time[keep], height[keep], n_records, n_working, rate)
+    start_levels, usual, to_come = levels(row[keep], time[keep], height[keep], n_records, n_working, rate)
     limits = (_SIGNAL_MOST * usual, _NOISE_MOST * usual, _SIGNAL_MOST * to_come)
     candidates = [values.tolist() for values in (time[keep], height[keep], slope[keep], fast[keep], *limits)]
     bounds = np.searchsorted(row[keep], np.arange(n_records + 1)).tolist()
@@ -368,26 +361,6 @@ def _evenness(derivative):
     return np.maximum(np.clip(share, 0, 1) ** np.float32(_EVEN_POWER), np.float32(_EVEN_LEAST))
 
 
-def _in_fast_rhythm(row, waves, height, slope, rate):
-    """Say which candidates are of a run of alike ones that follow each other evenly and so fast that T waves would."""
-    alike = np.ones(max(len(row) - 1, 0), dtype=bool)
-    for size in (height, slope):
-        alike &= np.minimum(size[1:], size[:-1]) >= _FAST_ALIKE * np.maximum(size[1:], size[:-1])
-    alike &= row[1:] == row[:-1]
-    fast = np.zeros(len(row), dtype=bool)
-    # Of waves, since the energy of a narrow beat has a flat top: its highest point lies anywhere.
-    for at in waves:
-        gap = np.diff(at)
-        short = alike & (gap < _FAST * rate)
-        even = short[1:] & short[:-1] & (np.abs(np.diff(gap)) <= _FAST_EVEN * gap[1:])
-        if np.count_nonzero(even) < _FAST_RUN:
-            continue
-        runs = np.flatnonzero(sliding_window_view(even, _FAST_RUN).all(axis=1))
-        for k in range(_FAST_RUN + 2):
-            fast[runs + k] = True
-    return fast
-
-
 def _drop_p_waves(row, time, height, slope, fast, rate):
     """Candidates but those that a higher and steeper one follows too soon for two beats."""
     keep = np.ones(len(row), dtype=bool)
@@ -399,44 +372,6 @@ def _drop_p_waves(row, time, height, slope, fast, rate):
         | fast[:-1]
     )
     return np.flatnonzero(keep)
-
-
-def _levels(row, time, height, n_records, n_times, rate):
-    """Guess the signal level at the start of each record, and what is usual around each candidate.
-
-    Both are medians of the highest candidates of some seconds each. The start is guessed from the first that hold any,
-    however late they come. Usual is what the seconds before show, or those after if that is more: an artefact of a few
-    seconds does not count, and a change of gain does.
-    """
-    window = _LEARNING * rate
-    n_windows = int(n_times // window) + 1
-    place = row * n_windows + (time // window).astype(np.intp)
-    highest = np.full(n_records * n_windows, np.nan, dtype=np.float32)
-    first = np.flatnonzero(np.diff(place, prepend=-1))
-    if len(first):
-        highest[place[first]] = np.maximum.reduceat(height, first)
-    highest = highest.reshape(n_records, n_windows)
-    number = np.cumsum(~np.isnan(highest), axis=1)
-    start_levels = 0.8 * _middle(np.where(number <= _LEARNING_WINDOWS, highest, np.nan), 1)
-    whole = _middle(highest, 1)
-    reach = min(_USUAL_WINDOWS, n_windows)
-    padding = np.full((n_records, reach - 1), np.nan, dtype=np.float32)
-    around = _middle(
-        sliding_window_view(np.concatenate([padding, highest, padding], axis=1), reach, axis=1),
-        min(_USUAL_LEAST, reach),
-    )
-    before, after = around[:, :n_windows], around[:, reach - 1 :]
-    usual, to_come = (np.where(np.isnan(x), whole[:, None], x).ravel()[place] for x in (np.fmax(before, after), after))
-    return start_levels, usual, to_come
-
-
-def _middle(values, least):
-    """Median along the last axis of what is not NaN; NaN where that is less than `least`."""
-    ordered = np.sort(values, axis=-1)  # NaN last
-    count = np.isfinite(ordered).sum(axis=-1)
-    last = np.maximum(count - 1, 0)
-    low, high = (np.take_along_axis(ordered, place[..., None], axis=-1)[..., 0] for place in (last // 2, -(-last // 2)))
-    return np.where(count >= max(least, 1), low / 2 + high / 2, np.nan)
 
 
 def _select(time, height, slope, fast, signal_most, noise_most, to_come, first, last, start_level, n_times, rate):
