@@ -31,6 +31,7 @@ _INTEGRATION = 0.1
 _REFRACTORY = 0.2
 _T_WAVE = 0.34
 _T_WAVE_SLOPE = 0.7
+_T_WAVE_SHARP = 0.6
 _P_WAVE = 0.26
 _P_WAVE_RATIO = 1.0
 _SLOPE_REACH = 0.03
@@ -261,7 +262,7 @@ def _find_in_block(records, low, high, sampling_rate):
     for start in range(0, n_working, _BLOCK // factor):
         stop = min(n_working, start + _BLOCK // factor)
         parts.append(_candidates(records, scaler, start, stop, factor, rate))
-    row, time, height, slope, *wave = (
+    row, time, height, slope, sharp, *wave = (
         np.concatenate(part) if len(parts) > 1 else part[0] for part in zip(*parts, strict=True)
     )
     fast = in_fast_rhythm(row, wave[:2], height, slope, rate)
@@ -269,7 +270,7 @@ def _find_in_block(records, low, high, sampling_rate):
     chosen, first = [], 0
     start_levels, usual, to_come = levels(row[keep], time[keep], height[keep], n_records, n_working, rate)
     limits = (_SIGNAL_MOST * usual, _NOISE_MOST * usual, _SIGNAL_MOST * to_come)
-    candidates = [values.tolist() for values in (time[keep], height[keep], slope[keep], fast[keep], *limits)]
+    candidates = [values.tolist() for values in (time[keep], height[keep], slope[keep], sharp[keep], fast[keep], *limits)]
     bounds = np.searchsorted(row[keep], np.arange(n_records + 1)).tolist()
     for (first, last), start_level in zip(pairwise(bounds), start_levels.tolist(), strict=True):
         chosen += _select(*candidates, first, last, start_level, n_working, rate)
@@ -336,6 +337,7 @@ def _candidates(records, scaler, start, stop, factor, rate):
     offset = margin - filter_reach
     near = sliding_window_view(derivative, 2 * flank_reach + 1, axis=1)[row, time + offset - flank_reach]
     evenness = _evenness(near)
+    sharp = np.abs(near[:, 2 * step :] - near[:, : -2 * step]).max(axis=1)
     near = near[:, flank_reach - slope_reach : flank_reach + slope_reach + 1]
     slope = evenness * np.maximum(near.max(axis=1), -near.min(axis=1))
     height *= evenness
@@ -350,7 +352,7 @@ def _candidates(records, scaler, start, stop, factor, rate):
     beat = np.arange(len(row))
     time += start
     origin = time - wave_reach
-    return row, time, height, slope, origin + highest, origin + lowest, near[beat, highest], -near[beat, lowest]
+    return row, time, height, slope, sharp, origin + highest, origin + lowest, near[beat, highest], -near[beat, lowest]
 
 
 def _evenness(derivative):
@@ -374,7 +376,7 @@ def _drop_p_waves(row, time, height, slope, fast, rate):
     return np.flatnonzero(keep)
 
 
-def _select(time, height, slope, fast, signal_most, noise_most, to_come, first, last, start_level, n_times, rate):
+def _select(time, height, slope, sharp, fast, signal_most, noise_most, to_come, first, last, start_level, n_times, rate):
     """Choose the beats among the candidates `first` to `last` of one record with the two adaptive thresholds."""
     if first == last:
         return []
@@ -385,7 +387,7 @@ def _select(time, height, slope, fast, signal_most, noise_most, to_come, first, 
     beats, intervals = [], deque(maxlen=_N_RR)
     total_rr, average_rr = 0.0, rate
     pause = _SEARCH_BACK_RR * average_rr
-    last_time, last_slope, last_beat = -0.5 * rate, 0.0, first - 1
+    last_time, last_slope, last_sharp, last_beat = -0.5 * rate, 0.0, 0.0, first - 1
 
     for i in range(first, last + 1):
         now = time[i] if i < last else n_times
@@ -412,10 +414,8 @@ def _select(time, height, slope, fast, signal_most, noise_most, to_come, first, 
                 k, weight = i, _WEIGHT
                 tall = height[i]
                 gap = now - last_time
-                if tall <= threshold or (
-                    gap < t_wave
-                    and (gap < fastest if fast[i] else gap < refractory or slope[i] < _T_WAVE_SLOPE * last_slope)
-                ):
+                less = slope[i] < _T_WAVE_SLOPE * last_slope or sharp[i] < _T_WAVE_SHARP * last_sharp
+                if tall <= threshold or (gap < t_wave and (gap < fastest if fast[i] else gap < refractory or less)):
                     noise_level += _WEIGHT * ((tall if tall < signal_level else signal_level) - noise_level)
                     if noise_level > noise_most[i]:
                         noise_level = noise_most[i]
@@ -435,7 +435,7 @@ def _select(time, height, slope, fast, signal_most, noise_most, to_come, first, 
             if signal_level > signal_most[k]:
                 signal_level = signal_most[k]
             threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
-            last_time, last_slope, last_beat = time[k], slope[k], k
+            last_time, last_slope, last_sharp, last_beat = time[k], slope[k], sharp[k], k
             if k == i:
                 break
 
