@@ -1,6 +1,7 @@
 """R peaks after Pan and Tompkins (1985), on batches of records."""
 
 import warnings
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
@@ -52,8 +53,7 @@ _DECAY = 0.03  # of the signal level, for each candidate after which search-back
 _LEVEL_FLOOR = 4.0  # times the noise level, below which the signal level does not decay
 _MAX_GROWTH = 6.0  # times the signal level, as which a peak counts at most, so that an artefact does not deafen us
 _SIGNAL_MOST = 1.5  # times that, which the signal level is at most, so that a burst does not deafen us
-_NOISE_MOST = 0.6
-_NOISE_LEAST = 0.4
+_NOISE_MOST = 0.4  # times the most of the signal level
 _FAST_REFRACTORY = 0.12
 _FASTEST = 0.198  # s: over 300 beats a minute, with the sample that a peak may be off
 _FASTEST_RUN = 10  # intervals
@@ -219,7 +219,7 @@ def _is_too_fast(record, peaks, sampling_rate):
     runs = np.flatnonzero(sliding_window_view(short, _FASTEST_RUN).all(axis=1))
     if not len(runs):
         return False
-    margin = round(LEARNING * sampling_rate)
+    margin = round(2 * LEARNING * sampling_rate)
     start, stop = max(0, peaks[runs[0]] - margin), peaks[runs[0] + _FASTEST_RUN] + margin
     return not mostly_noise(record[start:stop], sampling_rate)
 
@@ -268,9 +268,11 @@ def _find_in_block(records, low, high, sampling_rate):
     fast = in_fast_rhythm(row, wave[:2], height, slope, rate)
     keep = _drop_p_waves(row, time, height, slope, fast, rate)
     chosen, first = [], 0
-    start_levels, usual, to_come = levels(row[keep], time[keep], height[keep], n_records, n_working, rate)
-    limits = (_SIGNAL_MOST * usual, _NOISE_MOST * usual, _SIGNAL_MOST * to_come)
-    candidates = [values.tolist() for values in (time[keep], height[keep], slope[keep], sharp[keep], fast[keep], *limits)]
+    start_levels, window, usual = levels(row[keep], time[keep], height[keep], n_records, n_working, rate)
+    candidates: list[Sequence] = [values[keep].tolist() for values in (time, height, slope)]
+    # Looked up less often: as arrays they take an eighth of the memory.
+    candidates += [array("f", sharp[keep].astype(np.float32).tobytes()), array("b", fast[keep].tobytes())]
+    candidates.append(array("f", (_SIGNAL_MOST * usual[window]).astype(np.float32).tobytes()))
     bounds = np.searchsorted(row[keep], np.arange(n_records + 1)).tolist()
     for (first, last), start_level in zip(pairwise(bounds), start_levels.tolist(), strict=True):
         chosen += _select(*candidates, first, last, start_level, n_working, rate)
@@ -376,7 +378,7 @@ def _drop_p_waves(row, time, height, slope, fast, rate):
     return np.flatnonzero(keep)
 
 
-def _select(time, height, slope, sharp, fast, signal_most, noise_most, to_come, first, last, start_level, n_times, rate):
+def _select(time, height, slope, sharp, fast, most, first, last, start_level, n_times, rate):
     """Choose the beats among the candidates `first` to `last` of one record with the two adaptive thresholds."""
     if first == last:
         return []
@@ -387,7 +389,7 @@ def _select(time, height, slope, sharp, fast, signal_most, noise_most, to_come, 
     beats, intervals = [], deque(maxlen=_N_RR)
     total_rr, average_rr = 0.0, rate
     pause = _SEARCH_BACK_RR * average_rr
-    last_time, last_slope, last_sharp, last_beat = -0.5 * rate, 0.0, 0.0, first - 1
+    last_time, last_slope, less_slope, less_sharp, last_beat = -0.5 * rate, 0.0, 0.0, 0.0, first - 1
 
     for i in range(first, last + 1):
         now = time[i] if i < last else n_times
@@ -398,11 +400,7 @@ def _select(time, height, slope, sharp, fast, signal_most, noise_most, to_come, 
                 start = max(last_beat + 1, i - _SEARCH_BACK_REACH)
                 k = _search_back(time, height, slope, start, i, lower, last_time, last_slope, refractory, t_wave)
                 if k < 0:
-                    # Nothing: perhaps the gain fell, or an artefact has passed. Be as sensitive as for what is to come,
-                    # and grow more so, down to what stands out of the noise.
-                    if i < last and signal_level > to_come[i]:
-                        signal_level = to_come[i]
-                        noise_level = min(noise_level, _NOISE_LEAST * signal_level)
+                    # Nothing: perhaps the gain fell. Grow more sensitive, down to what stands out of the noise.
                     signal_level -= _DECAY * max(0.0, signal_level - _LEVEL_FLOOR * noise_level)
                     threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
                 weight = _SEARCH_BACK_WEIGHT
@@ -414,11 +412,15 @@ def _select(time, height, slope, sharp, fast, signal_most, noise_most, to_come, 
                 k, weight = i, _WEIGHT
                 tall = height[i]
                 gap = now - last_time
-                less = slope[i] < _T_WAVE_SLOPE * last_slope or sharp[i] < _T_WAVE_SHARP * last_sharp
-                if tall <= threshold or (gap < t_wave and (gap < fastest if fast[i] else gap < refractory or less)):
+                if tall <= threshold or (
+                    gap < t_wave
+                    and (
+                        gap < fastest if fast[i] else gap < refractory or slope[i] < less_slope or sharp[i] < less_sharp
+                    )
+                ):
                     noise_level += _WEIGHT * ((tall if tall < signal_level else signal_level) - noise_level)
-                    if noise_level > noise_most[i]:
-                        noise_level = noise_most[i]
+                    if noise_level > _NOISE_MOST * most[i]:
+                        noise_level = _NOISE_MOST * most[i]
                     threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
                     break
             if beats:
@@ -432,10 +434,11 @@ def _select(time, height, slope, sharp, fast, signal_most, noise_most, to_come, 
             beats.append(k)
             tall = height[k]
             signal_level += weight * (min(tall, _MAX_GROWTH * signal_level) - signal_level)
-            if signal_level > signal_most[k]:
-                signal_level = signal_most[k]
+            if signal_level > most[k]:
+                signal_level = min(signal_level, max(most[k], _LEVEL_FLOOR * noise_level))
             threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
-            last_time, last_slope, last_sharp, last_beat = time[k], slope[k], sharp[k], k
+            last_time, last_slope, last_beat = time[k], slope[k], k
+            less_slope, less_sharp = _T_WAVE_SLOPE * slope[k], _T_WAVE_SHARP * sharp[k]
             if k == i:
                 break
 

@@ -9,6 +9,7 @@ LEARNING = 2.0  # s
 _LEARNING_WINDOWS = 5
 _USUAL_WINDOWS = 8  # of learning: over so many before and after, what is usually the highest in one
 _USUAL_LEAST = 5
+_USUAL_FLOOR = 0.5  # of what is usual in the whole record: a lead that is off for long is no reason to hear more
 _FAST_EVEN = 0.15
 _FAST_ALIKE = 0.6
 _FAST_RUN = 3
@@ -40,11 +41,19 @@ def in_fast_rhythm(
 def levels(
     row: np.ndarray, time: np.ndarray, height: np.ndarray, n_records: int, n_times: int, rate: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Guess the signal level at the start of each record, and what is usual around each candidate.
+    """Guess the signal level at the start of each record, and what is usual in each of its windows of some seconds.
 
-    Both are medians of the highest candidates of some seconds each. The start is guessed from the first that hold any,
-    however late they come. Usual is what the seconds before show, or those after if that is more: an artefact of a few
-    seconds does not count, and a change of gain does.
+    All are medians of the highest candidates of windows. The start is guessed from the first that hold any, however
+    late they come. Usual is what the windows before show, or those after if that is more: an artefact of a few seconds
+    does not count, and a change of gain does.
+
+    Returns
+    -------
+    start_levels : ndarray of shape (n_records,)
+    window : ndarray of int of shape (n_candidates,)
+        Window of each candidate.
+    usual : ndarray of shape (n_windows,)
+        Of all windows of all records.
     """
     window = LEARNING * rate
     n_windows = int(n_times // window) + 1
@@ -64,8 +73,10 @@ def levels(
         min(_USUAL_LEAST, reach),
     )
     before, after = around[:, :n_windows], around[:, reach - 1 :]
-    usual, to_come = (np.where(np.isnan(x), whole[:, None], x).ravel()[place] for x in (np.fmax(before, after), after))
-    return start_levels, usual, to_come
+    usual = np.fmax(before, after)
+    usual = np.fmax(usual, _USUAL_FLOOR * whole[:, None])
+    usual = np.where(np.isnan(usual), whole[:, None], usual).ravel()
+    return start_levels, place, usual
 
 
 def _middle(values, least):
