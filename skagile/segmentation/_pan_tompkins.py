@@ -52,8 +52,8 @@ _SEARCH_BACK_WEIGHT = 0.125
 _DECAY = 0.03  # of the signal level, for each candidate after which search-back finds nothing
 _LEVEL_FLOOR = 4.0  # times the noise level, below which the signal level does not decay
 _MAX_GROWTH = 6.0  # times the signal level, as which a peak counts at most, so that an artefact does not deafen us
-_SIGNAL_MOST = 1.5  # times that, which the signal level is at most, so that a burst does not deafen us
-_NOISE_MOST = 0.4  # times the most of the signal level
+_SIGNAL_MOST = 2.0  # times that, which the signal level is at most, so that a burst does not deafen us
+_NOISE_MOST = 0.3  # times the most of the signal level
 _FAST_REFRACTORY = 0.12
 _FASTEST = 0.198  # s: over 300 beats a minute, with the sample that a peak may be off
 _FASTEST_RUN = 10  # intervals
@@ -124,7 +124,7 @@ def detect_r_peaks(signal: ArrayLike | Sequence[ArrayLike], sampling_rate: float
     - In a run of peaks that follow each other evenly, less than 300 ms apart and of like height and
       slope, each is a beat: the tests for P and T waves and the refractory period, of 120 ms then,
       leave fast regular rhythms alone, up to 300 a minute.
-    - The signal level is at most one and a half times, and the noise level 0.6 times, what the highest
+    - The signal level is at most twice, and the noise level 0.6 times, what the highest
       peaks of 16 s before or after usually reach, so that an electrode that is off for some seconds
       does not deafen the detector; it is first guessed from the first 2 s windows that hold peaks.
     - When search-back finds nothing, the signal level decays towards the noise level, so that the
@@ -435,7 +435,7 @@ def _select(time, height, slope, sharp, fast, most, first, last, start_level, n_
             tall = height[k]
             signal_level += weight * (min(tall, _MAX_GROWTH * signal_level) - signal_level)
             if signal_level > most[k]:
-                signal_level = min(signal_level, max(most[k], _LEVEL_FLOOR * noise_level))
+                signal_level = most[k]
             threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
             last_time, last_slope, last_beat = time[k], slope[k], k
             less_slope, less_sharp = _T_WAVE_SLOPE * slope[k], _T_WAVE_SHARP * sharp[k]
