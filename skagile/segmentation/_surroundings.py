@@ -9,6 +9,9 @@ LEARNING = 2.0  # s
 _LEARNING_WINDOWS = 5
 _USUAL_WINDOWS = 8  # of learning: over so many before and after, what is usually the highest in one
 _USUAL_LEAST = 5
+_ARTEFACT = 4.0  # times what is usual
+_AFTER_ARTEFACT = 3  # windows
+_STRICT = 0.6
 _USUAL_FLOOR = 0.5  # of what is usual in the whole record: a lead that is off for long is no reason to hear more
 _FAST_EVEN = 0.15
 _FAST_ALIKE = 0.6
@@ -75,7 +78,11 @@ def levels(
     before, after = around[:, :n_windows], around[:, reach - 1 :]
     usual = np.fmax(before, after)
     usual = np.fmax(usual, _USUAL_FLOOR * whole[:, None])
-    usual = np.where(np.isnan(usual), whole[:, None], usual).ravel()
+    usual = np.where(np.isnan(usual), whole[:, None], usual)
+    # After an artefact the levels are to be quick, and strict.
+    artefact = np.pad(highest > _ARTEFACT * usual, ((0, 0), (_AFTER_ARTEFACT, 0)))
+    after = sliding_window_view(artefact, _AFTER_ARTEFACT + 1, axis=1).any(axis=2)
+    usual = np.where(after, _STRICT * usual, usual).ravel()
     return start_levels, place, usual
 
 
