@@ -57,6 +57,9 @@ def _check_numeric(values, name):
         raise ValueError(f"{name} must hold real numbers, got dtype {values.dtype}.")
 
 
+_LARGEST = 1e15  # sums and squares of what is beyond run over
+
+
 def choose_lead(
     records: ArrayLike | Sequence[ArrayLike] | Bunch,
     lead: int | str | None,
@@ -146,7 +149,18 @@ def as_floats(values: np.ndarray, name: str) -> np.ndarray:
             f"{name} contains NaN or infinity ({bad.sum()} of {values.size} values, the first at index "
             f"{tuple(map(int, np.argwhere(bad)[0]))}). Interpolate the gaps, or cut them out."
         )
+    refuse_huge(values, name)
     return values
+
+
+def refuse_huge(values: np.ndarray, name: str) -> None:
+    """Raise ValueError for values that no unit of voltage gives."""
+    largest = max(values.max(), -values.min()) if values.size else 0.0
+    if largest > _LARGEST:
+        raise ValueError(
+            f"{name} has values of up to {largest:g}; expected at most {_LARGEST:g}: no unit of voltage gives more. "
+            "Check the gain and the unit of the record."
+        )
 
 
 def check_r_peaks(r_peaks: Sequence[ArrayLike], lengths: Sequence[int]) -> list[np.ndarray]:

@@ -23,7 +23,14 @@ from skagile.segmentation._cut import (
     resampled_length,
     window_samples,
 )
-from skagile.segmentation._inputs import as_records, check_beats, check_r_peaks, check_sampling_rate, choose_lead
+from skagile.segmentation._inputs import (
+    as_records,
+    check_beats,
+    check_r_peaks,
+    check_sampling_rate,
+    choose_lead,
+    refuse_huge,
+)
 from skagile.segmentation._lazily import are_lazy, first_batch, segment_in_batches, stack_batches
 from skagile.segmentation._pan_tompkins import find_r_peaks
 from skagile.segmentation._quality import signal_quality
@@ -438,6 +445,7 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
             )
         X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_features=2 if reset else 1)
         self._check_length(X.shape[1], self._window_samples()[1], sampling_rate, "the records")
+        refuse_huge(X, "records")
         return X, sampling_rate
 
     def _find(self, records, sampling_rate, on_bad):
