@@ -183,8 +183,10 @@ def audit_release(
     released beats are somebody's own (copies), and what the release says about a person whose other recordings
     somebody holds (disclosure). A threat is red where the lower end of its interval, corrected for picking the worst
     attack, is above what there is without a leak: the floor of guessing for sources, an area of .5 for presence, 5 %
-    for copies, a difference of 0 for disclosure. The verdict is red where one is; amber where one was not tested;
-    green otherwise.
+    for copies, a difference of 0 for disclosure. One that is not red is inconclusive where that proves nothing: too few
+    people, or rows of the release that are not those of the original (:meth:`AuditReport.threats` says when). The
+    verdict is red where one threat is; inconclusive where one is and none is red; amber where all that were tested are
+    green and one was not tested; green otherwise.
 
     All intervals come from the same resamples of people, and an estimator is given the same seed whatever it is
     trained on: a release equal to the original gives equal columns.

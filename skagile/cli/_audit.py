@@ -155,14 +155,15 @@ def audit(
     originals and by attackers retrained on the release, and given to a diagnostic classifier.
 
     A limit is held against the unfavourable end of the interval: the upper end for a maximum, the lower for a minimum.
-    What was not measured does not keep it.
+    What was not measured, or cannot be judged (too few people, rows in another order), does not keep it. Without limits
+    the exit code says nothing of the verdict.
 
     \b
     Exit codes
       0  audited
       1  something is wrong with the input: one list on stderr, nothing is written
       2  the command line is wrong
-      3  audited, and a limit is not kept
+      3  audited, and a limit is not kept or cannot be judged
     """  # noqa: D301 - click wants the character
     from skagile.audit import LIMITS
     from skagile.cli import _audit_job

@@ -166,6 +166,8 @@ def _sentence(check):
     """Say what was measured, and what end of it breaks which limit."""
     row = LIMITS[check["name"]]
     limit = f"the {percent(check['limit'])} of {option_of(row.name)}"
+    if reason := check.get("reason"):
+        return f"Not kept: {limit} cannot be judged ({reason})."
     if check["value"] is None:
         return f"Not kept: nothing was measured to hold against {limit}."
     return (

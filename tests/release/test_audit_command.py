@@ -173,6 +173,26 @@ def test_a_limit_that_nobody_measured_is_not_kept(pair, tmp_path):
     assert "nothing was measured to hold against the 90.0 % of --max-attribute-auroc" in result.stderr
 
 
+@pytest.mark.parametrize("n_people", [4, 12])
+def test_a_limit_that_cannot_be_judged_is_not_kept(tmp_path, n_people):
+    """Beats of 4 people, and rows in another order: code 3 whatever the limit, and 0 where none was asked for."""
+    rng = np.random.default_rng(0)
+    subjects = np.repeat(np.arange(n_people), 12)
+    X = rng.normal(size=(n_people, 60))[subjects] + 0.1 * rng.normal(size=(len(subjects), 60))
+    order = np.arange(len(X)) if n_people == 4 else rng.permutation(len(X))
+    np.savez(tmp_path / "original.npz", X=X, subjects=subjects)
+    np.savez(tmp_path / "released.npz", X=(X if n_people == 12 else rng.normal(size=X.shape))[order])
+    pair = tmp_path / "original.npz", tmp_path / "released.npz"
+    words = "too few for a verdict" if n_people == 4 else "rows do not correspond"
+    result = run(*pair)
+    assert result.exit_code == 0, result.output
+    assert words in result.stdout
+    assert "green" not in result.stdout.lower()
+    result = run(*pair, "--max-reidentification", 1)
+    assert result.exit_code == 3
+    assert f"cannot be judged ({words}" in result.stderr
+
+
 def test_a_lower_limit_is_held_against_the_lower_end(pair, tmp_path):
     out = tmp_path / "out.json"
     assert run(pair.original, pair.released, "--min-eer", 0, "--json", out).exit_code == 0

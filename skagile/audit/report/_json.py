@@ -7,6 +7,7 @@ from datetime import date
 
 from skagile.audit.report._schema import check as check_schema
 from skagile.audit.report._schema import read_json
+from skagile.audit.report._threats import threats
 
 SCHEMA = "skagile/audit-report"
 SCHEMA_VERSION = 2
@@ -31,7 +32,12 @@ def as_plain(report):
         for known in report.protocol["knowledge"]
         if report.attacks_with(known, "rank1")
     }
-    return _plain({"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **content, "worst": worst})
+    verdict = {
+        **{key: value for key, value in report.verdict().items() if key != "sentences"},
+        "threats": [{key: entry[key] for key in ("name", "level", "reason")} for entry in threats(report)],
+    }
+    head = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "verdict": verdict}
+    return _plain({**head, **content, "worst": worst})
 
 
 def as_json(report):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
 
+from skagile.audit.report._judged import unjudged
 from skagile.audit.report._words import who
 
 
@@ -44,6 +45,8 @@ class Limit:
         The measured figure completes it.
     measure : callable
         From a report to what it is held against.
+    threat : str or None
+        Which of the four threats it is of: where that cannot be judged, the limit is not kept.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Limit:
     words: str
     sentence: str
     measure: Callable[[Any], Measured]
+    threat: str | None = None
 
     @property
     def is_maximum(self) -> bool:
@@ -75,6 +79,7 @@ def check(report, limits):
     for name, row in LIMITS.items():
         if (limit := limits.get(name)) is not None:
             measured = row.measure(report)
+            reason = unjudged(report, row.threat) if row.threat else ""
             checks.append(
                 {
                     "name": name,
@@ -82,8 +87,9 @@ def check(report, limits):
                     "value": measured.value,
                     "low": measured.low,
                     "high": measured.high,
-                    "passed": row.is_held(measured, limit),
+                    "passed": not reason and row.is_held(measured, limit),
                     "what": measured.what,
+                    **({"reason": reason} if reason else {}),
                 }
             )
     return checks
@@ -152,6 +158,7 @@ LIMITS = {
             words="single heartbeats whose person is named right, at most",
             sentence="the right person was named from a single released beat in",
             measure=_of_headline("single"),
+            threat="sources",
         ),
         Limit(
             name="max_fused",
@@ -160,6 +167,7 @@ LIMITS = {
             words="people named right from all their heartbeats, at most",
             sentence="the right person was named from all released beats of a person in",
             measure=_of_headline("fused"),
+            threat="sources",
         ),
         Limit(
             name="min_eer",
@@ -168,6 +176,7 @@ LIMITS = {
             words="equal error rate of verification, at least",
             sentence="released pieces were told to be of one person with an equal error rate of",
             measure=_eer,
+            threat="sources",
         ),
         Limit(
             name="max_attribute_auroc",
@@ -184,6 +193,7 @@ LIMITS = {
             words="AUROC of telling who is in the release, at most",
             sentence="who is in the release was told with an area under the ROC curve of",
             measure=_of_threat("presence"),
+            threat="presence",
         ),
         Limit(
             name="max_copies",
@@ -192,6 +202,7 @@ LIMITS = {
             words="released beats as near to an original as the nearest 5 % of strangers' beats, at most",
             sentence="nearer to an original than 95 % of strangers' beats are, of the released beats,",
             measure=_of_threat("copies"),
+            threat="copies",
         ),
         Limit(
             name="max_disclosure",
@@ -200,6 +211,7 @@ LIMITS = {
             words="labels read right of people in the release, more than of others by at most",
             sentence="the labels of people in the release were read right more often than those of others, by",
             measure=_of_threat("disclosure"),
+            threat="disclosure",
         ),
     )
 }

@@ -18,6 +18,7 @@ from skagile.audit.use import SOURCES
 _LEVELS = {
     "red": "Red: above guessing",
     "amber": "Amber: not all was tested",
+    "inconclusive": "Inconclusive: no verdict",
     "green": "Green: at the floor of guessing",
     "not-attacked": "Not measured",
 }
@@ -115,7 +116,7 @@ def _limits_table(limits):
             _cell(LIMITS[limit["name"]].words, limit["name"]),
             _cell(percent(limit["limit"])),
             _cell("not measured" if limit["value"] is None else percent(limit["value"]), _ends(limit)),
-            _cell("✓ held" if limit["passed"] else "✗ not held"),
+            _cell("✓ held" if limit["passed"] else "✗ not held", limit.get("reason", "")),
         ]
         for limit in limits
     ]
@@ -358,7 +359,7 @@ def _gdpr(report):
 
 
 def _threats_table(report):
-    marks = {"red": "✗ red", "green": "✓ green", "not tested": "– not tested"}
+    marks = {"red": "✗ red", "inconclusive": "? inconclusive", "green": "✓ green", "not tested": "– not tested"}
     return [
         [
             _cell(entry["question"], entry["name"]),

@@ -70,6 +70,7 @@ class AuditReport:
     Notes
     -----
     The JSON follows a published schema (draft 2020-12), shipped as ``skagile/audit/report/schema/audit-report-2.json``.
+    Its ``verdict`` is for readers; :meth:`from_json` makes it anew from the figures.
 
     **What this does not guarantee.** A report is what these attackers got from this release on this date.
     :meth:`not_tested` says what they did not try.
@@ -172,7 +173,9 @@ class AuditReport:
         -------
         DataFrame
             One row per ``distance``: ``share`` with its interval, ``null`` (the share where nothing is copied),
-            ``n_people_near``, ``n_subjects`` and ``n_beats``. A high share proves a leak, a low one proves nothing.
+            ``n_people_near``, ``n_subjects`` and ``n_beats``; ``own``, the share of those beats that are nearest to the
+            person of their row, and ``own_by_luck``, the same with the rows in any order. A high share proves a leak, a
+            low one proves nothing.
         """
         return pd.DataFrame(self.copies_results)
 
@@ -200,9 +203,12 @@ class AuditReport:
         DataFrame
             Index: ``sources`` (whose row is it), ``presence`` (who is in the release), ``copies`` (is a released beat
             somebody's own) and ``disclosure`` (what does it say of a person whose other recordings somebody holds).
-            Columns: ``level`` ("red", "green" or "not tested"), ``value``, ``low`` and ``high`` of the worst attack,
-            ``null`` (without a leak), ``what`` (that attack), ``question`` and ``reason`` (why it was not tested). Red
-            is a threat whose lower end is above its null.
+            Columns: ``level`` ("red", "inconclusive", "green" or "not tested"), ``value``, ``low`` and ``high`` of the
+            worst attack, ``null`` (without a leak), ``what`` (that attack), ``question`` and ``reason`` (why it was not
+            tested or cannot be judged). Red is a threat whose lower end is above its null. Inconclusive is one that is
+            not red where that proves nothing: fewer than five people (on a side, where there are two); an interval that
+            rules out next to nothing; guessing that is right about half of the people; rows of the release that are not
+            those of the original, as beats of another order or exchanged among people are.
         """
         table = pd.DataFrame(_threats.threats(self)).set_index("name")
         return table.astype(dict.fromkeys(("value", "low", "high", "null"), float))
@@ -329,7 +335,8 @@ class AuditReport:
         """Hold the release against limits that a contract names.
 
         A maximum is held only if the *upper* end of the interval is at or below it, a minimum only if the lower end is
-        at or above: too few people to tell is not held. Neither is what was not measured.
+        at or above: too few people to tell is not held. Neither is what was not measured, or what cannot be judged: a
+        threat of fewer than five people, or naming where rows do not correspond, see :meth:`threats`.
 
         Parameters
         ----------
@@ -341,8 +348,8 @@ class AuditReport:
         Returns
         -------
         list of dict
-            For each limit ``name``, ``limit``, ``value``, ``low``, ``high`` (None where not measured), ``passed``, and
-            ``what``, the attack that was the worst.
+            For each limit ``name``, ``limit``, ``value``, ``low``, ``high`` (None where not measured), ``passed``
+            and ``what``, the attack that was the worst; ``reason``, why it cannot be judged, where it cannot.
 
         Raises
         ------
@@ -369,7 +376,8 @@ class AuditReport:
         -------
         dict
             ``level``, ``headline`` and ``sentences``. The level is ``"red"`` where a threat is, see :meth:`threats`;
-            ``"amber"`` where none is and one was not tested; ``"green"`` otherwise; ``"not-attacked"`` where none was.
+            ``"inconclusive"`` where none is and one cannot be judged; ``"amber"`` where all that were tested are green
+            and one was not tested; ``"green"`` otherwise; ``"not-attacked"`` where none was.
         """
         return _verdict.verdict(self)
 

@@ -28,7 +28,8 @@ def _threats(report):
         figures = [*cells({"worst": entry["value"], "worst_low": entry["low"], "worst_high": entry["high"]}, "worst")]
         without = "–" if entry["null"] is None else f"{100 * entry['null']:.1f}"
         rows.append([entry["name"], entry["level"], *figures, without, entry["what"] or entry["reason"]])
-    return _columns(header, rows)
+    why = [f"{entry['name']}: {entry['reason']}." for entry in threats(report) if entry["level"] == "inconclusive"]
+    return [*_columns(header, rows), *why]
 
 
 def _attacks(report):

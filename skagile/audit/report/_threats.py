@@ -1,5 +1,6 @@
-"""The four threats that the verdict is the worst of, each red, green or not tested."""
+"""The four threats that the verdict is the worst of, each red, inconclusive, green or not tested."""
 
+from skagile.audit.report._judged import too_wide, unjudged
 from skagile.audit.report._words import percent, share, who
 
 # Name -> what is asked, and what is said where it is red.
@@ -18,9 +19,10 @@ _NO_RETRAINING = "attackers retrained on the release were not run; they are as a
 def threats(report):
     """Give an entry for each threat; see ``AuditReport.threats``."""
     reasons = dict(report.protocol.get("not_run", ()))
+    headline = report.headline or {}
     return [
         _sources(report),
-        *(_entry(name, (report.headline or {}).get(name), reasons.get(name, "")) for name in list(THREATS)[1:]),
+        *(_entry(report, name, headline.get(name), reasons.get(name, "")) for name in list(THREATS)[1:]),
     ]
 
 
@@ -35,49 +37,68 @@ def _sources(report):
         for kind, entry in worst.items()
         if entry is not None
     ]
-    entries = [_entry("sources", case, "") for case in cases]
-    for entry in entries:
-        if entry["level"] == "red":
-            return entry
+    entries = [_entry(report, "sources", case, "") for case in cases]
+    for level in ("red", "inconclusive"):
+        for entry in entries:
+            if entry["level"] == level:
+                return entry
     if not entries:
-        return _entry("sources", None, "no attack on the release was run")
+        return _entry(report, "sources", None, "no attack on the release was run")
     learns = [known for known in report.protocol["knowledge"] if known not in ("clean", "static")]
     return entries[0] if learns else {**entries[0], "level": "not tested", "reason": _NO_RETRAINING}
 
 
-def _entry(name, worst, reason):
-    """Entry of one threat: red where the lower end of the interval is above what there is without a leak."""
+def _entry(report, name, worst, reason):
+    """Entry of one threat: red where the lower end of the interval is above what there is without a leak.
+
+    Of the others those are inconclusive of which the figures allow no verdict.
+    """
     if worst is None:
         worst = dict.fromkeys(("what", "value", "low", "high", "null"))
-    is_known = None not in (worst["low"], worst["null"])
+    if None in (worst["low"], worst["null"]):
+        level = "not tested"
+    elif worst["low"] > worst["null"]:
+        level = "red"
+    else:
+        reason = unjudged(report, name) or too_wide(name, worst)
+        level = "inconclusive" if reason else "green"
     return {
         "name": name,
         "question": THREATS[name][0],
-        "level": "not tested" if not is_known else "red" if worst["low"] > worst["null"] else "green",
+        "level": level,
         **{key: worst[key] for key in ("value", "low", "high", "null", "what")},
         "reason": reason,
     }
 
 
 def level(entries):
-    """Worst of the threats: red, amber where one was not tested, or green; not-attacked where none was."""
+    """Worst of the threats: red, inconclusive, amber where one was not tested, green; not-attacked where none was."""
     levels = {entry["level"] for entry in entries}
     if all(entry["value"] is None for entry in entries):
         return "not-attacked"
-    return "red" if "red" in levels else "amber" if "not tested" in levels else "green"
+    for worst in ("red", "inconclusive"):
+        if worst in levels:
+            return worst
+    return "amber" if "not tested" in levels else "green"
 
 
 def headline(entries):
     """Say the verdict in a sentence or some."""
-    found = level(entries)
-    if found == "not-attacked":
+    worst = level(entries)
+    if worst == "not-attacked":
         return "The release was not attacked."
-    if found == "red":
+    if worst == "red":
         return " ".join(THREATS[entry["name"]][1] for entry in entries if entry["level"] == "red")
-    if found == "amber":
-        left = ", ".join(entry["name"] for entry in entries if entry["level"] == "not tested")
-        return f"Not all threats were tested: {left}."
-    return "No attack did measurably better than guessing."
+    of_level = {
+        each: ", ".join(entry["name"] for entry in entries if entry["level"] == each)
+        for each in ("inconclusive", "not tested")
+    }
+    said = []
+    if of_level["inconclusive"]:
+        said.append(f"No verdict is possible: {of_level['inconclusive']} cannot be judged.")
+    if of_level["not tested"]:
+        said.append(f"Not all threats were tested: {of_level['not tested']}.")
+    return " ".join(said) or "No attack did measurably better than guessing."
 
 
 def sentences(report):

@@ -34,11 +34,16 @@ def verdict(report):
 
 
 def _reservations(entries, level):
-    """Say what was not tested, and what a verdict without red does not say."""
+    """Say what was not tested or cannot be judged, and what a verdict without red does not say."""
     said = [
         f"{entry['name'].capitalize()}: not tested" + (f" ({entry['reason']})." if entry["reason"] else ".")
         for entry in entries
         if entry["level"] == "not tested"
+    ]
+    said += [
+        f"{entry['name'].capitalize()}: inconclusive ({entry['reason']})."
+        for entry in entries
+        if entry["level"] == "inconclusive"
     ]
     if level in ("amber", "green"):
         said.append("No attack that was run did measurably better than guessing. It is no proof that none can.")

@@ -23,6 +23,10 @@ class Copies(Measurement):
     the less telling rank counts. So an average of many people, which is near to everybody, is no copy; what is near to
     one person and to no other is. A diagnosis of few beats or few people is ranked among all.
 
+    Whose original is nearest to those beats is told beside the share: in a release whose rows stand as in the original
+    it is as a rule the person of the row. Where it is not, the rows were put in another order, or people's beats were
+    exchanged, and naming whose row a beat is in says nothing.
+
     Notes
     -----
     **What this does not guarantee.** A high share proves that recordings were copied. A low one proves nothing: what
@@ -62,10 +66,10 @@ class Copies(Measurement):
         for scale, result in zip(_SCALES, results, strict=True):
             share, near = _share_near(result, groups, owner, np.ones((1, self.inputs.n_subjects)))
             draws, _ = _share_near(result, groups, owner, times_drawn)
-            rows.append(self._row(scale, float(share[0]), draws, near, owner))
+            rows.append(self._row(scale, float(share[0]), draws, near, owner, result["whose"]))
         return rows
 
-    def _row(self, scale, value, draws, near, owner):
+    def _row(self, scale, value, draws, near, owner, whose):
         n_people = len(np.unique(owner))
         low, high = interval_of(value, draws, n_people, len(owner), self.inputs.settings)
         detail = {
@@ -75,6 +79,7 @@ class Copies(Measurement):
             "share_high": high,
             "null": NULL,
             "n_people_near": len(np.unique(owner[near])),
+            **_own(whose[near], owner[near]),
             "n_subjects": n_people,
             "n_beats": len(owner),
         }
@@ -84,6 +89,14 @@ class Copies(Measurement):
             "proves nothing."
         )
         return PeopleRow(scale, value, low, high, NULL, sentence, detail, value, draws, n_people, len(owner))
+
+
+def _own(whose, owner):
+    """Share of beats that are nearest to the person of their row, and the same with the rows in any order."""
+    if not len(owner):
+        return {"own": None, "own_by_luck": None}
+    count = [np.bincount(people, minlength=max(whose.max(), owner.max()) + 1) / len(owner) for people in (whose, owner)]
+    return {"own": float(np.mean(whose == owner)), "own_by_luck": float(np.dot(*count))}
 
 
 def _comparable(code, owner):
@@ -146,10 +159,9 @@ def find_nearest(what, *, original, released, subject, published, scale):
     order = np.argsort(subject, kind="stable")
     originals = prepare(original.astype(np.float64))
     starts = np.flatnonzero(np.diff(subject[order], prepend=-1))
-    return {
-        "released": _nearest(prepare(released[published].astype(np.float64)), originals[order], starts),
-        "strangers": _nearest(originals[published], originals[order], starts, subject[published]),
-    }
+    near, whose = _nearest(prepare(released[published].astype(np.float64)), originals[order], starts)
+    strangers, _ = _nearest(originals[published], originals[order], starts, subject[published])
+    return {"released": near, "whose": whose, "strangers": strangers}
 
 
 def _centred(beats):
@@ -157,11 +169,11 @@ def _centred(beats):
 
 
 def _nearest(rows, others, starts, owner=None):
-    """Distance of each row to the nearest of `others`, and the lead of that one before those of other people.
+    """Distance of each row to the nearest of `others` with its lead before those of other people, and whose it is.
 
     `others` are sorted by person, each beginning at one of `starts`; with `owner`, each row's own person is left out.
     """
-    least = np.empty((len(rows), 2))
+    least, whose = np.empty((len(rows), 2)), np.empty(len(rows), dtype=np.int64)
     norms = (others**2).sum(axis=1)
     for start in range(0, len(rows), step := max(1, _BLOCK // len(others))):
         block = rows[start : start + step]
@@ -170,5 +182,6 @@ def _nearest(rows, others, starts, owner=None):
         if owner is not None:
             of_person[np.arange(len(block)), owner[start : start + step]] = np.inf
         least[start : start + step] = np.partition(of_person, 1, axis=1)[:, :2]
+        whose[start : start + step] = of_person.argmin(axis=1)
     first, second = np.maximum(least, 0.0).T / rows.shape[1]
-    return np.stack([np.sqrt(first), np.where(first < second / 4, -np.inf, first - second)], axis=1)
+    return np.stack([np.sqrt(first), np.where(first < second / 4, -np.inf, first - second)], axis=1), whose
