@@ -7,6 +7,9 @@ import pandas as pd
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
+# Far beyond any unit of voltage; squares of what is beyond run over in float32, or vanish.
+LARGEST, LEAST_SPREAD = 1e15, 1e-15
+
 
 @dataclass(frozen=True)
 class Beats:
@@ -22,12 +25,15 @@ class Beats:
         Shape of ``X``.
     present : ndarray of bool of shape (n_rows, n_beats) or None
         Which beats of a 3-D ``X`` are present; None for a 2-D ``X``.
+    dtype : dtype
+        Float type of ``X``, which `values` need not have; that of `values` where ``X`` held other than floats.
     """
 
     values: np.ndarray
     row: np.ndarray
     shape: tuple
     present: np.ndarray | None
+    dtype: np.dtype
 
     def restore(self, values):
         """Lay ``values``, one row per present beat, out as ``X`` was: missing beats stay NaN."""
@@ -36,6 +42,23 @@ class Beats:
         out = np.full(self.shape[:2] + values.shape[1:], np.nan, dtype=values.dtype)
         out[self.present] = values
         return out
+
+    def restore_beats(self, values):
+        """Lay beats out as ``X`` was, in its float type.
+
+        Raises
+        ------
+        ValueError
+            Where a sample is beyond what that type holds.
+        """
+        with np.errstate(over="ignore"):
+            given = values.astype(self.dtype, copy=False)
+        if (np.isinf(given) & ~np.isinf(values)).any():
+            raise ValueError(
+                f"X is of {self.dtype}, which does not hold what is made of it (up to {np.nanmax(np.abs(values)):g}). "
+                "Give X as float32 or float64."
+            )
+        return self.restore(given)
 
     def pool(self, values, empty=0.0):
         """Mean of `values`, one row per present beat, over each row of ``X``; `empty` where a row has no beat."""
@@ -66,8 +89,8 @@ def check_beats(estimator, X, *, reset):
     Raises
     ------
     ValueError
-        For another number of dimensions, NaN outside padding, infinite values, a flat beat or
-        another number of samples than in ``fit``.
+        For another number of dimensions, NaN outside padding, infinite values, a flat beat, values beyond 1e15 or a
+        spread below 1e-15, or another number of samples than in ``fit``.
     """
     # DataFrames and sparse matrices go to validate_data as they came: it names their columns, or refuses them.
     shape = getattr(X, "shape", None)
@@ -97,13 +120,41 @@ def check_beats(estimator, X, *, reset):
         ensure_min_features=2 if reset else 1,  # in transform the number must match, and says so
     )
     row = np.arange(len(values)) if present is None else np.nonzero(present)[0]
+    refuse_unusable(values, row)
+    return Beats(values=values, row=row, shape=tuple(shape), present=present, dtype=_float_type(X, values.dtype))
+
+
+def refuse_unusable(values, row, name="X"):
+    """Raise ValueError for a beat that is flat, or of a size that no unit of voltage gives."""
     flat = values.max(axis=1) == values.min(axis=1)
     if flat.any():
         raise ValueError(
-            f"X has {flat.sum()} flat beat(s), the first at row {row[flat][0]}: every sample has the same value, so "
-            "there is no signal to work on. Drop them, or in the 3-D layout mark them missing (NaN throughout)."
+            f"{name} has {flat.sum()} flat beat(s), the first at row {row[flat][0]}: every sample has the same value, "
+            "so there is no signal to work on. Drop them, or in the 3-D layout mark them missing (NaN throughout)."
         )
-    return Beats(values=values, row=row, shape=tuple(shape), present=present)
+    refuse_sizes(values, row, name)
+
+
+def refuse_sizes(values, row, name="X"):
+    """Raise ValueError for a beat of a size that no unit of voltage gives: its squares run over, or vanish."""
+    high, low = values.max(axis=1).astype(np.float64), values.min(axis=1).astype(np.float64)
+    with np.errstate(over="ignore"):
+        strange = (np.maximum(high, -low) > LARGEST) | (high - low < LEAST_SPREAD)
+    if strange.any():
+        at = np.flatnonzero(strange)[0]
+        raise ValueError(
+            f"{name} has {strange.sum()} beat(s) whose values are beyond {LARGEST:g} or spread over less than "
+            f"{LEAST_SPREAD:g}, the first at row {row[at]} (from {low[at]:g} to {high[at]:g}); expected millivolts. "
+            "Look at the unit, or drop these rows."
+        )
+
+
+def _float_type(X, otherwise):
+    """Float type of an array or a DataFrame, `otherwise` where it holds other than floats."""
+    dtype = getattr(X, "dtype", None)
+    if dtype is None and hasattr(X, "dtypes") and all(isinstance(each, np.dtype) for each in X.dtypes):
+        dtype = np.result_type(*X.dtypes)
+    return dtype if isinstance(dtype, np.dtype) and dtype.kind == "f" else otherwise
 
 
 def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=False, row=None):

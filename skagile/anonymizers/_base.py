@@ -92,7 +92,7 @@ class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin,
         beats = check_beats(self, X, reset=False)
         if subjects is not None:
             check_labels(subjects, beats.shape[0], name="subjects", kind="subjects", minimum=1, row=beats.row)
-        return beats.restore(self._transform_beats(beats.values))
+        return beats.restore_beats(self._transform_beats(beats.values))
 
     def __sklearn_is_fitted__(self) -> bool:
         # Parameters such as lambda_ end in an underscore, which scikit-learn would take for a fitted attribute.
@@ -132,5 +132,5 @@ class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin,
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.transformer_tags.preserves_dtype = ["float64", "float32", "float16"]
         return tags

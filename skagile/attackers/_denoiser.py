@@ -202,7 +202,7 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         beats = check_beats(self, X, reset=False)
-        return beats.restore(self._denoise(beats.values).astype(beats.values.dtype, copy=False))
+        return beats.restore_beats(self._denoise(beats.values))
 
     def _denoise(self, X):
         if self.method == "band_pass":
@@ -256,7 +256,7 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.transformer_tags.preserves_dtype = ["float64", "float32", "float16"]
         return tags
 
 

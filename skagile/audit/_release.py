@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skagile._arrays import rank_within
-from skagile._validation import check_labels
+from skagile._validation import check_labels, refuse_sizes
 
 
 class Part(NamedTuple):
@@ -111,6 +111,7 @@ def check_sound(values, row, name):
             f"{name} holds {int(flat.sum())} flat beat(s), the first in row {row[flat][0]}: every sample has the "
             "same value, so there is no signal to attack. Drop these rows from all arguments."
         )
+    refuse_sizes(values, row, name)
 
 
 def check_external(external, n_samples):

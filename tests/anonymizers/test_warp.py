@@ -1,6 +1,9 @@
 """WarpAnonymizer: where samples come from, how far they move, who still recognises them, and what it hangs on."""
 
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -269,14 +272,44 @@ def test_result_does_not_hang_on_batches_order_or_global_seeds():
     assert np.abs(_fitted(random_state=1)[0].transform(X) - whole).max() > 1e-3
 
 
+# Prints a digest of a fit and its release; 97 samples: kernels split odd lengths by threads.
+_DIGEST = """
+import hashlib, sys
+import numpy as np, torch
+from skagile import WarpAnonymizer
+if len(sys.argv) > 1:
+    torch.set_num_threads(int(sys.argv[1]))
+X = np.random.default_rng(0).normal(size=(60, 97)).cumsum(axis=1)
+warp = WarpAnonymizer(max_epochs=1, random_state=0).fit(X, np.arange(60) % 2, subjects=np.arange(60) % 6)
+print(hashlib.sha256(warp.transform(X).tobytes()).hexdigest())
+"""
+
+
 def test_result_does_not_hang_on_the_number_of_threads():
-    warper, X = _fitted()
-    threads, whole = torch.get_num_threads(), warper.transform(X)
+    X, y, subjects = _cohort(4, 10)
+    X = np.concatenate([X, X[:, :33]], axis=1)
+    threads, released = torch.get_num_threads(), []
     try:
-        torch.set_num_threads(2 if threads == 1 else 1)
-        np.testing.assert_allclose(warper.transform(X), whole, rtol=0, atol=1e-5)
+        for number in (1, 2, 4, 7):
+            torch.set_num_threads(number)
+            fitted = WarpAnonymizer(max_epochs=1, random_state=0).fit(X, y, subjects=subjects)
+            released.append(fitted.transform(X))
+            assert torch.get_num_threads() == number
     finally:
         torch.set_num_threads(threads)
+    for other in released[1:]:
+        np.testing.assert_array_equal(other, released[0])
+
+
+def test_processes_with_other_numbers_of_threads_agree():
+    """The number is read from the environment, and set before the first beat."""
+
+    def digest(number, *arguments):
+        env = {**os.environ, "OMP_NUM_THREADS": number, "OPENBLAS_NUM_THREADS": number}
+        command = [sys.executable, "-c", _DIGEST, *arguments]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+
+    assert digest("1") == digest("4") == digest("1", "7")
 
 
 def test_no_more_beats_at_once_than_asked(monkeypatch):

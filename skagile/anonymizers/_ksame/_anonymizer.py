@@ -388,7 +388,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         """
         beats, key, random = self._find_key(X, subjects, facts)
         unit = units_of(self, beats, subjects, records)
-        return beats.restore(self._model.release(key, unit, random, beats.values.dtype, self))
+        return beats.restore_beats(self._model.release(key, unit, random, beats.values.dtype, self))
 
     def resample_times(
         self,

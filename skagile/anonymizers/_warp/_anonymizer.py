@@ -13,7 +13,7 @@ from skagile._arrays import standardize
 from skagile._seeds import own_random_state, secret_seed
 from skagile._state import Array, Field, Labels, Number, Several, Stateful, features_in
 from skagile._state_nets import Net
-from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, seeded, train_net
+from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, seeded, torch_threads, train_net
 from skagile.anonymizers._base import BaseAnonymizer
 from skagile.anonymizers._warp._field import WarpField, warp
 from skagile.anonymizers._warp._net import PairedSampler, WarpNet
@@ -72,7 +72,8 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
         ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, order of beats and noise. None, for releases, takes it from the operating system: who
-        knows it draws the noise again. The global seeds are neither used nor changed.
+        knows it draws the noise again. The global seeds are neither used nor changed, and the number of torch's threads
+        changes nothing: one is used.
 
     Attributes
     ----------
@@ -185,6 +186,11 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
         self.random_state = random_state
 
     def _fit_beats(self, X, y, s):
+        # Kernels add up in another order on another number of threads, and training makes much of a last bit.
+        with torch_threads(1):
+            self._learn(X, y, s)
+
+    def _learn(self, X, y, s):
         random_state = own_random_state(self.random_state)
         device = resolve_device(self.device)
         self.level_ = np.array([np.median(X.mean(axis=1)), np.median(X.std(axis=1))], dtype=np.float64)
@@ -248,15 +254,19 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
 
     def _transform_beats(self, X):
         released = np.empty_like(X)
-        for start in range(0, len(X), self.transform_batch_size):
-            batch = X[start : start + self.transform_batch_size]
-            flow, gain = self._fields(batch)
-            warped = warp(torch.tensor(batch), flow, gain).numpy()
-            if self.level == "common":
-                offset, spread = self.level_.astype(X.dtype)
-                warped = offset + spread * standardize(warped)
-            released[start : start + len(batch)] = warped
+        with torch_threads(1):
+            for start in range(0, len(X), self.transform_batch_size):
+                batch = X[start : start + self.transform_batch_size]
+                released[start : start + len(batch)] = self._warp(batch)
         return released
+
+    def _warp(self, X):
+        flow, gain = self._fields(X)
+        warped = warp(torch.tensor(X), flow, gain).numpy()
+        if self.level == "common":
+            offset, spread = self.level_.astype(X.dtype)
+            warped = offset + spread * standardize(warped)
+        return warped
 
     def _fields(self, X):
         """Flow (in samples) and gain of beats, as tensors of their dtype."""

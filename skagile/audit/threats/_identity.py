@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skagile import metrics
+from skagile._validation import LEAST_SPREAD
 from skagile.attackers import FRONT_ENDS
 from skagile.audit._measurement import Job, Measurement, Row, Sources, in_words
 from skagile.audit._settings import fit, log_proba
@@ -233,6 +234,6 @@ def denoise(what, *, front_end, original, released, enrolment, sampling_rate, se
     denoiser.fit(released[enrolment], clean=original[enrolment] if front_end == "learned" else None)
     cleaned = denoiser.transform(released)
     # What is flat once it is clean holds nothing to attack; estimators refuse it.
-    flat = np.ptp(cleaned, axis=1) == 0
+    flat = np.ptp(cleaned, axis=1) < LEAST_SPREAD
     cleaned[flat] = released[flat]
     return cleaned
