@@ -1,7 +1,7 @@
 """Generators of beats: pseudo-people, drawn from a law that is made of sums over people."""
 
 from skagile.anonymizers._generators._alike import alike_classes
-from skagile.anonymizers._generators._basis import Basis
+from skagile.anonymizers._generators._basis import WIDE, Basis
 from skagile.anonymizers._generators._law import Law
 from skagile.anonymizers._generators._people import CHUNK, PseudoPeople
 from skagile.anonymizers._generators._private import PrivateSum, gaussian_noise
@@ -9,6 +9,7 @@ from skagile.anonymizers._generators._statistics import Columns, Statistics
 
 __all__ = [
     "CHUNK",
+    "WIDE",
     "Basis",
     "Columns",
     "Law",

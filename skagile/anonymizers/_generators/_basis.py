@@ -7,7 +7,7 @@ import numpy as np
 from skagile._state import Array, Field, Stateful, check
 
 # What beats are kept within: the logarithm of their standard deviation in mV, and their mean.
-_WIDE = np.array([[-6.0, 4.0], [-50.0, 50.0]])
+WIDE = np.array([[-6.0, 4.0], [-50.0, 50.0]])
 
 
 class Basis(Stateful):
@@ -27,7 +27,7 @@ class Basis(Stateful):
 
     def __init__(self, n_samples, centre=None, axes=None, limits=None):
         self.n_samples = n_samples
-        self.limits = _WIDE.copy() if limits is None else limits
+        self.limits = WIDE.copy() if limits is None else limits
         self.centre = np.zeros(n_samples) if centre is None else centre
         self.axes = np.zeros((0, n_samples)) if axes is None else axes
 
@@ -44,7 +44,7 @@ class Basis(Stateful):
         yield Array("centre", shape=(None,))
         self.n_samples = len(self.centre)
         yield Array("axes", shape=(None, self.n_samples))
-        yield Array("limits", shape=(2, 2), low=_WIDE.min(), high=_WIDE.max())
+        yield Array("limits", shape=(2, 2), low=WIDE.min(), high=WIDE.max())
         check(self.n_samples > 1 and (self.limits[:, 0] <= self.limits[:, 1]).all(), "Basis", "is of no beats")
 
     @property

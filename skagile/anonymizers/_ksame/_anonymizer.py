@@ -290,14 +290,14 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         Raises
         ------
         ValueError
-            For a wrong shape, NaN outside padding, infinite or flat beats, labels, subjects or facts of another
-            length, less than `k` subjects, or, with ``on_small_key="raise"``, a key of less than `k`; for
-            times of another shape, infinite or not rising ones, or, with ``rhythm="resample"``, none, or R-R intervals
-            of less than `k` subjects.
+            For a wrong shape, NaN outside padding, infinite or flat beats, beats in another unit, labels, subjects or
+            facts of another length, less than `k` subjects, or, with ``on_small_key="raise"``, a key of less than `k`;
+            for times of another shape, infinite or not rising ones, or, with ``rhythm="resample"``, none, or R-R
+            intervals of less than `k` subjects.
         """
         earlier = dict(vars(self)) if self.warm_start else {}
         beats, y_codes, s_codes = self._check_fit(X, y, subjects)
-        check_settings(self)
+        check_settings(self, beats.values)
         check_class_mix(self, beats)
         recordings, names = check_recordings(self, times, beats, subjects, records)
         check_enough(self.k, len(self.subjects_), beats.shape[0])

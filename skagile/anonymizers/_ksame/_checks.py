@@ -5,11 +5,20 @@ import pandas as pd
 from sklearn.utils import check_array
 
 from skagile._validation import check_labels
+from skagile.anonymizers._generators import WIDE
 from skagile.anonymizers._ksame._rhythm import Recordings, check_times
 
 
-def check_settings(settings):
-    """Refuse settings of a `KSameAnonymizer` that do not go together."""
+def check_settings(settings, X):
+    """Refuse settings of a `KSameAnonymizer` that do not go together, and beats in another unit."""
+    spread, offset = np.median(X.std(axis=1)), np.median(X.mean(axis=1))
+    (least, most), (lowest, highest) = np.exp(WIDE[0]), WIDE[1]
+    if not (least <= spread <= most and lowest <= offset <= highest):
+        raise ValueError(
+            f"X has beats with a median standard deviation of {spread:g} and a median offset of {offset:g}; expected "
+            f"millivolts: {least:.2g} to {most:.2g}, about an offset of {lowest:g} to {highest:g}. What is made is kept "
+            "within these. Give X in millivolts."
+        )
     if settings.epsilon is None:
         return
     if settings.prior is None:
