@@ -9,13 +9,15 @@ import io
 import json
 import os
 import zipfile
+from math import prod
 
 import numpy as np
 
-from skagile._files import replacing
+from skagile._files import check_size, npy_header, replacing
 
 _FORMAT = "skagile/archive-1"
 _CONTENT = "content.json"
+_MOST_CONTENT = 16 << 20  # bytes of JSON, of which objects take thirty times as many
 
 
 class DamagedArchiveError(ValueError):
@@ -93,10 +95,11 @@ def read_archive(path: str | os.PathLike) -> object:
     with open(path, "rb") as stream:
         try:
             with zipfile.ZipFile(stream) as archive:
+                check_size(_CONTENT, archive.getinfo(_CONTENT).file_size, most=_MOST_CONTENT)
                 document = json.loads(_read(archive, _CONTENT))
                 if document["format"] != _FORMAT:
                     raise ValueError(f"its format is {str(document['format'])[:40]!r}, not {_FORMAT!r}")
-                return _unpack(document["content"], archive)
+                return _unpack(document["content"], archive, [os.fstat(stream.fileno()).st_size])
         # Whatever a broken file provokes, in three libraries, means one thing to the caller.
         except Exception as error:
             raise DamagedArchiveError(f"{path} cannot be read as an archive of skagile: {error!r}") from error
@@ -135,16 +138,29 @@ def _pack(value, arrays, place):
     raise TypeError(f"{place} is a {type(value).__name__}, which an archive does not hold.")
 
 
-def _unpack(value, archive):
+def _unpack(value, archive, left):
+    """Make the content; `left` counts down the bytes of the file: an array that stands twice takes its memory twice."""
     if isinstance(value, list):
-        return [_unpack(entry, archive) for entry in value]
+        return [_unpack(entry, archive, left) for entry in value]
     if not isinstance(value, dict):
         return value
     ((kind, inner),) = value.items()
     if kind == "array":
-        return np.lib.format.read_array(io.BytesIO(_read(archive, _member(int(inner)))), allow_pickle=False)
+        return _read_array(archive, _member(int(inner)), left)
     if kind == "tuple":
-        return tuple(_unpack(entry, archive) for entry in inner)
+        return tuple(_unpack(entry, archive, left) for entry in inner)
     if kind == "dict":
-        return {key: _unpack(entry, archive) for key, entry in inner.items()}
+        return {key: _unpack(entry, archive, left) for key, entry in inner.items()}
     raise ValueError(f"it holds a {kind!r}")
+
+
+def _read_array(archive, name, left):
+    check_size(name, archive.getinfo(name).file_size, most=left[0])
+    stream = io.BytesIO(_read(archive, name))
+    n_bytes = stream.getbuffer().nbytes
+    left[0] -= n_bytes
+    shape, dtype = npy_header(stream)
+    if dtype.itemsize * prod(shape) != n_bytes - stream.tell():
+        raise ValueError(f"{name} promises an array of shape {shape}, and holds {n_bytes} bytes")
+    stream.seek(0)
+    return np.lib.format.read_array(stream, allow_pickle=False)

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from skagile._files import remove_leftovers, replacing
+from skagile._files import check_size, remove_leftovers, replacing
 from skagile.audit import LIMITS, AuditReport, Estimators, Evidence, Size, audit_release, percent
 from skagile.cli._options import option_of
 from skagile.datasets import get_data_home
 from skagile.release import read_release_pair
+
+_MOST_MEMBERS = 16 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,15 @@ def audit_files(
 
 def _members_of(path, subjects):
     """Whether the person of each row is named in a text file, one a line."""
-    named = {line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()} - {""}
+    path = Path(path).expanduser()
+    check_size(f"--members {str(path)!r}, a text with one person a line", path.stat().st_size, most=_MOST_MEMBERS)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--members {str(path)!r} is no text in UTF-8 ({error}); expected a person a line.") from None
+    named = {line.strip() for line in lines} - {""}
+    if not named:
+        raise ValueError(f"--members {str(path)!r} names nobody; expected one person a line.")
     subjects = np.asarray(subjects).astype(str)
     if strangers := sorted(named - set(subjects)):
         raise ValueError(

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from skagile.datasets._hdf5 import h5py_module, open_part
+from skagile.datasets._hdf5 import h5py_module, open_part, read_part
 from skagile.datasets._labels import CodedLabels
 from skagile.datasets._tables import (
     SELECTION_CONSTRAINTS,
@@ -268,7 +268,7 @@ def _rows(root, exams, parts, wanted, max_records, on_missing):
 def _match(path, expected):
     """Row in the part of each exam that exams.csv says it holds."""
     with open_part(path, len(_LEADS), _N_TIMES) as part:
-        there = part["exam_id"][:]
+        there = read_part(part, path, "exam_id", slice(None))
     # The last row of the published parts is a filler with number 0.
     strangers = np.setdiff1d(there[there != 0], expected)
     missing = np.setdiff1d(expected, there)
@@ -325,13 +325,11 @@ class _Reader:
             self._open = (code, open_part(path, len(_LEADS), _N_TIMES))
         part = self._open[1]
         try:
-            if part["exam_id"][row] != exam:
+            if read_part(part, path, "exam_id", row) != exam:
                 raise ValueError(f"{path} was changed since it was opened: row {row} is not of exam {exam}.")
-            return part["tracings"][row : row + n_rows]
-        except (OSError, RuntimeError) as error:
-            raise UnreadableRecordError(
-                f"{path}: the tracing of exam {exam} cannot be read ({type(error).__name__}: {error}). Unpack it again."
-            ) from error
+            return read_part(part, path, "tracings", slice(row, row + n_rows))
+        except ValueError as error:
+            raise UnreadableRecordError(f"the tracing of exam {exam} cannot be read: {error}") from error
 
     def _clean(self, tracing):
         if self.padding == "trim":

@@ -4,11 +4,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from skagile._files import check_size
+
 if TYPE_CHECKING:
     import h5py
+    import numpy as np
 
 _MAX_ROWS = 10_000_000
-_MAX_CHUNK_BYTES = 512 << 20
+_MAX_CHUNK_BYTES = 256 << 20
 # deflate, shuffle, fletcher32, szip, nbit, scale-offset, and h5py's lzf: whatever else would load a plugin.
 _KNOWN_FILTERS = {1, 2, 3, 4, 5, 6, 32000}
 
@@ -36,23 +39,53 @@ def open_part(path: Path, n_leads: int, n_times: int) -> "h5py.File":
     h5py = h5py_module()
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise ValueError(f"{path}: no HDF5 file, or cut short ({error}). Unpack it again.") from error
     try:
-        shapes = {name: _dataset(h5py, file, name, path).shape for name in ("exam_id", "tracings")}
-        n_rows = shapes["tracings"][0] if shapes["tracings"] else 0
-        if shapes != {"exam_id": (n_rows,), "tracings": (n_rows, n_times, n_leads)} or not 0 < n_rows <= _MAX_ROWS:
-            raise ValueError(
-                f"{path}: shapes {shapes}; expected exam_id (n,) and tracings (n, {n_times}, {n_leads}), n from 1 to "
-                f"{_MAX_ROWS}."
-            )
-        for name, kinds in (("exam_id", "iu"), ("tracings", "fi")):
-            if file[name].dtype.kind not in kinds or file[name].dtype.itemsize > 8:
-                raise ValueError(f"{path}: {name} is of type {file[name].dtype}; expected numbers.")
+        _check_part(h5py, file, path, n_leads, n_times)
+    except ValueError:
+        file.close()
+        raise
+    # A damaged file makes HDF5 raise whatever the place was: KeyError, RuntimeError, TypeError.
+    except Exception as error:
+        file.close()
+        raise ValueError(f"{path}: a damaged HDF5 file ({type(error).__name__}: {error}). Unpack it again.") from error
     except BaseException:
         file.close()
         raise
     return file
+
+
+def read_part(file: "h5py.File", path: Path, name: str, rows: object) -> "np.ndarray":
+    """Read rows of a dataset of a part that `open_part` opened.
+
+    Raises
+    ------
+    ValueError
+        Where the file is damaged there.
+    """
+    try:
+        return file[name][rows]
+    except Exception as error:
+        raise ValueError(
+            f"{path}: {name} cannot be read ({type(error).__name__}: {error}). The file is damaged; unpack it again."
+        ) from error
+
+
+def _check_part(h5py, file, path, n_leads, n_times):
+    datasets = {name: _dataset(h5py, file, name, path) for name in ("exam_id", "tracings")}
+    shapes = {name: dataset.shape for name, dataset in datasets.items()}
+    n_rows = shapes["tracings"][0] if shapes["tracings"] else 0
+    if shapes != {"exam_id": (n_rows,), "tracings": (n_rows, n_times, n_leads)} or not 0 < n_rows <= _MAX_ROWS:
+        raise ValueError(
+            f"{path}: shapes {shapes}; expected exam_id (n,) and tracings (n, {n_times}, {n_leads}), n from 1 to "
+            f"{_MAX_ROWS}."
+        )
+    for (name, dataset), kinds in zip(datasets.items(), ("iu", "fi"), strict=True):
+        if dataset.dtype.kind not in kinds or dataset.dtype.itemsize > 8:
+            raise ValueError(f"{path}: {name} is of type {dataset.dtype}; expected numbers.")
+    # All of it is read at once; of tracings some rows are.
+    check_size(f"{path}: exam_id", 8 * n_rows, stored=datasets["exam_id"].id.get_storage_size(), shrinking=1000)
 
 
 def _dataset(h5py, file, name, path):
@@ -70,8 +103,7 @@ def _dataset(h5py, file, name, path):
     chunk_bytes = dataset.dtype.itemsize
     for length in dataset.chunks or ():
         chunk_bytes *= length
-    if chunk_bytes > _MAX_CHUNK_BYTES:
-        raise ValueError(f"{path}: {name!r} is stored in chunks of {chunk_bytes} bytes: no batch is that large.")
+    check_size(f"{path}: a chunk of {name!r} (no batch is that large)", chunk_bytes, most=_MAX_CHUNK_BYTES)
     made = dataset.id.get_create_plist()
     filters = {made.get_filter(i)[0] for i in range(made.get_nfilters())}
     if not filters <= _KNOWN_FILTERS:

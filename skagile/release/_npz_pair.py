@@ -2,12 +2,13 @@
 
 import os
 import zipfile
-import zlib
+from math import prod
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
 
+from skagile._files import FREE_BYTES, check_size, npy_header
 from skagile.datasets import check_pair, draw
 from skagile.release._problems import Collector, first_of
 
@@ -16,10 +17,8 @@ _PREFIXES = ("attribute_", "task_")
 _NUMBERS = ("sampling_rate", "window")
 _MAX_MEMBERS = 64
 _MAX_TEXT = 1024  # bytes of one text
-# Beats of float64 that hold what a 12-bit recorder gave shrink to a tenth. What is large and shrinks to a fiftieth
-# holds no recording, but fills a memory.
-_MAX_SHRINKING = 50
-_SMALL = 1 << 26  # bytes that anybody has
+_SMALL = FREE_BYTES
+_AS_TEXT = 84  # bytes that any number takes as text, as which rows of both sides are compared
 
 
 def read_npz_pair(
@@ -103,14 +102,17 @@ def _read(side, path, problems):
     try:
         with zipfile.ZipFile(Path(path).expanduser()) as archive:
             headers = _headers(archive, path, problems)
-            if headers is None or not _keys_fit(headers, side, path, problems):
+            if headers is None or not _sizes_fit(headers, path, problems):
+                return None
+            if not _keys_fit(headers, side, path, problems):
                 return None
             arrays = {}
             for key, (member, _, _) in headers.items():
                 with archive.open(member) as file:
                     arrays[key] = np.lib.format.read_array(file, allow_pickle=False)
             return arrays
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+    # Whatever a broken file provokes, in three libraries, means one thing to the caller.
+    except Exception as error:
         problems.of_whole(
             path,
             f"cannot be read ({type(error).__name__}: {error}); expected a whole .npz file as numpy.savez writes it. "
@@ -147,11 +149,9 @@ def _fault(archive, member):
         return "is no array as numpy.savez or numpy.savez_compressed writes it. Write the file with one of these."
     with archive.open(member) as file:
         try:
-            version = np.lib.format.read_magic(file)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-            shape, _, dtype = read(file)
-        except (ValueError, KeyError):
-            return "does not start like an array of numpy; expected what numpy.savez writes. Write the file again."
+            shape, dtype = npy_header(file)
+        except ValueError as error:
+            return f"{error}; expected what numpy.savez writes. Write the file again."
         start = file.tell()
     if dtype.hasobject:
         return (
@@ -160,18 +160,29 @@ def _fault(archive, member):
         )
     if dtype.kind not in "fiubU" or dtype.itemsize > _MAX_TEXT:
         return f"has dtype {dtype}; expected numbers or text (of at most {_MAX_TEXT // 4} characters)."
-    n_bytes = dtype.itemsize * int(np.prod([int(length) for length in shape], dtype=object))
+    n_bytes = dtype.itemsize * prod(shape)
     if n_bytes != member.file_size - start:
         return (
             f"promises {n_bytes} bytes (shape {shape}) and holds {member.file_size - start}; the file is cut short or "
             "forged. Write it again."
         )
-    if n_bytes > max(_SMALL, _MAX_SHRINKING * member.compress_size) and member.filename == "X.npy":
-        return (
-            f"unpacks {member.compress_size} bytes to {n_bytes}, as no recording does; it would only fill the memory. "
-            "Drop constant rows, or write the file with numpy.savez."
-        )
     return shape, dtype
+
+
+def _sizes_fit(headers, path, problems):
+    """Check what all arrays take together, as they are read and as they are compared, against what is stored."""
+    n_bytes = 0
+    for key, (_, shape, dtype) in headers.items():
+        # Beats are worked on as float64, labels are compared as text.
+        itemsize = max(dtype.itemsize, 8 if key == "X" else _AS_TEXT)
+        n_bytes += itemsize * prod(shape)
+    stored = sum(member.compress_size for member, _, _ in headers.values())
+    try:
+        check_size(path, n_bytes, stored=stored, free=_SMALL)
+    except ValueError as error:
+        problems.of_whole(path, str(error).removeprefix(f"{path}: "))
+        return False
+    return True
 
 
 def _keys_fit(headers, side, path, problems):

@@ -4,11 +4,16 @@ import csv
 import os
 import re
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from itertools import count
 from pathlib import Path, PurePosixPath
 
+from skagile._files import check_size
 from skagile.records import parse_age, parse_sex, subject_rule
 
 _MAX_TABLE_BYTES = 1 << 28
+_MAX_LINE, _MAX_LINES = 1 << 16, 2_000_000
+_COLUMNS = ("record", "subject", "session", "sex", "age", "diagnosis")
 _BY_PATH = ("auto", "folder", "record")
 
 
@@ -40,7 +45,7 @@ def people_of(
         rule = subject_rule(subjects, names)
         people = {name: {"subject": rule(name)} for name in names}
     elif isinstance(subjects, os.PathLike) or str(subjects).lower().endswith(".csv"):
-        table = _read_table(Path(subjects))
+        table = _read_table(Path(subjects).expanduser(), names)
         people = {name: table.get(name) or table.get(PurePosixPath(name).name) or {"subject": ""} for name in names}
     else:
         people = {name: {"subject": _matched(_compiled(subjects), name)} for name in names}
@@ -64,36 +69,67 @@ def _matched(pattern, name):
     return (match[1] if pattern.groups else match[0]) or ""
 
 
-def _read_table(path):
-    """Rows of a CSV table by record."""
+def _read_table(path, names):
+    """Rows of a CSV table by record, of these records and of those with the same last name."""
     if not path.is_file():
         raise ValueError(f"{str(path)!r} is no file; expected a table with the columns record and subject.")
-    if path.stat().st_size > _MAX_TABLE_BYTES:
-        raise ValueError(f"{str(path)!r} has {path.stat().st_size} bytes; expected a table, one line a record.")
+    check_size(f"{str(path)!r}, a table with one line a record", path.stat().st_size, most=_MAX_TABLE_BYTES)
+    wanted = {*names, *(PurePosixPath(name).name for name in names)}
+    table, seen = {}, set()
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
+            reader = csv.DictReader(_lines(file), strict=True)
             columns = [str(column).strip().lower() for column in reader.fieldnames or ()]
             if not {"record", "subject"} <= set(columns):
                 raise ValueError(
                     f"{str(path)!r} has the columns {columns[:8]}; expected at least record and subject (and, if you "
                     "like, session, sex, age, diagnosis)."
                 )
+            _check_columns(columns, path)
             reader.fieldnames = columns
-            rows = list(reader)
+            for number, row in enumerate(reader, 2):
+                name = (row["record"] or "").strip().removesuffix(".hea")
+                if hash(name) in seen:
+                    raise ValueError(
+                        f"{str(path)!r}, row {number}, names the record {name!r} again; expected each once."
+                    )
+                seen.add(hash(name))
+                if name in wanted:
+                    table[name] = _person(row)
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{str(path)!r} is no CSV table in UTF-8 ({error}).") from None
-    table = {}
-    for number, row in enumerate(rows, 2):
-        row = {key: (value or "").strip() for key, value in row.items() if isinstance(value, str | None)}
-        name = row["record"].removesuffix(".hea")
-        if name in table:
-            raise ValueError(f"{str(path)!r}, row {number}, names the record {name!r} again; expected each once.")
-        person = {"subject": row["subject"]}
-        person |= {key: row[key] for key in ("session", "diagnosis") if row.get(key)}
-        if parse_sex(row.get("sex")):
-            person["sex"] = parse_sex(row["sex"])
-        if row.get("age"):
-            person["age"] = parse_age(row["age"])
-        table[name] = person
     return table
+
+
+def _lines(file):
+    """Give the lines of a table; one of more characters than any row has would become as many cells."""
+    for number in count(1):
+        if not (line := file.readline(_MAX_LINE)):
+            return
+        if number > _MAX_LINES or (len(line) == _MAX_LINE and not line.endswith("\n")):
+            raise csv.Error(f"line {number}: more than {_MAX_LINES} lines, or than {_MAX_LINE} characters in one")
+        yield line
+
+
+def _check_columns(columns, path):
+    """Refuse a column that is there twice, and a name that is nearly one that is read: it would be left unread."""
+    for name in columns:
+        if name and columns.count(name) > 1:
+            raise ValueError(f"{str(path)!r} has the column {name!r} {columns.count(name)} times; expected it once.")
+        if name not in _COLUMNS and (meant := get_close_matches(name, _COLUMNS, 1, 0.75)):
+            raise ValueError(
+                f"{str(path)!r} has a column {name!r}, which is not read; did you mean {meant[0]!r}? Read are "
+                f"{', '.join(_COLUMNS)}. Rename or drop it."
+            )
+
+
+def _person(row):
+    """Say what a row of the table tells of the person of a record."""
+    row = {key: (value or "").strip() for key, value in row.items() if isinstance(value, str | None)}
+    person = {"subject": row["subject"]}
+    person |= {key: row[key] for key in ("session", "diagnosis") if row.get(key)}
+    if parse_sex(row.get("sex")):
+        person["sex"] = parse_sex(row["sex"])
+    if row.get("age"):
+        person["age"] = parse_age(row["age"])
+    return person

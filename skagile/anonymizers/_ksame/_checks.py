@@ -16,7 +16,7 @@ def check_settings(settings, X):
     if not (least <= spread <= most and lowest <= offset <= highest):
         raise ValueError(
             f"X has beats with a median standard deviation of {spread:g} and a median offset of {offset:g}; expected "
-            f"millivolts: {least:.2g} to {most:.2g}, about an offset of {lowest:g} to {highest:g}, within which is kept "
+            f"millivolts: {least:.2g} to {most:.2g}, about an offset of {lowest:g} to {highest:g}, in which is kept "
             "what is made. Give X in millivolts."
         )
     if settings.epsilon is None:

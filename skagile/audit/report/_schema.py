@@ -8,9 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from skagile._files import check_size
+
 _PATH = Path(__file__).parent / "schema" / "audit-report-2.json"
-# Far above any report, far below what hurts.
-MAX_BYTES = 64 * 2**20
+# Far above any report. As objects a text takes up to thirty times its bytes.
+MAX_BYTES = 16 * 2**20
 _TYPES = {
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, list),
@@ -48,8 +50,7 @@ def read_json(path: str | PathLike) -> Any:
     file beyond any report's size.
     """
     path = Path(path)
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path} is no audit report: it has {path.stat().st_size} bytes; a report has few.")
+    check_size(f"{path} is no audit report", path.stat().st_size, most=MAX_BYTES)
     try:
         return json.loads(path.read_bytes().decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
     except RecursionError:
