@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 
 try:
     import fcntl
@@ -26,8 +26,10 @@ _TICK = 1.0  # s
 _NEW = 60.0  # s
 
 
-def in_parallel(function, arguments, n_jobs):
-    """Give ``function(*args)`` for each args of `arguments`, in their order, worked on by `n_jobs` workers.
+def in_parallel(function, arguments, n_jobs, n_tasks=None):
+    """Give ``function(*args)`` for each args of `arguments`, in their order, worked on by `n_jobs` workers at most.
+
+    Never are there more workers than calls, or than cores, those of a cluster where joblib works on one.
 
     Workers are sent large arrays as files in shared memory, which hold people's recordings. They lie in a folder that
     its owner alone may enter. It goes when this process ends. Where the process is killed the workers see it within
@@ -41,13 +43,16 @@ def in_parallel(function, arguments, n_jobs):
         Positional arguments of each call.
     n_jobs : int or None
         As of joblib.
+    n_tasks : int, default=None
+        Number of calls, since `arguments` may be a generator. None: not known.
 
     Returns
     -------
     results : generator
     """
-    alone = n_jobs in (None, 1)
-    folder = None if alone else _shared_folder(os.getpid())
+    most = effective_n_jobs(-1)
+    n_jobs = max(1, min(effective_n_jobs(n_jobs), most, most if n_tasks is None else n_tasks))
+    folder = None if n_jobs == 1 else _shared_folder(os.getpid())
     tasks = (delayed(_call)(os.getpid(), folder, function, args) for args in arguments)
     return Parallel(n_jobs=n_jobs, return_as="generator", temp_folder=folder)(tasks)
 

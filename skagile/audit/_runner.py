@@ -27,7 +27,7 @@ class Runner:
             tasks = (
                 (job, self.settings, self.cache, None if self._keys is None else self._keys.of(job)) for job in jobs
             )
-            for job, result in zip(jobs, in_parallel(_do, tasks, self.n_jobs), strict=True):
+            for job, result in zip(jobs, in_parallel(_do, tasks, self.n_jobs, len(jobs)), strict=True):
                 results.append(result)
                 self.done += 1
                 bar.set_postfix_str(job.what)

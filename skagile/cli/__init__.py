@@ -6,6 +6,7 @@ import click
 
 from skagile.cli._audit import audit
 from skagile.cli._demo import demo
+from skagile.cli._outputs import hold_open
 from skagile.cli._signals import tidy_end
 
 __all__ = ["main"]
@@ -15,6 +16,7 @@ __all__ = ["main"]
 @click.version_option(version("skagile"), prog_name="skagile")
 def main() -> None:
     """Remove who from an electrocardiogram, keep what is wrong with the heart."""
+    hold_open()
     click.get_current_context().with_resource(tidy_end())
 
 

@@ -8,6 +8,8 @@ import click
 
 from skagile.cli._bar import Bar, in_one_line
 from skagile.cli._options import Command, Option, option_of
+from skagile.cli._outputs import new_folder_fault, read_or_not
+from skagile.cli._types import FilePath, Lead, Number
 
 
 class _AuditCommand(Command):
@@ -22,7 +24,7 @@ class _AuditCommand(Command):
                 [option_of(limit.name), limit.name],
                 heading="Limits (exit code 3 where one is not kept)",
                 metavar=limit.metavar,
-                type=click.FloatRange(0, 1),
+                type=Number(0, 1),
                 help=limit.help,
             )
             for limit in LIMITS.values()
@@ -36,12 +38,12 @@ _reports = partial(Option, heading="Reports")
 _reading = partial(Option, heading="Reading")
 _work = partial(Option, heading="Work")
 _PARAMETERS = [
-    click.Argument(["original"], type=click.Path()),
-    click.Argument(["released"], type=click.Path()),
-    _reports(["--report"], metavar="FILE.html", type=click.Path(dir_okay=False), help="Write the report as one page."),
-    _reports(["--json", "json_"], metavar="FILE.json", type=click.Path(dir_okay=False), help="Write it as JSON."),
-    _reports(["--csv"], metavar="FILE.csv", type=click.Path(dir_okay=False), help="Write the table of attacks."),
-    _reading(["--lead"], default="0", show_default=True, metavar="N|NAME", help="Lead of the original."),
+    click.Argument(["original"], type=FilePath()),
+    click.Argument(["released"], type=FilePath()),
+    _reports(["--report"], metavar="FILE.html", type=FilePath(dir_okay=False), help="Write the report as one page."),
+    _reports(["--json", "json_"], metavar="FILE.json", type=FilePath(dir_okay=False), help="Write it as JSON."),
+    _reports(["--csv"], metavar="FILE.csv", type=FilePath(dir_okay=False), help="Write the table of attacks."),
+    _reading(["--lead"], default="0", show_default=True, metavar="N|NAME", type=Lead(), help="Lead of the original."),
     _reading(
         ["--labels"],
         default="auto",
@@ -69,7 +71,7 @@ _PARAMETERS = [
         default=0.0,
         show_default=True,
         metavar="SECONDS",
-        type=click.FloatRange(0),
+        type=Number(0),
         help="With halves: leave out the beats in so many seconds around the middle of each record.",
     ),
     _reading(
@@ -79,28 +81,28 @@ _PARAMETERS = [
         type=click.Choice(["detected", "annotated"]),
         help="Find R peaks in the original, or take its annotations.",
     ),
-    _reading(["--sampling-rate"], metavar="HZ", type=click.FloatRange(0, min_open=True), help="Resample the beats."),
+    _reading(["--sampling-rate"], metavar="HZ", type=Number(10, 100_000), help="Resample the beats."),
     _reading(
         ["--band"],
         nargs=2,
         default=(0.5, 40.0),
         show_default=True,
         metavar="LOW HIGH",
-        type=float,
+        type=Number(0),
         help="Pass band in Hz; 0 0 filters nothing.",
     ),
     _reading(["--max-beats"], metavar="N", type=click.IntRange(1), help="At most N beats of each person and session."),
     _reading(
         ["--members"],
         metavar="FILE.txt",
-        type=click.Path(exists=True, dir_okay=False),
+        type=FilePath(exists=True, dir_okay=False),
         help="People who are in the release, one a line; the tool was fitted on them. The others are outside. Without "
         "this, presence and disclosure are not tested.",
     ),
     _reading(
         ["--new-patients"],
         metavar="PATH",
-        type=click.Path(exists=True),
+        type=FilePath(exists=True),
         help="Originals of people who are on neither side, as ORIGINAL is given: how well a model trained on the "
         "release diagnoses them.",
     ),
@@ -125,7 +127,7 @@ _PARAMETERS = [
     _work(
         ["--cache"],
         metavar="DIR",
-        type=click.Path(file_okay=False),
+        type=FilePath(file_okay=False),
         help="Where finished fits are kept: scores of people, no beats, in a folder that you alone may enter.",
     ),
     _work(["--no-cache"], is_flag=True, help="Keep nothing: an interrupted audit starts anew."),
@@ -169,17 +171,20 @@ def audit(
     from skagile.cli import _audit_job
 
     outputs = {kind: path for kind, path in (("html", report), ("json", json_), ("csv", csv)) if path is not None}
-    if fault := _audit_job.output_fault(outputs, original, released):
+    table = options["subjects"] if options["subjects"].lower().endswith(".csv") else None
+    if fault := _audit_job.output_fault(outputs, original, released, table, members, new_patients):
         raise click.UsageError(fault)
     if jobs == 0 or jobs < -1:
         raise click.BadParameter(f"{jobs} is no number of jobs; expected 1, 2, ... or -1.", param_hint="--jobs")
     if cache and no_cache:
         raise click.UsageError("--cache and --no-cache exclude each other.")
-    cache = None if no_cache else cache or _audit_job.default_cache()
+    cache = None if no_cache else cache or _default_cache()
+    if cache is not None and (fault := new_folder_fault(cache)):
+        raise click.UsageError(f"{fault} --cache names one, --no-cache needs none.")
     thresholds = {name: options.pop(name) for name in LIMITS}
     with Bar() as show:
         try:
-            result, skipped, broken = _audit_job.audit_files(
+            result, said, broken = _audit_job.audit_files(
                 original,
                 released,
                 size="quick" if quick else "full",
@@ -201,15 +206,28 @@ def audit(
             kept = "" if cache is None else f" Finished fits are kept in {cache}: the same command goes on from there."
             click.echo(f"Interrupted; no report was written.{kept}", err=True)
             sys.exit(130)
-    _tell(result, skipped, outputs.values(), broken)
+    with read_or_not():
+        _tell(result, said, outputs.values(), broken)
     if broken:
         sys.exit(3)
+
+
+def _default_cache():
+    """Folder of finished fits; where there is no home it must be named."""
+    from skagile.cli import _audit_job
+
+    try:
+        return _audit_job.default_cache()
+    except RuntimeError:
+        raise click.UsageError(
+            "nobody's home is known here, where finished fits are kept. Name a folder with --cache, or give --no-cache."
+        ) from None
 
 
 def _read(*, lead, labels, band, skip_bad, **options):
     """Keywords of ``read_release_pair`` from the options on reading."""
     return {
-        "lead": int(lead) if lead.lstrip("-").isdecimal() else lead,
+        "lead": lead,
         "labels": None if labels == "none" else labels,
         "band": None if tuple(band) == (0, 0) else band,
         "on_error": "skip" if skip_bad else "raise",
@@ -217,13 +235,14 @@ def _read(*, lead, labels, band, skip_bad, **options):
     }
 
 
-def _tell(report, skipped, files, broken):
-    """Print what was measured, what was left out, what was saved, and the limits that are not kept."""
+def _tell(report, said, files, broken):
+    """Print what was measured, left out, and should be known, what was saved, and the limits that are not kept."""
     click.echo(str(report))
-    if skipped:
-        click.echo(f"\n{len(skipped)} left out:", err=True)
-        for _, problem in skipped:
-            click.echo(f"  {problem}", err=True)
+    for what, sentences in said.items():
+        if sentences:
+            click.echo(f"\n{len(sentences)} {what}:", err=True)
+            for sentence in sentences:
+                click.echo(f"  {sentence}", err=True)
     if files:
         click.echo("\nSaved")
         for path in files:

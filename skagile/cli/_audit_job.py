@@ -12,6 +12,7 @@ import numpy as np
 from skagile._files import check_size, remove_leftovers, replacing
 from skagile.audit import LIMITS, AuditReport, Estimators, Evidence, Size, audit_release, percent
 from skagile.cli._options import option_of
+from skagile.cli._outputs import file_fault, overwriting_fault
 from skagile.datasets import get_data_home
 from skagile.release import read_release_pair
 
@@ -66,7 +67,7 @@ def audit_files(
     thresholds: dict[str, float | None] | None = None,
     outputs: dict[str, str | PathLike] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
-) -> tuple[AuditReport, list[tuple[str, str]], list[str]]:
+) -> tuple[AuditReport, dict[str, list[str]], list[str]]:
     """Audit a release from files, and save the report.
 
     Parameters
@@ -98,8 +99,8 @@ def audit_files(
     -------
     report : skagile.audit.AuditReport
         What the audit found.
-    skipped : list of tuple (record, problem)
-        What was left out.
+    said : dict of str to list of str
+        What was left out, and what should be known of the input.
     broken : list of str
         One sentence per limit that is not kept.
     """
@@ -122,11 +123,16 @@ def audit_files(
         random_state=seed,
         **amount.audit,
     )
-    report.protocol["input"] = {**pair.protocol, "size": size}
+    report.protocol["input"] = {**pair.protocol, "size": size, "n_notes": len(pair.notes)}
     checks = report.check(**(thresholds or {}))
     report.protocol["thresholds"] = checks
     save(report, outputs or {}, thresholds or {})
-    return report, [*pair.skipped, *left_out], [_sentence(check) for check in checks if not check["passed"]]
+    skipped = [problem for _, problem in (*pair.skipped, *left_out)]
+    return (
+        report,
+        {"left out": skipped, "to know": pair.notes},
+        [_sentence(check) for check in checks if not check["passed"]],
+    )
 
 
 def _members_of(path, subjects):
@@ -205,16 +211,13 @@ def default_cache() -> Path:
     return get_data_home() / "audits"
 
 
-def output_fault(outputs: dict[str, str | PathLike], original: str | PathLike, released: str | PathLike) -> str:
-    """Say why an output cannot be written, before hours of work; "" where all can."""
-    taken = {Path(side).expanduser().resolve(): "an input" for side in (original, released)}
-    for kind, path in outputs.items():
-        place = Path(path).expanduser()
-        if not place.parent.is_dir():
-            return f"the folder {str(place.parent)!r} does not exist. Make it first."
-        if place.is_dir():
-            return f"{str(place)!r} is a folder; expected a file."
-        if place.resolve() in taken:
-            return f"{str(place)!r} is {taken[place.resolve()]} too; it would be overwritten. Choose another name."
-        taken[place.resolve()] = f"the output --{'report' if kind == 'html' else kind}"
-    return ""
+def output_fault(
+    outputs: dict[str, str | PathLike],
+    original: str | PathLike,
+    released: str | PathLike,
+    *others: str | PathLike | None,
+) -> str:
+    """Say why an output cannot be written, before hours of work; "" where all can. `others` are further inputs."""
+    options = {"--report" if kind == "html" else f"--{kind}": Path(path) for kind, path in outputs.items()}
+    inputs = [path for path in (original, released, *others) if path is not None]
+    return overwriting_fault(options, inputs) or next(filter(None, map(file_fault, options.values())), "")

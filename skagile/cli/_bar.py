@@ -1,5 +1,6 @@
 """What commands show while they work, and how an error reads on one line."""
 
+import sys
 from threading import Event, Thread
 
 from tqdm import tqdm
@@ -15,7 +16,10 @@ class Bar:
 
     def __enter__(self) -> "Bar":
         self.tqdm = tqdm(
-            unit="step", disable=None, leave=False, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}"
+            unit="step",
+            disable=True if sys.stderr is None else None,
+            leave=False,
+            bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}",
         )
         self._closed = Event()
         if not self.tqdm.disable:

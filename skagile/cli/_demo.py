@@ -1,8 +1,12 @@
 """``skagile demo``."""
 
+from pathlib import Path
+
 import click
 
 from skagile.cli._bar import Bar, in_one_line
+from skagile.cli._outputs import file_fault, new_folder_fault, read_or_not
+from skagile.cli._types import FilePath
 
 
 @click.command()
@@ -19,7 +23,7 @@ from skagile.cli._bar import Bar, in_one_line
     default="skagile-demo",
     show_default=True,
     metavar="DIR",
-    type=click.Path(file_okay=False),
+    type=FilePath(file_okay=False),
     help="Folder for the release and its report.",
 )
 @click.option("--quick", is_flag=True, help="Fewer people, beats and surrogates: a look in about a minute.")
@@ -38,14 +42,23 @@ def demo(data: str, out: str, quick: bool, seed: int | None) -> None:
     attackers retrained on the release. The figures are printed and saved with pages to look at. The release that is
     saved is k-same's.
     """
-    from skagile.cli._demo_job import run_demo
+    from skagile.cli._demo_job import OUTPUTS, run_demo
 
+    faults = (file_fault(Path(out) / name) for name in OUTPUTS if Path(out).is_dir())
+    if fault := new_folder_fault(out) or next(filter(None, faults), ""):
+        raise click.UsageError(fault)
     with Bar() as show:
         try:
             result = run_demo(data, out, size="quick" if quick else "full", seed=seed, progress=show)
         except (ValueError, OSError) as error:
             show.close()
             raise click.ClickException(in_one_line(error)) from error
+    with read_or_not():
+        _tell(result, data, quick)
+
+
+def _tell(result, data, quick):
+    """Print the figures of both, the audit of k-same's release, and what was saved."""
     for alarm in result.report.alarms():
         click.secho(f"{alarm}\n", fg="red", bold=True)
     click.echo(f"AGILE and k-same (k = {result.k}) on {data}{', quick' if quick else ''}; percent")

@@ -25,6 +25,7 @@ from skagile.datasets import (
 # half the work.
 SAMPLING_RATE = 180.0
 DATABASES = ("synthetic", "mitdb", "ecgid")
+OUTPUTS = ("release.npz", "report.html", "report.json", "agile_report.html", "agile_report.json", "summary.csv")
 _NAMES = {"agile": "AGILE", "ksame": "k-same"}
 _READING = "reading records and finding beats"
 # A look in minutes: ``skagile audit`` runs them all.
@@ -341,8 +342,7 @@ def compare(ksame, agile):
 
 
 def _save(out, reports, released, beats):
-    names = ("release.npz", "report.html", "report.json", "agile_report.html", "agile_report.json", "summary.csv")
-    files = [out / name for name in names]
+    files = [out / name for name in OUTPUTS]
     remove_leftovers(out)
     # Rows stand in the order of the records, which would tell who is who. Nobody has a use for this order again, so no
     # seed gives it.

@@ -160,7 +160,7 @@ def canary_disclosure(
     seeds = check_random_state(seed).randint(np.iinfo(np.int32).max, size=n_flips)
     estimator = with_seed(estimator, seed)
     given = (estimator, X, subjects, enrols, probes, named, anonymizer)
-    rights = list(in_parallel(_one_flip, ((*given, int(flip)) for flip in seeds), n_jobs))
+    rights = list(in_parallel(_one_flip, ((*given, int(flip)) for flip in seeds), n_jobs, len(seeds)))
     rows = {}
     for name in named:
         right = np.concatenate([of_flip[name] for of_flip in rights])

@@ -50,12 +50,15 @@ def read_entry(
     if age is None and sex is None and recording.comments:
         in_mit_style = _AGE_AND_SEX.match(recording.comments[0])
         age, sex = in_mit_style.groups() if in_mit_style else (None, None)
+    date = fields.get("ecg date", "")
+    if not parse_date(date) and any(letter.isdigit() for letter in date):
+        recording.notes.append(f"its date {date[:40]!r} is not read; expected day.month.year")
     said = (fields.get(key, "") for key in ("diagnosis", "diagnose", "reason for admission"))
     return Entry(
         recording=recording,
         name=name,
         subject=subject,
-        session=parse_date(fields.get("ecg date")) or recording.date,
+        session=parse_date(date) or recording.date,
         age=parse_age(age),
         sex=parse_sex(sex),
         annotation=annotation,

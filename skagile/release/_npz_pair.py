@@ -10,6 +10,7 @@ from sklearn.utils import Bunch
 
 from skagile._files import FREE_BYTES, check_size, npy_header
 from skagile.datasets import check_pair, draw
+from skagile.release._doubts import MOST_MILLIVOLTS, alike_fault, date_fault, size_faults
 from skagile.release._problems import Collector, first_of
 
 _ROWS = ("subjects", "y", "sessions", "records", "times")
@@ -44,9 +45,12 @@ def read_npz_pair(
     rate = _agreed("sampling_rate", before, after, sampling_rate, problems)
     window = _agreed("window", before, after, None, problems) or _given_window(window, rate, before["X"].shape[1])
     problems.stop_if_any()
+    _check_meaning(before, sides, problems)
     rows = _sound_rows(_rows(before, after, labels, sessions), sides, problems)
     n_sound, dropped = len(rows["subjects"]), {}
     problems.stop_if_any(last=not n_sound)
+    for side, fault in size_faults(rows["original"], rows["released"]):
+        problems.of_whole(f"{sides[side]}, key 'X'", f"{fault}. Convert it.")
     if max_beats is not None:
         codes = np.zeros(n_sound, dtype=int)
         if "sessions" in rows:
@@ -72,6 +76,7 @@ def read_npz_pair(
         record_names=[],
         dropped=dropped,
         skipped=problems.skipped,
+        notes=problems.notes,
         protocol={"kind": "npz", "n_problems_skipped": len(problems.skipped), "dropped": dropped},
     )
 
@@ -269,6 +274,16 @@ def _check_together(files, sides, problems):
             )
 
 
+def _check_meaning(before, sides, problems):
+    """Check names and dates, which are read without an error whatever they are."""
+    for key, fault_of, way_out in (
+        ("subjects", alike_fault, "Write each person's name in one way."),
+        ("sessions", date_fault, "Write dates in ISO form, or number the sessions."),
+    ):
+        if key in before and before[key].dtype.kind == "U" and (fault := fault_of(np.unique(before[key]).tolist())):
+            problems.of_whole(f"{sides['original']}, key {key!r}", f"{fault}. {way_out}")
+
+
 def _number(values, key, path, problems):
     """Give the sampling rate as a number, the window as a tuple, None where there is none."""
     if values is None:
@@ -313,6 +328,10 @@ def _sound_rows(rows, sides, problems):
         X = rows[side]
         finite = np.isfinite(X).all(axis=1)
         faults.append((f"{sides[side]}, key 'X'", ~finite, "NaN or infinite values", "finite millivolts"))
+        with np.errstate(invalid="ignore", over="ignore"):
+            far = finite & (np.abs(X - np.median(X, axis=1, keepdims=True)).max(axis=1) > MOST_MILLIVOLTS)
+        words = f"values more than {MOST_MILLIVOLTS:g} mV off"
+        faults.append((f"{sides[side]}, key 'X'", far, words, "millivolts, not another unit,"))
         flat = finite & (X.max(axis=1) == X.min(axis=1))
         faults.append((f"{sides[side]}, key 'X'", flat, "one value throughout (flat)", "a signal"))
     for key in ("subjects", "y", "sessions"):

@@ -138,6 +138,9 @@ def read_release_pair(
             Beats of the original left out by reason; see :func:`~skagile.datasets.beats_from_records`.
         skipped : list of tuple (record, problem)
             What was left out under ``on_error="skip"``.
+        notes : list of str
+            What is read all the same and should be known: checksums of headers that do not match, records that an
+            index or a table names and neither side has, annotations outside their record.
         protocol : dict
             How this was read, without names: for the report.
 

@@ -56,6 +56,7 @@ class Collector:
         self.skip = skip
         self._whole = []
         self._of_records = []  # (record, where, what)
+        self._notes = []
 
     def of_whole(self, where: str, what: str) -> None:
         """Note a problem that leaving a record out does not mend."""
@@ -64,6 +65,18 @@ class Collector:
     def of_record(self, record: str, where: str, what: str) -> None:
         """Note a problem of one record (or, of an array, of some rows)."""
         self._of_records.append((record, where, what if what.endswith(".") else f"{what}."))
+
+    def note(self, where: str, what: str) -> None:
+        """Note what stops nothing and should be known."""
+        self._notes.append((where, what))
+
+    @property
+    def notes(self) -> list[str]:
+        """What should be known, the same words together and once."""
+        same = defaultdict(list)
+        for where, what in dict.fromkeys(self._notes):
+            same[what].append(where)
+        return [printable(f"{first_of(places)}: {what}.") for what, places in same.items()]
 
     @property
     def skipped(self) -> list[tuple[str, str]]:

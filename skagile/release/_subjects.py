@@ -10,16 +10,18 @@ from pathlib import Path, PurePosixPath
 
 from skagile._files import check_size
 from skagile.records import parse_age, parse_sex, subject_rule
+from skagile.release._doubts import date_fault
 
 _MAX_TABLE_BYTES = 1 << 28
 _MAX_LINE, _MAX_LINES = 1 << 16, 2_000_000
+_MAX_STRANGERS = 100
 _COLUMNS = ("record", "subject", "session", "sex", "age", "diagnosis")
 _BY_PATH = ("auto", "folder", "record")
 
 
 def people_of(
     subjects: str | os.PathLike | Callable[[str], str], names: Sequence[str]
-) -> tuple[dict[str, dict], list[str]]:
+) -> tuple[dict[str, dict], list[str], list[str]]:
     """Return what is known of the person of each record.
 
     Parameters
@@ -35,21 +37,24 @@ def people_of(
         From a record to a dict with "subject" and, out of a table, "session", "sex", "age" and "diagnosis".
     missing : list of str
         Records for which there is no person.
+    strangers : list of str
+        Records that a table names and that are not among `names`; the first few.
 
     Raises
     ------
     ValueError
         For a table or a pattern that cannot be used.
     """
+    strangers = []
     if callable(subjects) or subjects in _BY_PATH:
         rule = subject_rule(subjects, names)
         people = {name: {"subject": rule(name)} for name in names}
     elif isinstance(subjects, os.PathLike) or str(subjects).lower().endswith(".csv"):
-        table = _read_table(Path(subjects).expanduser(), names)
+        table, strangers = _read_table(Path(subjects).expanduser(), names)
         people = {name: table.get(name) or table.get(PurePosixPath(name).name) or {"subject": ""} for name in names}
     else:
         people = {name: {"subject": _matched(_compiled(subjects), name)} for name in names}
-    return people, [name for name in names if not people[name]["subject"]]
+    return people, [name for name in names if not people[name]["subject"]], strangers
 
 
 def _compiled(pattern):
@@ -74,8 +79,10 @@ def _read_table(path, names):
     if not path.is_file():
         raise ValueError(f"{str(path)!r} is no file; expected a table with the columns record and subject.")
     check_size(f"{str(path)!r}, a table with one line a record", path.stat().st_size, most=_MAX_TABLE_BYTES)
-    wanted = {*names, *(PurePosixPath(name).name for name in names)}
-    table, seen = {}, set()
+    known, folders = set(names), {}
+    for name in names:
+        folders.setdefault(PurePosixPath(name).name, []).append(name)
+    table, seen, strangers = {}, set(), []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(_lines(file), strict=True)
@@ -94,11 +101,20 @@ def _read_table(path, names):
                         f"{str(path)!r}, row {number}, names the record {name!r} again; expected each once."
                     )
                 seen.add(hash(name))
-                if name in wanted:
+                if name not in known and len(folders.get(name, ())) > 1:
+                    raise ValueError(
+                        f"{str(path)!r}, row {number}, names the record {name!r}, which is in {len(folders[name])} "
+                        f"folders ({', '.join(folders[name][:3])}); expected the path of one. Give it in full."
+                    )
+                if name in known or name in folders:
                     table[name] = _person(row)
+                    if fault := date_fault([table[name].get("session", "")]):
+                        raise ValueError(f"{str(path)!r}, row {number}, session: {fault}. Write dates in ISO form.")
+                elif len(strangers) < _MAX_STRANGERS:
+                    strangers.append(name)
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{str(path)!r} is no CSV table in UTF-8 ({error}).") from None
-    return table
+    return table, strangers
 
 
 def _lines(file):

@@ -20,6 +20,7 @@ from skagile.datasets import (
     record_sessions,
 )
 from skagile.records import Entry, read_entry, record_names, records_bunch
+from skagile.release._doubts import alike_fault, listed_but_missing
 from skagile.release._problems import Collector, first_of
 from skagile.release._subjects import people_of
 
@@ -158,6 +159,9 @@ def _common_records(folders, problems):
             "same paths on both sides. Rename the records of the release, or name the folders that hold them.",
         )
         return []
+    for folder in folders.values():
+        for name in listed_but_missing(folder.root, have["original"] | have["released"]):
+            problems.note(name, "listed in RECORDS, and in neither folder")
     other = {"original": "released", "released": "original"}
     for side, folder in folders.items():
         for name in folder.names:
@@ -173,10 +177,14 @@ def _common_records(folders, problems):
 
 def _people(subjects, names, problems):
     try:
-        people, missing = people_of(subjects, names)
+        people, missing, strangers = people_of(subjects, names)
     except ValueError as error:
         problems.of_whole("subjects", str(error))
         return {name: {"subject": "?"} for name in names}  # the records are looked at all the same
+    for name in strangers:
+        problems.note(name, f"named by subjects={str(subjects)!r}, and in neither folder")
+    if fault := alike_fault([person["subject"] for person in people.values()]):
+        problems.of_whole("subjects", f"{fault}. Write each person's name in one way.")
     for name in missing:
         problems.of_record(
             name, name, f"subjects={subjects!r} names nobody for this record; expected a person for each"
@@ -209,6 +217,17 @@ def _read_record(folders, name, person, cutting, rate, problems, dropped):
     if len(entries) < 2:
         return None
     before, after = entries["original"], entries["released"]
+    for side, entry in entries.items():
+        for note in entry.recording.notes:
+            problems.note(folders[side].shown(name), note)
+    if before.annotation is not None:
+        n_times = before.recording.signal.shape[1]
+        if n_outside := int(((before.annotation.sample < 0) | (before.annotation.sample >= n_times)).sum()):
+            problems.note(
+                folders["original"].shown(name),
+                f"{n_outside} of {len(before.annotation.sample)} annotations lie outside the recording; the annotation "
+                "file is cut, or of another record",
+            )
     shown = folders["released"].shown(name)
     fault = _mismatch(before.recording, after.recording)
     if fault:
@@ -367,6 +386,7 @@ def _assemble(cuts, cutting, rate, labels, sessions, max_beats, random_state, dr
         record_names=[cut.entry.name for cut in cuts],
         dropped=dict(dropped),
         skipped=problems.skipped,
+        notes=problems.notes,
         protocol=_protocol(cutting, len(cuts), what, how, dropped, problems),
     )
 
