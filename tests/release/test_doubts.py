@@ -101,6 +101,19 @@ def test_a_cut_annotation_file(pair):
         read_release_pair(pair.original, pair.released)
 
 
+@pytest.mark.parametrize("text", ["## time resolution: 360", "## tame resolution: 360", "## "])
+def test_definitions_that_wfdb_does_not_come_to_the_end_of(tmp_path, text):
+    """wfdb 4.3 goes round for ever on a definition that it does not know."""
+    note = text.encode() + bytes(len(text) % 2)
+    head = bytes([0, 22 << 2, len(text), 63 << 2]) + note
+    (tmp_path / "r.atr").write_bytes(head + bytes([90, 1 << 2, 0, 0]))
+    if "time" in text:
+        assert read_annotation(tmp_path / "r", "atr").sample.tolist() == [90]
+        return
+    with pytest.raises(ValueError, match="it defines what is unknown"):
+        read_annotation(tmp_path / "r", "atr")
+
+
 def test_annotations_of_another_record(pair):
     """The recording is cut, not its annotations: what lies outside was lost as "edge", and nothing said."""
     for folder in (pair.original, pair.released):
