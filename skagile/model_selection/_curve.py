@@ -258,9 +258,8 @@ class PrivacyUtilityCurve:
         settings = list(ParameterGrid(param_grid))
         data = (X, y, subjects, sessions, enrolled)
         tasks = ((anonymizer, setting, data, parts, audit, fit_params or {}) for setting in settings)
-        return cls(pd.DataFrame(list(in_parallel(_measure, tasks, n_jobs))), risk=risk, utility=utility).plot(
-            ax=ax, **kwargs
-        )
+        measured = list(in_parallel(_measure, tasks, n_jobs, len(settings)))
+        return cls(pd.DataFrame(measured), risk=risk, utility=utility).plot(ax=ax, **kwargs)
 
     def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> "PrivacyUtilityCurve":
         """Draw the settings, the frontier, and the floor that no release with its diagnosis goes below.

@@ -1,7 +1,6 @@
 """What an audit found, as tables, text, JSON and a page."""
 
 from dataclasses import dataclass, field
-from datetime import date
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -205,10 +204,9 @@ class AuditReport:
             somebody's own) and ``disclosure`` (what does it say of a person whose other recordings somebody holds).
             Columns: ``level`` ("red", "inconclusive", "green" or "not tested"), ``value``, ``low`` and ``high`` of the
             worst attack, ``null`` (without a leak), ``what`` (that attack), ``question`` and ``reason`` (why it was not
-            tested or cannot be judged). Red is a threat whose lower end is above its null. Inconclusive is one that is
-            not red where that proves nothing: fewer than five people (on a side, where there are two); an interval that
-            rules out next to nothing; guessing that is right about half of the people; rows of the release that are not
-            those of the original, as beats of another order or exchanged among people are.
+            tested or cannot be judged). Red: the lower end is above the null. Inconclusive: not red, which proves
+            nothing with fewer than five people (on a side), an interval that rules out next to nothing, guessing that
+            is right about half of the people, or rows in another order or exchanged among people.
         """
         table = pd.DataFrame(_threats.threats(self)).set_index("name")
         return table.astype(dict.fromkeys(("value", "low", "high", "null"), float))
@@ -361,13 +359,7 @@ class AuditReport:
     @property
     def reaudit_date(self) -> str:
         """Day by which to measure again, one year on if the report names none."""
-        if (given := self.provenance.get("reaudit_date")) is not None:
-            return given[:10]
-        done = date.fromisoformat(self.provenance["date"][:10])
-        try:
-            return done.replace(year=done.year + 1).isoformat()
-        except ValueError:  # 29 February
-            return done.replace(year=done.year + 1, day=28).isoformat()
+        return _words.reaudit_date(self)
 
     def verdict(self) -> dict[str, Any]:
         """Say in plain words what was measured.

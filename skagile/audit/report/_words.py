@@ -1,5 +1,7 @@
 """What an audit found, in words for people who train no networks."""
 
+from datetime import date
+
 # What an attacker has learnt from, and the rest of the sentence.
 _LEARNT = {
     "clean": ("trained on originals", ", tested on originals: the ceiling"),
@@ -170,6 +172,17 @@ def tells(result):
 
 def _above(low, control, chance):
     return low is not None and low > max(chance, control or 0)
+
+
+def reaudit_date(report):
+    """Give the day by which to measure again; see ``AuditReport.reaudit_date``."""
+    if (given := report.provenance.get("reaudit_date")) is not None:
+        return given[:10]
+    done = date.fromisoformat(report.provenance["date"][:10])
+    try:
+        return done.replace(year=done.year + 1).isoformat()
+    except ValueError:  # 29 February
+        return done.replace(year=done.year + 1, day=28).isoformat()
 
 
 def gaps_and_date(report):
