@@ -63,8 +63,9 @@ def header(folder, line, signal="r.dat 16{} 200 16 0 0 0 0 II", extra="", n_byte
     [
         ("r 1 360 40", ":500000000", "a skew of 500000000 samples, more than the 40 of the recording"),
         ("r 1 360", ":500000000", "a skew of 500000000 samples"),
-        ("r 1 360 40", "x100000000", "promises 4000000000 samples"),
-        ("r 1 360", "x100000000", "unpacks 80 bytes to"),
+        ("r 1 360 40", "x100000000", "sampling rate 3.6e+10 Hz"),
+        ("r 1 360", "x100000000", "sampling rate 3.6e+10 Hz"),
+        ("r 1 360 40", "x200", "promises 8000 samples"),
         ("r 500000000 360 40", "", "promises 500000000 signals, and describes 1"),
         ("r 1 360 500000000", "", "promises 500000000 samples"),
         ("r", "", "promises no number of signals"),

@@ -7,12 +7,12 @@ from fractions import Fraction
 from pathlib import Path
 
 _SAFE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
-_FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::\d+)?(?:\+(\d+))?")
+_FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
 _GAIN = re.compile(r"[-+.\de]*(\(-?\d+\))?(/\S*)?", re.IGNORECASE)
 _TIME = re.compile(r"(?:(?:\d{1,2}:)?\d{1,2}:)?\d{1,2}(?:\.\d{1,6})?")
 _NUMBER = re.compile(r"\d+\.?\d*|\.\d+")
 _MAX_HEADER_BYTES = 1 << 20
-_FLAC_SHRINKING = 200
+FLAC_SHRINKING = 200
 _USUAL_RATE = 250.0  # Hz, of a header that says none
 NO_FILE = "~"  # in place of a signal file, or of a segment
 RECORD = "-record"  # a name that wfdb reads and that no checked file has
@@ -48,6 +48,7 @@ class SignalLine:
     file: str
     format: str
     samples_per_frame: int
+    skew: int
     offset: int
     unit: str
     name: str
@@ -231,7 +232,8 @@ def _signal_line(number, file, line, text):
         file=file,
         format=match[1] if match else "",
         samples_per_frame=max(1, int(match[2] or 1)) if match else 1,
-        offset=int(match[3] or 0) if match else 0,
+        skew=int(match[3] or 0) if match else 0,
+        offset=int(match[4] or 0) if match else 0,
         unit=(fields[2].partition("/")[2] if gain else "") or "mV",
         name=name[0] if name else f"lead {number}",
     )
@@ -262,9 +264,9 @@ def _frames_in_files(header):
         if name == NO_FILE or not file.is_file():
             continue
         size = file.stat().st_size
-        if _is_flac(own[0].format):
+        if is_flac(own[0].format):
             # FLAC shrinks an electrocardiogram to a tenth, and silence to next to nothing.
-            n_samples = size * _FLAC_SHRINKING
+            n_samples = size * FLAC_SHRINKING
         elif own[0].format in _BYTES:
             n_samples = max(0, size - own[0].offset) / _BYTES[own[0].format]
         else:
@@ -281,14 +283,14 @@ def _by_file(header):
     return lines
 
 
-def _is_flac(format_):
+def is_flac(format_):
     return format_.startswith("5") and len(format_) == 3
 
 
 def _flac_frames(header, name):
     """Frames that a FLAC file says to hold; no limit for other files."""
     line = next(line for line in header.signals if line.file == name)
-    if not _is_flac(line.format):
+    if not is_flac(line.format):
         return 2**63
     import soundfile  # what wfdb reads FLAC with
 

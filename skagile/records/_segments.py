@@ -99,7 +99,7 @@ def _place(header, part, target, names, multiple, variable):
         )
     if not variable:
         part = replace(part, signals=[replace(line, name=str(i)) for i, line in enumerate(part.signals)])
-    lines, signals = read_leads(part)
+    lines, signals, _ = read_leads(part)
     rows = {str(key): row for row, key in enumerate(names)}
     for line, signal in zip(lines, signals, strict=True):
         row = rows.get(line.name)

@@ -19,6 +19,7 @@ from skagile.records._header import (
     plain_record_line,
 )
 from skagile.records._leads import millivolts_per
+from skagile.records._memory import check_memory
 
 
 @contextmanager
@@ -34,8 +35,17 @@ with quiet():
     import wfdb
 
 
-def read_leads(header: Header) -> tuple[list[SignalLine], list[np.ndarray]]:
-    """Read the voltages of a record of one segment: their signal lines, and the samples of each in mV, at its own rate.
+def read_leads(header: Header) -> tuple[list[SignalLine], list[np.ndarray], list[str]]:
+    """Read the voltages of a record of one segment.
+
+    Returns
+    -------
+    lines : list of SignalLine
+        Of the voltages.
+    signals : list of ndarray of float32
+        Samples of each in mV, at its own rate.
+    notes : list of str
+        What is doubtful.
 
     Raises
     ------
@@ -49,9 +59,10 @@ def read_leads(header: Header) -> tuple[list[SignalLine], list[np.ndarray]]:
         if not (header.path.parent / line.file).is_file():
             raise FileNotFoundError(f"record {str(path)!r} has no signal file {line.file}.")
     check_complete(header)
+    check_memory(header)
     expanded = any(line.samples_per_frame > 1 for line in header.signals)
     try:
-        # Checksums are not compared: eleven ECG-ID headers carry wrong ones over right bytes.
+        # Checksums refuse nothing: eleven ECG-ID headers carry wrong ones over right bytes.
         with _readable(header) as readable, quiet():
             record = wfdb.rdrecord(str(readable), physical=True, return_res=32, smooth_frames=not expanded)
     except Exception as error:  # wfdb raises whatever numpy or its parser did
@@ -67,7 +78,21 @@ def read_leads(header: Header) -> tuple[list[SignalLine], list[np.ndarray]]:
         signal = np.ascontiguousarray(signal, dtype=np.float32)
         signals.append(signal if scale == 1.0 else signal * np.float32(scale))
         lines.append(line)
-    return lines, signals
+    return lines, signals, [] if expanded else _wrong_checksums(record)
+
+
+def _wrong_checksums(record):
+    """Say how many leads have not the checksum of the header; nothing of those that cannot be told."""
+    n_wrong = 0
+    for number, given in enumerate(record.checksum or ()):
+        signal = record.p_signal[:, number].astype(np.float64)
+        if given is None or not np.isfinite(signal).all():
+            continue
+        digital = np.rint(signal * record.adc_gain[number] + record.baseline[number])
+        n_wrong += (int(digital.sum()) - int(given)) % 65536 != 0
+    if not n_wrong:
+        return []
+    return [f"{n_wrong} of {len(record.checksum)} leads do not have the checksum of the header: altered, or damaged"]
 
 
 @contextmanager

@@ -1,17 +1,22 @@
 """WFDB records and their annotations, read safely: headers are checked before anything opens what they name."""
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
 
+from skagile._files import check_size
 from skagile.records._header import read_header
 from skagile.records._leads import frame_multiple, left_out_by_mistake
 from skagile.records._segments import at_multiple, join_segments, segment_headers
 from skagile.records._single import quiet, read_leads, wfdb
+
+_MAX_ANNOTATION_BYTES = 16 << 20
+_DEFINITION = re.compile(rb"## (?:time resolution: (\d[\d.]*)|annotation type definitions|end of definitions)")
 
 
 @dataclass
@@ -23,6 +28,7 @@ class Recording:
     leads: list[str]
     comments: list[str]
     date: str
+    notes: list[str] = field(default_factory=list)  # what is doubtful in it
 
 
 def read_record(path: Path, pick: Callable[[list[str]], Sequence[int]] | None = None) -> Recording:
@@ -61,11 +67,12 @@ def read_record(path: Path, pick: Callable[[list[str]], Sequence[int]] | None = 
             f"{header.path}: sampling rate {sampling_rate:g} Hz; expected 10 Hz to 100 kHz, as of an electrocardiogram."
         )
     if header.segments is None:
-        own, signals = read_leads(header)
+        own, signals, notes = read_leads(header)
         names = [line.name for line in own]
         signals = [at_multiple(signal, line, multiple) for signal, line in zip(signals, own, strict=True)]
     else:
         names, signals = join_segments(header, multiple)
+        notes = []
     if not names:
         units = list(dict.fromkeys(line.unit for line in lines))
         raise ValueError(f"{header.path}: no lead in volts (units {units}); this is no electrocardiogram.")
@@ -77,6 +84,7 @@ def read_record(path: Path, pick: Callable[[list[str]], Sequence[int]] | None = 
         leads=[names[i] for i in keep],
         comments=header.comments,
         date=header.date,
+        notes=notes,
     )
 
 
@@ -106,6 +114,16 @@ def read_annotation(path: Path, extension: str) -> Bunch | None:
     file = path.with_name(f"{path.name}.{extension}")
     if not file.is_file():
         return None
+    check_size(file, file.stat().st_size, most=_MAX_ANNOTATION_BYTES)
+    body = file.read_bytes()
+    if body[-2:] != b"\0\0" or len(body) % 2:
+        raise ValueError(
+            f"{file}: not a WFDB annotation file, or cut short: it lacks the mark of its end. Copy it again."
+        )
+    # Of any other definition, or a second resolution, wfdb's reader does not find the end.
+    definitions = _DEFINITION.findall(body)
+    if len(definitions) < body.count(b"## ") or sum(map(bool, definitions)) > 1:
+        raise ValueError(f"{file}: not a WFDB annotation file: it defines what is unknown. Copy it again.")
     try:
         with quiet():
             marks = wfdb.rdann(str(path), extension)
