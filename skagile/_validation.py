@@ -26,14 +26,14 @@ class Beats:
     present : ndarray of bool of shape (n_rows, n_beats) or None
         Which beats of a 3-D ``X`` are present; None for a 2-D ``X``.
     dtype : dtype
-        Float type of ``X``, which `values` need not have; that of `values` where ``X`` held other than floats.
+        Float type of ``X``, which `values` need not have. None: that of `values`.
     """
 
     values: np.ndarray
     row: np.ndarray
     shape: tuple
     present: np.ndarray | None
-    dtype: np.dtype
+    dtype: np.dtype | None = None
 
     def restore(self, values):
         """Lay ``values``, one row per present beat, out as ``X`` was: missing beats stay NaN."""
@@ -52,7 +52,7 @@ class Beats:
             Where a sample is beyond what that type holds.
         """
         with np.errstate(over="ignore"):
-            given = values.astype(self.dtype, copy=False)
+            given = values if self.dtype is None else values.astype(self.dtype, copy=False)
         if (np.isinf(given) & ~np.isinf(values)).any():
             raise ValueError(
                 f"X is of {self.dtype}, which does not hold what is made of it (up to {np.nanmax(np.abs(values)):g}). "
@@ -121,7 +121,7 @@ def check_beats(estimator, X, *, reset):
     )
     row = np.arange(len(values)) if present is None else np.nonzero(present)[0]
     refuse_unusable(values, row)
-    return Beats(values=values, row=row, shape=tuple(shape), present=present, dtype=_float_type(X, values.dtype))
+    return Beats(values=values, row=row, shape=tuple(shape), present=present, dtype=_float_type(X))
 
 
 def refuse_unusable(values, row, name="X"):
@@ -149,12 +149,12 @@ def refuse_sizes(values, row, name="X"):
         )
 
 
-def _float_type(X, otherwise):
-    """Float type of an array or a DataFrame, `otherwise` where it holds other than floats."""
+def _float_type(X):
+    """Float type of an array or a DataFrame, None where it holds other than floats."""
     dtype = getattr(X, "dtype", None)
     if dtype is None and hasattr(X, "dtypes") and all(isinstance(each, np.dtype) for each in X.dtypes):
         dtype = np.result_type(*X.dtypes)
-    return dtype if isinstance(dtype, np.dtype) and dtype.kind == "f" else otherwise
+    return dtype if isinstance(dtype, np.dtype) and dtype.kind == "f" else None
 
 
 def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=False, row=None):

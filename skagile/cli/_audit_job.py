@@ -123,7 +123,9 @@ def audit_files(
         random_state=seed,
         **amount.audit,
     )
-    report.protocol["input"] = {**pair.protocol, "size": size, "n_notes": len(pair.notes)}
+    report.protocol["input"] = {**pair.protocol, "size": size}
+    if pair.notes:
+        report.protocol["input"]["n_notes"] = len(pair.notes)
     checks = report.check(**(thresholds or {}))
     report.protocol["thresholds"] = checks
     save(report, outputs or {}, thresholds or {})
