@@ -47,6 +47,6 @@ def _unless_records(method):
 
 def _n_dims(X):
     try:
-        return X.ndim if hasattr(X, "ndim") else np.ndim(X)
+        return X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
     except ValueError:  # of rows of unlike lengths; the method itself says what is wrong
         return 2

