@@ -13,6 +13,7 @@ STUDIES = (
     "ksame_rhythm",
     "measurements",
     "new_patients",
+    "private",
     "segmentation",
     "table1",
     "table2",
