@@ -21,7 +21,8 @@ Cohorts of synthetic people: pseudo-people of a law that is fitted on all 47 of 
 {n_beats} beats (N; S in a third of the people, V in two thirds). A cohort is released with differential privacy at the
 level of people, ``KSameAnonymizer(epsilon=..., prior=...)``, where the prior holds {n_prior} people more; delta is the
 default, the number of people to the power -1.1. A perceptron is trained on at most {most} released beats and tested on
-{n_new} synthetic people who are in neither: macro-F1 of N, S and V. Beats are drawn once (``max_draws=1``), as those of the cohorts are.
+{n_new} synthetic people who are in neither: macro-F1 of N, S and V. Beats are drawn
+once (``max_draws=1``), as those of the cohorts are.
 Seed {seed}.
 
 "originals" is the same perceptron, trained on the cohort's own beats; "prior alone" on those of the prior. Where a
