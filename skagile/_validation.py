@@ -53,7 +53,7 @@ class Beats:
         """
         with np.errstate(over="ignore"):
             given = values if self.dtype is None else values.astype(self.dtype, copy=False)
-        if (np.isinf(given) & ~np.isinf(values)).any():
+        if given is not values and (np.isinf(given) & ~np.isinf(values)).any():
             raise ValueError(
                 f"X is of {self.dtype}, which does not hold what is made of it (up to {np.nanmax(np.abs(values)):g}). "
                 "Give X as float32 or float64."
