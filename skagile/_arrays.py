@@ -27,3 +27,10 @@ def standardize(beats):
     """
     centred = beats - beats.mean(-1)[..., None]
     return centred / ((centred**2).mean(-1) ** 0.5)[..., None]
+
+
+def mean_by(values, group):
+    """Mean of the rows of each group; groups are numbered from 0, and each has a row."""
+    sums = np.zeros((group.max() + 1, values.shape[1]))
+    np.add.at(sums, group, values)
+    return sums / np.bincount(group)[:, None]

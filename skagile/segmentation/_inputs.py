@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
+from skagile._validation import LARGEST
+
 _MIN_SAMPLING_RATE = 100.0
 
 
@@ -55,9 +57,6 @@ def as_signals(signal: ArrayLike | Sequence[ArrayLike]) -> tuple[np.ndarray | li
 def _check_numeric(values, name):
     if values.dtype.kind not in "fiu":
         raise ValueError(f"{name} must hold real numbers, got dtype {values.dtype}.")
-
-
-_LARGEST = 1e15  # sums and squares of what is beyond run over
 
 
 def choose_lead(
@@ -156,9 +155,9 @@ def as_floats(values: np.ndarray, name: str) -> np.ndarray:
 def refuse_huge(values: np.ndarray, name: str) -> None:
     """Raise ValueError for values that no unit of voltage gives."""
     largest = max(values.max(), -values.min()) if values.size else 0.0
-    if largest > _LARGEST:
+    if largest > LARGEST:
         raise ValueError(
-            f"{name} has values of up to {largest:g}; expected at most {_LARGEST:g}: no unit of voltage gives more. "
+            f"{name} has values of up to {largest:g}; expected at most {LARGEST:g}: no unit of voltage gives more. "
             "Check the gain and the unit of the record."
         )
 

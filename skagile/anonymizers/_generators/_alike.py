@@ -5,6 +5,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
+from skagile._arrays import mean_by
+
 _SURE = 0.05
 _N_SHUFFLES = 999
 _ROWS = 8192  # beats whose features are in memory at a time
@@ -38,13 +40,13 @@ def alike_classes(basis, X, diagnosis, person, n_classes):
     sets = _sets(of_class, of_person, n_classes)
     if not 1 < len(sets) < n_classes:  # all go together, or none do: then nothing within people tells the person
         return np.arange(n_classes)
-    centred = means - _mean_of(means, of_person)[of_person]
+    centred = means - mean_by(means, of_person)[of_person]
     alike = np.full(n_classes, -1)
     alike[sets[0]] = np.arange(len(sets[0]))
     for own in sets[1:]:
         law = alike[of_class]  # -1 of sets to come
         known = law >= 0
-        first = _mean_of(means[known], law[known])
+        first = mean_by(means[known], law[known])
         second = np.array([means[of_class == c].mean(axis=0) for c in own])
         pairs = dict(zip(*linear_sum_assignment(cdist(second, first)), strict=True))
         for i, c in enumerate(own):
@@ -74,13 +76,6 @@ def _sets(of_class, of_person, n_classes):
     has[of_person, of_class] = 1
     _, component = connected_components(has.T @ has, directed=False)
     return sorted((np.flatnonzero(component == i) for i in np.unique(component)), key=len, reverse=True)
-
-
-def _mean_of(values, group):
-    """Mean of the rows of each group; groups count from 0, each has a row."""
-    sums = np.zeros((group.max() + 1, values.shape[1]))
-    np.add.at(sums, group, values)
-    return sums / np.bincount(group)[:, None]
 
 
 def _are_alike(views, first, second):

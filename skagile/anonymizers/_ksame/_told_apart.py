@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import ttest_ind
 
-from skagile._arrays import standardize
+from skagile._arrays import mean_by, standardize
 from skagile._training import draw_seed
 from skagile.anonymizers._ksame._readers import fit_reader, log_probabilities, reader_encoders
 
@@ -55,10 +55,7 @@ def told_apart(settings, X, y, person, device, random_state):
 def _blocks(scores, y, person):
     """Mean scores of each person's beats of each diagnosis, and the diagnosis."""
     pairs, block = np.unique(np.stack([person, y], axis=1), axis=0, return_inverse=True)
-    block = block.reshape(-1)
-    sums = np.zeros((len(pairs), scores.shape[1]))
-    np.add.at(sums, block, scores)
-    return sums / np.bincount(block)[:, None], pairs[:, 1]
+    return mean_by(scores, block.reshape(-1)), pairs[:, 1]
 
 
 def _is_apart(blocks, i, j):
