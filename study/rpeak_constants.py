@@ -11,7 +11,7 @@ from time import monotonic
 
 import numpy as np
 
-from skagile.segmentation import _pan_tompkins
+from skagile.segmentation import _pan_tompkins, _surroundings
 from study.segmentation import mitdb_names, read_ludb, read_mitdb, score
 from tests.benchmarks._noise import add_noise
 
@@ -41,6 +41,7 @@ SPACE = {
     "_SEARCH_BACK_RR": (1.4, 1.5, 1.66, 1.8),
     "_N_RR": (6, 8, 12),
 }
+MODULE = dict.fromkeys(SPACE, _pan_tompkins) | dict.fromkeys(("_P_WAVE", "_P_WAVE_RATIO"), _surroundings)
 NOISE = (("electrode", 12, 7), ("electrode", 6, 8), ("electrode", 0, 7), ("electrode", 0, 9), ("muscle", 0, 7))
 
 
@@ -85,7 +86,7 @@ class Errors:
     def __call__(self, constants, limit):
         """Weighted sum; gives up, with infinity, once it is over `limit`."""
         for name, value in constants.items():
-            setattr(_pan_tompkins, name, value)
+            setattr(MODULE[name], name, value)
         total = 0.0
         for part in (self._synthetic, self._ludb, self._noisy, self._mitdb):
             for error in part():
@@ -123,7 +124,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rng, errors, end = np.random.default_rng(arguments.seed), Errors(), monotonic() + arguments.seconds
-    best = {name: getattr(_pan_tompkins, name) for name in SPACE}
+    best = {name: getattr(MODULE[name], name) for name in SPACE}
     least = errors(best, np.inf)
     print(least, json.dumps(best), flush=True)
     while monotonic() < end:

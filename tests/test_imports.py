@@ -127,7 +127,7 @@ ROOT = Path(skagile.__file__).parent
 # Parameters of a detector and of rules are searched from the inside; no public way says so much.
 STUDIES_INSIDE = {
     "measurements.py": {"skagile.segmentation._measure"},
-    "rpeak_constants.py": {"skagile.segmentation._pan_tompkins"},
+    "rpeak_constants.py": {"skagile.segmentation._pan_tompkins", "skagile.segmentation._surroundings"},
 }
 
 

@@ -14,7 +14,7 @@ from skagile.segmentation._inputs import NoneUsableError, as_signals, check_samp
 from skagile.segmentation._moving import BLOCK as _BLOCK
 from skagile.segmentation._moving import Scaler, count_odd, count_samples, moving, working_factor
 from skagile.segmentation._quality import mostly_noise
-from skagile.segmentation._surroundings import LEARNING, in_fast_rhythm, levels
+from skagile.segmentation._surroundings import LEARNING, drop_p_waves, in_fast_rhythm, levels
 
 # Times in seconds. The refractory period, the learning phase and the placing of the peak are not searched; the others
 # come from a random search that saw every other record of MIT-BIH, every other subject of LUDB, record 119 with
@@ -33,8 +33,11 @@ _REFRACTORY = 0.2
 _T_WAVE = 0.34
 _T_WAVE_SLOPE = 0.7
 _T_WAVE_SHARP = 0.6
-_P_WAVE = 0.26
-_P_WAVE_RATIO = 1.0
+_T_WAVE_STEEP = 0.4
+_LATE_T_WAVE = 0.45
+_LATE_T_WAVE_STEEP = 0.3
+_T_WAVE_NOISE = 0.5  # of the signal level, as which one counts at most
+_STEEP_STEP = 0.009
 _SLOPE_REACH = 0.03
 _FLANK_REACH = 0.06
 _EVEN = 0.5  # lesser over greater of the steepest rise and fall, under which a candidate counts for less
@@ -115,12 +118,14 @@ def detect_r_peaks(signal: ArrayLike | Sequence[ArrayLike], sampling_rate: float
       with the derivative they pass 7 to 16 Hz. The integration window is 100 ms, not 150 ms.
     - Peak heights are square roots of the integrated energy, and one peak raises the signal level
       by a bounded factor, so that one artefact does not deafen the detector.
-    - A T wave is one of less than 0.7, not 0.5, of the slope of the beat before it.
+    - A T wave is one of less than 0.7, not 0.5, of the slope of the beat before it. So is, up to
+      450 ms after the beat and whatever its height, a wave whose steepest flank in the signal as it
+      is, before any filter, is less than 0.4 (0.3 after 340 ms) of that of the beat.
     - A peak counts for less, down to 60 % of its height and slope, where the steepest rise and the
       steepest fall around it differ more than twofold: a beat goes up and comes down again, while the
       shift of an electrode is one steep flank.
     - A peak followed within 260 ms by a higher and steeper one is a P wave: the mirror image of
-      the T-wave test.
+      the T-wave test. So is one whose flanks are less than 0.3 as steep as those of the next.
     - In a run of peaks that follow each other evenly, less than 300 ms apart and of like height and
       slope, each is a beat: the tests for P and T waves and the refractory period, of 120 ms then,
       leave fast regular rhythms alone, up to 300 a minute.
@@ -262,16 +267,17 @@ def _find_in_block(records, low, high, sampling_rate):
     for start in range(0, n_working, _BLOCK // factor):
         stop = min(n_working, start + _BLOCK // factor)
         parts.append(_candidates(records, scaler, start, stop, factor, rate))
-    row, time, height, slope, sharp, *wave = (
+    row, time, height, slope, sharp, steep, *wave = (
         np.concatenate(part) if len(parts) > 1 else part[0] for part in zip(*parts, strict=True)
     )
     fast = in_fast_rhythm(row, wave[:2], height, slope, rate)
-    keep = _drop_p_waves(row, time, height, slope, fast, rate)
+    keep = drop_p_waves(row, time, height, slope, steep, fast, rate)
     chosen, first = [], 0
     start_levels, window, usual = levels(row[keep], time[keep], height[keep], n_records, n_working, rate)
     candidates: list[Sequence] = [values[keep].tolist() for values in (time, height, slope)]
     # Looked up less often: as arrays they take an eighth of the memory.
-    candidates += [array("f", sharp[keep].astype(np.float32).tobytes()), array("b", fast[keep].tobytes())]
+    candidates += [array("f", values[keep].astype(np.float32).tobytes()) for values in (sharp, steep)]
+    candidates.append(array("b", fast[keep].tobytes()))
     candidates.append(array("f", (_SIGNAL_MOST * usual[window]).astype(np.float32).tobytes()))
     bounds = np.searchsorted(row[keep], np.arange(n_records + 1)).tolist()
     for (first, last), start_level in zip(pairwise(bounds), start_levels.tolist(), strict=True):
@@ -337,6 +343,7 @@ def _candidates(records, scaler, start, stop, factor, rate):
     row, time = np.nonzero((middle > before) & (middle >= after))
     height = np.sqrt(middle[row, time])
     offset = margin - filter_reach
+    steep = _steepest(signal[:, margin - flank_reach : margin + n + flank_reach], row, time, flank_reach, rate)
     near = sliding_window_view(derivative, 2 * flank_reach + 1, axis=1)[row, time + offset - flank_reach]
     evenness = _evenness(near)
     sharp = np.abs(near[:, 2 * step :] - near[:, : -2 * step]).max(axis=1)
@@ -354,7 +361,15 @@ def _candidates(records, scaler, start, stop, factor, rate):
     beat = np.arange(len(row))
     time += start
     origin = time - wave_reach
-    return row, time, height, slope, sharp, origin + highest, origin + lowest, near[beat, highest], -near[beat, lowest]
+    wave = origin + highest, origin + lowest, near[beat, highest], -near[beat, lowest]
+    return row, time, height, slope, sharp, steep, *wave
+
+
+def _steepest(signal, row, time, reach, rate):
+    """Steepest rise or fall around each candidate, of the signal as it is: the filters make a T wave steeper."""
+    step = count_samples(_STEEP_STEP, rate)
+    change = np.abs(signal[:, step:] - signal[:, :-step])
+    return sliding_window_view(change, 2 * reach + 1 - step, axis=1)[row, time].max(axis=1)
 
 
 def _evenness(derivative):
@@ -365,31 +380,18 @@ def _evenness(derivative):
     return np.maximum(np.clip(share, 0, 1) ** np.float32(_EVEN_POWER), np.float32(_EVEN_LEAST))
 
 
-def _drop_p_waves(row, time, height, slope, fast, rate):
-    """Candidates but those that a higher and steeper one follows too soon for two beats."""
-    keep = np.ones(len(row), dtype=bool)
-    keep[:-1] = (
-        (row[1:] != row[:-1])
-        | (np.diff(time) >= _P_WAVE * rate)
-        | (height[:-1] >= _P_WAVE_RATIO * height[1:])
-        | (slope[:-1] >= _P_WAVE_RATIO * slope[1:])
-        | fast[:-1]
-    )
-    return np.flatnonzero(keep)
-
-
-def _select(time, height, slope, sharp, fast, most, first, last, start_level, n_times, rate):
+def _select(time, height, slope, sharp, steep, fast, most, first, last, start_level, n_times, rate):
     """Choose the beats among the candidates `first` to `last` of one record with the two adaptive thresholds."""
     if first == last:
         return []
     signal_level = start_level
     noise_level = 0.1 * signal_level
     threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
-    fastest, refractory, t_wave = _FAST_REFRACTORY * rate, _REFRACTORY * rate, _T_WAVE * rate
+    limits = _FAST_REFRACTORY * rate, _REFRACTORY * rate, _T_WAVE * rate, _LATE_T_WAVE * rate
     beats, intervals = [], deque(maxlen=_N_RR)
     total_rr, average_rr = 0.0, rate
     pause = _SEARCH_BACK_RR * average_rr
-    last_time, last_slope, less_slope, less_sharp, last_beat = -0.5 * rate, 0.0, 0.0, 0.0, first - 1
+    last_time, last_beat = -0.5 * rate, first - 1
 
     for i in range(first, last + 1):
         now = time[i] if i < last else n_times
@@ -398,7 +400,7 @@ def _select(time, height, slope, sharp, fast, most, first, last, start_level, n_
             if now - last_time > pause:
                 lower = max(_SEARCH_BACK_THRESHOLD * threshold, _SEARCH_BACK_OVER_NOISE * noise_level)
                 start = max(last_beat + 1, i - _SEARCH_BACK_REACH)
-                k = _search_back(time, height, slope, start, i, lower, last_time, last_slope, refractory, t_wave)
+                k = _search_back(time, height, slope, start, i, lower, last_time, last_beat, *limits[1:3])
                 if k < 0:
                     # Nothing: perhaps the gain fell. Grow more sensitive, down to what stands out of the noise.
                     signal_level -= _DECAY * max(0.0, signal_level - _LEVEL_FLOOR * noise_level)
@@ -411,14 +413,13 @@ def _select(time, height, slope, sharp, fast, most, first, last, start_level, n_
                     return beats
                 k, weight = i, _WEIGHT
                 tall = height[i]
-                gap = now - last_time
-                if tall <= threshold or (
-                    gap < t_wave
-                    and (
-                        gap < fastest if fast[i] else gap < refractory or slope[i] < less_slope or sharp[i] < less_sharp
-                    )
-                ):
-                    noise_level += _WEIGHT * ((tall if tall < signal_level else signal_level) - noise_level)
+                wave, blunt = tall <= threshold, False
+                if not wave and now - last_time < limits[-1]:
+                    wave, blunt = _is_wave(slope, sharp, steep, fast[i], i, last_beat, now - last_time, limits)
+                if wave:
+                    # A T wave, however tall, is no reason to hear less.
+                    loudest = _T_WAVE_NOISE * signal_level if blunt else signal_level
+                    noise_level += _WEIGHT * ((tall if tall < loudest else loudest) - noise_level)
                     if noise_level > _NOISE_MOST * most[i]:
                         noise_level = _NOISE_MOST * most[i]
                     threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
@@ -437,19 +438,34 @@ def _select(time, height, slope, sharp, fast, most, first, last, start_level, n_
             if signal_level > most[k]:
                 signal_level = most[k]
             threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
-            last_time, last_slope, last_beat = time[k], slope[k], k
-            less_slope, less_sharp = _T_WAVE_SLOPE * slope[k], _T_WAVE_SHARP * sharp[k]
+            last_time, last_beat = time[k], k
             if k == i:
                 break
 
 
-def _search_back(time, height, slope, start, stop, lower, last_time, last_slope, refractory, t_wave):
+def _is_wave(slope, sharp, steep, fast, k, last, gap, limits):
+    """Whether a candidate is no beat but a wave of the beat `last`, `gap` before it; and whether it is far blunter."""
+    fastest, refractory, t_wave, _ = limits
+    if fast:
+        return gap < fastest, False
+    if steep[k] < _LATE_T_WAVE_STEEP * steep[last]:
+        return True, True
+    blunter = (
+        slope[k] < _T_WAVE_SLOPE * slope[last]
+        or sharp[k] < _T_WAVE_SHARP * sharp[last]
+        or steep[k] < _T_WAVE_STEEP * steep[last]
+    )
+    return gap < refractory or (gap < t_wave and blunter), False
+
+
+def _search_back(time, height, slope, start, stop, lower, last_time, last_beat, refractory, t_wave):
     """Find the highest candidate over `lower` that may be a beat; -1 for none."""
     k, best = -1, lower
+    least_slope = _T_WAVE_SLOPE * slope[last_beat]  # before the first beat no gap is so short that it counts
     for j in range(start, stop):
         if height[j] > best:
             gap = time[j] - last_time
-            if gap >= t_wave or (gap >= refractory and slope[j] >= _T_WAVE_SLOPE * last_slope):
+            if gap >= t_wave or (gap >= refractory and slope[j] >= least_slope):
                 k, best = j, height[j]
     return k
 

@@ -1,11 +1,15 @@
-"""What surrounds the candidates of a record: how high they usually are there, and whether they come fast and evenly."""
+"""What surrounds the candidates of a record: how high they usually are there, and what comes next, and how soon."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 # The constants were chosen on synthetic rhythms, and on bursts put into every fourth record of MIT-BIH; on MIT-BIH and
-# LUDB as they are, the other values tried change next to nothing.
+# LUDB as they are, the other values tried change next to nothing. Those of P waves were chosen as said in
+# _pan_tompkins.py, the steepness there and of T waves on every other record of MIT-BIH and subject of LUDB, all leads.
 LEARNING = 2.0  # s
+_P_WAVE = 0.26
+_P_WAVE_RATIO = 1.0
+_P_WAVE_STEEP = 0.3
 _LEARNING_WINDOWS = 5
 _USUAL_WINDOWS = 8  # of learning: over so many before and after, what is usually the highest in one
 _USUAL_LEAST = 5
@@ -39,6 +43,22 @@ def in_fast_rhythm(
         for k in range(_FAST_RUN + 2):
             fast[runs + k] = True
     return fast
+
+
+def drop_p_waves(
+    row: np.ndarray,
+    time: np.ndarray,
+    height: np.ndarray,
+    slope: np.ndarray,
+    steep: np.ndarray,
+    fast: np.ndarray,
+    rate: float,
+) -> np.ndarray:
+    """Candidates but those that a higher and steeper one, or one of far steeper flanks, follows too soon for a beat."""
+    follows = (row[1:] == row[:-1]) & (np.diff(time) < _P_WAVE * rate) & ~fast[:-1]
+    lower = (height[:-1] < _P_WAVE_RATIO * height[1:]) & (slope[:-1] < _P_WAVE_RATIO * slope[1:])
+    blunter = steep[:-1] < _P_WAVE_STEEP * steep[1:]
+    return np.flatnonzero(np.append(~(follows & (lower | blunter)), True)) if len(row) else np.empty(0, dtype=np.intp)
 
 
 def levels(

@@ -109,6 +109,36 @@ def test_an_electrode_that_is_off_for_seconds_does_not_deafen(make_ecg, shape, m
     assert rates(found[found < before], true[true < before], sampling_rate) == (1, 1)
 
 
+# (seconds from the middle of the QRS, share of its size, width in s)
+LOW = {
+    "qRs": [(-0.018, -0.4, 0.006), (0.0, 1.0, 0.007), (0.02, -0.7, 0.007)],
+    "rsR": [(-0.014, 0.8, 0.006), (0.0, -0.9, 0.006), (0.016, 1.0, 0.006), (0.03, -0.4, 0.005)],
+}
+
+
+def low_qrs(shape, sampling_rate, a_minute, size, others, seed=0):
+    """A QRS of `size` mV beside other waves: seconds from its middle, mV, width in s."""
+    rng = np.random.default_rng(seed)
+    beats = 0.3 + np.cumsum(60 / a_minute * (1 + 0.03 * rng.standard_normal(a_minute)))
+    beats = beats[beats < 29.4]
+    time = np.arange(30 * sampling_rate) / sampling_rate
+    signal = 0.005 * rng.standard_normal(len(time))
+    for at, height, width in [(at, size * height, width) for at, height, width in LOW[shape]] + others:
+        signal += height * np.exp(-0.5 * ((time[:, None] - beats - at) / width) ** 2).sum(axis=1)
+    return signal, np.round(beats * sampling_rate).astype(int)
+
+
+@pytest.mark.parametrize("sampling_rate", [250, 360, 500])
+@pytest.mark.parametrize("a_minute", [50, 75, 95])
+@pytest.mark.parametrize("t_wave", [(0.3, 2.0, 0.05), (0.27, 2.0, 0.05), (0.3, -2.5, 0.06), (0.28, 2.5, 0.06)])
+@pytest.mark.parametrize("shape", list(LOW))
+def test_a_tall_t_wave_beside_a_low_qrs_is_no_beat(shape, t_wave, a_minute, sampling_rate):
+    at, times, width = t_wave
+    size = 0.2
+    signal, true = low_qrs(shape, sampling_rate, a_minute, size, [(-0.16, 0.05, 0.025), (at, times * size, width)])
+    assert min(rates(detect_r_peaks(signal, sampling_rate), true, sampling_rate)) >= 0.95
+
+
 def fast_rhythm(a_minute, sampling_rate, waves, *, seconds=40, irregular=0.01, alternans=0.0, noise=0.015, seed=21):
     """A narrow QRS and a low T wave; R waves vary by 5 % in height."""
     rng = np.random.default_rng([seed, a_minute])
