@@ -64,7 +64,8 @@ _PARAMETERS = [
         default="auto",
         show_default=True,
         type=click.Choice(["auto", "date", "record", "half"]),
-        help="What a session is. The earliest of a person enrols, the others are probed.",
+        help="What a session is. The earliest of a person enrols, the others are probed. Dates (2019-12-31, "
+        "31.12.2019, 12/31/2019) and names (visit 9) are put in order by what they say; half needs none.",
     ),
     _reading(
         ["--guard"],

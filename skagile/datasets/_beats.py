@@ -138,8 +138,9 @@ def beats_from_records(
     sessions : {"auto", "half", "record", "date"}, default="half"
         What a session is. "half": 0 is the first half of every record, 1 the second. "record": the records of a
         subject in order of date, then of appearance. "date": the dates of a subject in order; records of one date
-        are one session. Records without a date count as of the earliest. "auto": the first of "date" and "record"
-        that gives two subjects or more several sessions, else "half".
+        are one session. Records without a date count as of the earliest. Dates are ISO, or of one
+        other notation, which is read as :func:`~skagile.audit.audit_release` reads it. "auto": the first of "date" and
+        "record" that gives two subjects or more several sessions, else "half".
     random_state : int, RandomState instance or None, default=None
         Draws the beats when `max_beats` is given.
     classes : sequence of str, default=None

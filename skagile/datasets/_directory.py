@@ -7,6 +7,7 @@ from numbers import Real
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skagile._session_order import iso_dates
 from skagile.datasets._base import existing_folder
 from skagile.records import read_entry, record_names, records_bunch, subject_rule
 
@@ -51,9 +52,11 @@ def fetch_directory(
     -------
     records : :class:`~sklearn.utils.Bunch`
         The fields of :func:`fetch_mitdb`. Age, sex and date come from header comments such as "age: 51", "Sex: F" and
-        "ECG date: 07.12.2004" (day first), or from a first comment "69 M ..." as MIT-BIH has it, the date else from the
-        record line; `diagnoses` from comments "diagnosis",
-        "Diagnose" or "Reason for admission". Leads that are not in volts are left out. One field more:
+        "ECG date: 07.12.2004", or from a first comment "69 M ..." as MIT-BIH has it, the date else from the record
+        line. Dates have the day first, unless that is impossible for one of them; dates that could have the month
+        first, which would change the order of a person's records, stay as they are there. `diagnoses` come from
+        comments "diagnosis", "Diagnose" or "Reason for admission". Leads that are not in volts are left out. One field
+        more:
 
         skipped : list of tuple (record name, reason)
             Records left out; empty with ``on_error="raise"``.
@@ -98,5 +101,8 @@ def fetch_directory(
             skipped.append((name, str(error)))
     if not entries:
         raise ValueError(f"path={str(path)!r}: none of {len(names)} records could be read; the first: {skipped[0][1]}")
+    dates = iso_dates([entry.session for entry in entries], [entry.subject for entry in entries])
+    for entry, date in zip(entries, dates, strict=True):
+        entry.session = date
     descr = f"{len(entries)} WFDB record(s) under {root}" + (f"; {len(skipped)} not readable." if skipped else ".")
     return records_bunch(entries, str(path), descr, skipped=skipped)

@@ -75,8 +75,9 @@ def canary_disclosure(
     subjects : array-like of shape (n_rows,)
         The person of each row.
     sessions : array-like of shape (n_rows,), default=None
-        Number or ISO date of the session of each row. The earliest of a person is fitted on and released, the others
-        are what the attacker holds. None: the first half of a person's rows, in the order given, and the second.
+        Number or date of the session of each row, as :func:`~skagile.audit.audit_release` takes it. The earliest of a
+        person is fitted on and released, the others are held back. None: the first half of each person's rows, in the
+        order given, and the second.
     attackers : str, classifier or sequence of them, default=("nearest_neighbour", "deep_ecg")
         Who reads: names of attackers that need beats alone, or classifiers, as
         :class:`~skagile.model_selection.ReidentificationScorer` takes them. They are fitted on the release with the

@@ -11,6 +11,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skagile._arrays import rank_within
+from skagile._session_order import session_order
 from skagile.attackers import ATTACKERS, known_estimator
 from skagile.audit import of_earliest_session
 
@@ -119,8 +120,7 @@ def first_half(subjects: np.ndarray) -> np.ndarray:
 def earliest(subjects: np.ndarray, sessions: np.ndarray) -> np.ndarray:
     """Whether each row is of its subject's earliest session."""
     _, person = np.unique(subjects, return_inverse=True)
-    _, session = np.unique(sessions, return_inverse=True)
-    return of_earliest_session(person, session)
+    return of_earliest_session(person, session_order(sessions, subjects))
 
 
 def digests(X: ArrayLike) -> list[bytes]:

@@ -9,8 +9,8 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 
 from skagile._files import check_size
+from skagile._session_order import session_order
 from skagile.records import parse_age, parse_sex, subject_rule
-from skagile.release._doubts import date_fault
 
 _MAX_TABLE_BYTES = 1 << 28
 _MAX_LINE, _MAX_LINES = 1 << 16, 2_000_000
@@ -20,7 +20,7 @@ _BY_PATH = ("auto", "folder", "record")
 
 
 def people_of(
-    subjects: str | os.PathLike | Callable[[str], str], names: Sequence[str]
+    subjects: str | os.PathLike | Callable[[str], str], names: Sequence[str], *, in_order: bool = True
 ) -> tuple[dict[str, dict], list[str], list[str]]:
     """Return what is known of the person of each record.
 
@@ -30,6 +30,8 @@ def people_of(
         As :func:`~skagile.records.read_release_pair` takes it.
     names : list of str
         Paths of the records.
+    in_order : bool, default=True
+        Refuse a table whose sessions cannot be put in order.
 
     Returns
     -------
@@ -51,6 +53,8 @@ def people_of(
         people = {name: {"subject": rule(name)} for name in names}
     elif isinstance(subjects, os.PathLike) or str(subjects).lower().endswith(".csv"):
         table, strangers = _read_table(Path(subjects).expanduser(), names)
+        if in_order:
+            _check_sessions(table, subjects)
         people = {name: table.get(name) or table.get(PurePosixPath(name).name) or {"subject": ""} for name in names}
     else:
         people = {name: {"subject": _matched(_compiled(subjects), name)} for name in names}
@@ -108,13 +112,21 @@ def _read_table(path, names):
                     )
                 if name in known or name in folders:
                     table[name] = _person(row)
-                    if fault := date_fault([table[name].get("session", "")]):
-                        raise ValueError(f"{str(path)!r}, row {number}, session: {fault}. Write dates in ISO form.")
                 elif len(strangers) < _MAX_STRANGERS:
                     strangers.append(name)
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{str(path)!r} is no CSV table in UTF-8 ({error}).") from None
     return table, strangers
+
+
+def _check_sessions(table, path):
+    """Refuse sessions that have no order, before any record is read."""
+    rows = [row for row in table.values() if row.get("session")]
+    if rows:
+        try:
+            session_order([row["session"] for row in rows], [row["subject"] for row in rows], name="session")
+        except ValueError as error:
+            raise ValueError(f"{str(path)!r}, {error}") from None
 
 
 def _lines(file):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
+from skagile._session_order import iso_dates
 from skagile.datasets import (
     AAMI_CLASSES,
     FINE_CLASSES,
@@ -68,7 +69,7 @@ def read_wfdb_pair(
     folders = {side: _Folder(path) for side, path in sides.items()}
     cutting = _checked(cutting, problems)
     names = _common_records(folders, problems)
-    people = _people(subjects, names, problems)
+    people = _people(subjects, names, problems, in_order=sessions != "half")
     rate = _Rate(sampling_rate)
     cuts, dropped = [], Counter()
     for number, name in enumerate(names):
@@ -175,9 +176,9 @@ def _common_records(folders, problems):
     return [name for name in folders["original"].names if name in both]
 
 
-def _people(subjects, names, problems):
+def _people(subjects, names, problems, in_order):
     try:
-        people, missing, strangers = people_of(subjects, names)
+        people, missing, strangers = people_of(subjects, names, in_order=in_order)
     except ValueError as error:
         problems.of_whole("subjects", str(error))
         return {name: {"subject": "?"} for name in names}  # the records are looked at all the same
@@ -355,7 +356,17 @@ def _assemble(cuts, cutting, rate, labels, sessions, max_beats, random_state, dr
         np.array([getattr(cut.entry, key) for cut in cuts], dtype=dtype)
         for key, dtype in (("subject", str), ("session", str), ("sex", "<U1"), ("age", float))
     )
-    how, session = _sessions(sessions, cuts, record, Bunch(subjects=subject, sessions=_sortable(date)))
+    names = [cut.entry.name for cut in cuts]
+    of_records = Bunch(subjects=subject, sessions=np.array(iso_dates(date.tolist(), subject)), record_names=names)
+    try:
+        how, session = _sessions(sessions, cuts, record, of_records)
+    except ValueError as error:
+        problems.of_whole(
+            "sessions",
+            f"{error} They are the dates of the headers or the table's sessions; or give sessions='half' (--sessions "
+            "half), which needs none.",
+        )
+        problems.stop_if_any()
     what, y = _labels(labels, cuts, record, problems)
     beats = {
         "original": np.concatenate([cut.original for cut in cuts]),
@@ -383,7 +394,7 @@ def _assemble(cuts, cutting, rate, labels, sessions, max_beats, random_state, dr
         window=cutting.window,
         attributes=_attributes({"sex": sex, "age": age}, beats["records"]),
         tasks={},
-        record_names=[cut.entry.name for cut in cuts],
+        record_names=names,
         dropped=dict(dropped),
         skipped=problems.skipped,
         notes=problems.notes,
@@ -427,14 +438,6 @@ def _protocol(cutting, n_records, labels, sessions, dropped, problems):
 
 def _rows(beats, kept):
     return {key: values[kept] for key, values in beats.items()}
-
-
-def _sortable(sessions):
-    """Sessions that are all numbers with leading zeros: as texts, "10" comes before "9"."""
-    known = sessions != ""
-    if known.any() and np.char.isdecimal(sessions[known]).all():
-        return np.where(known, np.char.zfill(sessions, int(np.char.str_len(sessions).max())), "")
-    return sessions
 
 
 def _labels(wanted, cuts, record, problems):
