@@ -57,7 +57,8 @@ _PARAMETERS = [
         show_default=True,
         metavar="auto|folder|record|TABLE.csv|PATTERN",
         help="Whose a record is: its folder's, its own, by a table with columns record and subject, or the first group "
-        "of a regular expression in its path.",
+        "of a regular expression in its path. auto knows the layouts of usual databases, takes folders for people, and "
+        "refuses those that may be batches, dates or parts of a data set.",
     ),
     _reading(
         ["--sessions"],

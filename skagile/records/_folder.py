@@ -1,8 +1,7 @@
-"""Folders of WFDB records: their names, whose they are, and what a header says of the person."""
+"""Folders of WFDB records: their names, and what a header says of the person."""
 
 import re
-from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from skagile._date_notation import is_date
 from skagile.records._entry import Entry
@@ -20,17 +19,6 @@ def record_names(root: Path) -> list[str]:
     segments = {header.with_name(f"{name}.hea") for header in headers for name in segment_names(header)}
     headers = [header for header in headers if header not in segments]
     return [header.relative_to(root).with_suffix("").as_posix() for header in headers]
-
-
-def subject_rule(subject: str | Callable[[str], str], names: Sequence[str]) -> Callable[[str], str]:
-    """Return the function from a record's relative path to its subject."""
-    if callable(subject):
-        return lambda name: str(subject(name))
-    if subject == "auto":
-        subject = "folder" if len({PurePosixPath(name).parent for name in names}) > 1 else "record"
-    if subject == "record":
-        return lambda name: name
-    return lambda name: name.rpartition("/")[0] or name  # a record beside the folders is its own subject
 
 
 def read_entry(

@@ -84,7 +84,8 @@ def read_release_pair(
         Whether R peaks are found in the original by :func:`~skagile.segmentation.detect_r_peaks`, or taken from its
         annotations (``.atr``). Folders only.
     subjects : {"auto", "folder", "record"}, str, path-like or callable, default="auto"
-        Whose a record is. The first three and a callable as :func:`~skagile.datasets.fetch_directory` takes them. A
+        Whose a record is. The first three and a callable as :func:`~skagile.datasets.fetch_directory` takes them, by
+        the paths of the original; folders that may be other than people are a problem, see there. A
         path, or a text that ends in ``.csv``, is a table with the columns ``record`` and ``subject`` and, optionally,
         ``session``, ``sex``, ``age`` and ``diagnosis``, which go before what headers say. Any other text is a regular
         expression that is searched in the record's path; its first group is the subject. Folders only.

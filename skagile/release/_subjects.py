@@ -10,17 +10,25 @@ from pathlib import Path, PurePosixPath
 
 from skagile._files import check_size
 from skagile._session_order import session_order
-from skagile.records import parse_age, parse_sex, subject_rule
+from skagile.records import Entry, check_one_person, parse_age, parse_sex, subject_rule
 
 _MAX_TABLE_BYTES = 1 << 28
 _MAX_LINE, _MAX_LINES = 1 << 16, 2_000_000
 _MAX_STRANGERS = 100
 _COLUMNS = ("record", "subject", "session", "sex", "age", "diagnosis")
+WAYS_OUT = (
+    "subjects= (on the command line --subjects) 'folder' where each folder is one person, 'record' where each record "
+    "is, a table (.csv) with the columns record and subject, or a pattern"
+)
 _BY_PATH = ("auto", "folder", "record")
 
 
 def people_of(
-    subjects: str | os.PathLike | Callable[[str], str], names: Sequence[str], *, in_order: bool = True
+    subjects: str | os.PathLike | Callable[[str], str],
+    names: Sequence[str],
+    root: Path | None = None,
+    *,
+    in_order: bool = True,
 ) -> tuple[dict[str, dict], list[str], list[str]]:
     """Return what is known of the person of each record.
 
@@ -30,6 +38,8 @@ def people_of(
         As :func:`~skagile.records.read_release_pair` takes it.
     names : list of str
         Paths of the records.
+    root : Path, default=None
+        Their folder, as :func:`~skagile.records.subject_rule` takes it.
     in_order : bool, default=True
         Refuse a table whose sessions cannot be put in order.
 
@@ -49,7 +59,7 @@ def people_of(
     """
     strangers = []
     if callable(subjects) or subjects in _BY_PATH:
-        rule = subject_rule(subjects, names)
+        rule = subject_rule(subjects, names, root, ways_out=WAYS_OUT)
         people = {name: {"subject": rule(name)} for name in names}
     elif isinstance(subjects, os.PathLike) or str(subjects).lower().endswith(".csv"):
         table, strangers = _read_table(Path(subjects).expanduser(), names)
@@ -59,6 +69,16 @@ def people_of(
     else:
         people = {name: {"subject": _matched(_compiled(subjects), name)} for name in names}
     return people, [name for name in names if not people[name]["subject"]], strangers
+
+
+def people_fault(entries: Sequence[Entry]) -> str:
+    """Say which folder, taken for a person, cannot be one by what its headers say; "" where none."""
+    told = ([getattr(entry, key) for entry in entries] for key in ("subject", "sex", "age"))
+    try:
+        check_one_person(*told, WAYS_OUT)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _compiled(pattern):

@@ -23,7 +23,7 @@ from skagile.datasets import (
 from skagile.records import Entry, read_entry, record_names, records_bunch
 from skagile.release._doubts import alike_fault, listed_but_missing
 from skagile.release._problems import Collector, first_of
-from skagile.release._subjects import people_of
+from skagile.release._subjects import people_fault, people_of
 
 _CLASSES = {"aami": AAMI_CLASSES, "fine": FINE_CLASSES}
 _USUAL = {"window": (0.25, 0.45), "band": None}
@@ -69,7 +69,7 @@ def read_wfdb_pair(
     folders = {side: _Folder(path) for side, path in sides.items()}
     cutting = _checked(cutting, problems)
     names = _common_records(folders, problems)
-    people = _people(subjects, names, problems, in_order=sessions != "half")
+    people = _people(subjects, names, folders["original"].root, problems, in_order=sessions != "half")
     rate = _Rate(sampling_rate)
     cuts, dropped = [], Counter()
     for number, name in enumerate(names):
@@ -82,6 +82,8 @@ def read_wfdb_pair(
     if progress is not None:
         progress(len(names), len(names), "reading records")
     rate.check(problems)
+    if subjects == "auto" and (fault := people_fault([cut.entry for cut in cuts])):
+        problems.of_whole("subjects", fault)
     if not cuts:
         problems.stop_if_any(last=True)
     problems.stop_if_any()
@@ -176,9 +178,9 @@ def _common_records(folders, problems):
     return [name for name in folders["original"].names if name in both]
 
 
-def _people(subjects, names, problems, in_order):
+def _people(subjects, names, root, problems, in_order):
     try:
-        people, missing, strangers = people_of(subjects, names, in_order=in_order)
+        people, missing, strangers = people_of(subjects, names, root, in_order=in_order)
     except ValueError as error:
         problems.of_whole("subjects", str(error))
         return {name: {"subject": "?"} for name in names}  # the records are looked at all the same
