@@ -22,6 +22,7 @@ from skagile.segmentation import (
     rate_ratio,
     resample,
     resampled_length,
+    transposed,
     window_samples,
 )
 
@@ -324,7 +325,7 @@ class RecordCutter:
         if resampled_length(len(signal), self.ratio) < self.n_samples:
             raise ValueError(
                 f"window={self.window} is longer than record {name}, which lasts {len(signal) / self.old_rate:.2f} s. "
-                "Give a shorter window, or leave the record out."
+                f"Give a shorter window, or leave the record out.{transposed(np.shape(self.records.signals[i]))}"
             )
         try:
             signal, broken = _bridge(signal, self.most)
