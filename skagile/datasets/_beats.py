@@ -329,6 +329,8 @@ class RecordCutter:
             )
         try:
             signal, broken = _bridge(signal, self.most)
+            if self.class_of is not None:
+                _refuse_no_beats(_marks(self.records, i, row))
             peak, symbol = self.find(self.records, i, row, signal)
         except _UnusableError as error:
             self.skipped.append((name, str(error)))
@@ -436,7 +438,24 @@ def _annotated(records, i, row, signal):
             f"record {records.record_names[i]} has no annotations. Give r_peaks='detected' and labels 'sex', "
             "'diagnosis' or None."
         )
+    _refuse_no_beats(marks)
     return _beats_among(marks)
+
+
+def _refuse_no_beats(marks):
+    """Refuse annotations of which none is a beat, such as AFDB's, whose .atr files hold rhythms alone."""
+    if marks is None or not len(marks.symbol) or len(_beats_among(marks)[0]):
+        return
+    notes = sorted({str(note).strip("\x00 ") for note in marks.get("aux_note", ())} - {""})
+    raise _UnusableError(
+        f"its annotations are {len(marks.symbol)} mark(s) of rhythm, noise or others {notes[:3]} and no beats. Give "
+        "r_peaks='detected' and labels 'diagnosis', 'sex' or None; or another annotator, as of fetch_directory"
+    )
+
+
+def has_beats(marks: Bunch | None) -> bool:
+    """Whether any annotation is a beat."""
+    return marks is not None and len(_beats_among(marks)[0]) > 0
 
 
 def _marks(records, i, row):

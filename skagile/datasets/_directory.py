@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from skagile._session_order import iso_dates
 from skagile.datasets._base import existing_folder
-from skagile.records import check_one_person, read_entry, record_names, records_bunch, subject_rule
+from skagile.records import check_one_person, read_entry, record_names, records_bunch, subject_rule, what_is_there
 
 _WAYS_OUT = (
     "subject='folder' where each folder is one person, 'record' where each record is, or a callable from the path to "
@@ -112,7 +112,9 @@ def fetch_directory(
     root = existing_folder(path, "path")
     names = record_names(root)
     if not names:
-        raise ValueError(f"path={str(path)!r} holds no WFDB record (no .hea file in it or under it).")
+        raise ValueError(
+            f"path={str(path)!r} holds no WFDB record (no .hea file in it or under it). {what_is_there(root)}"
+        )
     whose = subject_rule(subject, names, root, ways_out=_WAYS_OUT)
     entries, skipped = [], []
     for name in names:

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, validate_param
 from sklearn.utils.validation import column_or_1d
 
 from skagile._seeds import draw_seed, with_seed
+from skagile._validation import check_names
 from skagile._workers import in_parallel
 from skagile.attackers import free_name
 from skagile.metrics import bootstrap_interval
@@ -145,6 +146,7 @@ def canary_disclosure(
     True
     """
     X = X if hasattr(X, "shape") else np.asarray(X)
+    check_names(subjects, "subjects")
     subjects = _column(subjects, "subjects", len(X))
     if sessions is not None:
         sessions = _column(sessions, "sessions", len(X))

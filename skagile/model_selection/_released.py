@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skagile._arrays import rank_within
 from skagile._session_order import session_order
+from skagile._validation import check_names
 from skagile.attackers import ATTACKERS, known_estimator
 from skagile.audit import of_earliest_session
 
@@ -133,6 +134,7 @@ def look_up(X: ArrayLike, rows: tuple) -> list[np.ndarray]:
     if not isinstance(rows, tuple) or len(rows) not in (2, 3):
         raise ValueError("rows must be a tuple (X, subjects) or (X, subjects, sessions), or None.")
     known, *labels = rows
+    check_names(labels[0], "rows, its subjects,")
     labels = [column_or_1d(label) for label in labels]
     check_consistent_length(known, *labels)
     place: dict[bytes, int] = {}

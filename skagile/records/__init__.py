@@ -5,6 +5,7 @@ from skagile.records._wfdb import Recording, read_annotation, read_record
 
 # isort: split
 # For the rooms above.
+from skagile.records._contents import what_is_there as what_is_there
 from skagile.records._entry import Entry as Entry
 from skagile.records._entry import records_bunch as records_bunch
 from skagile.records._folder import read_entry as read_entry

@@ -86,9 +86,10 @@ def read_release_pair(
     subjects : {"auto", "folder", "record"}, str, path-like or callable, default="auto"
         Whose a record is. The first three and a callable as :func:`~skagile.datasets.fetch_directory` takes them, by
         the paths of the original; folders that may be other than people are a problem, see there. A
-        path, or a text that ends in ``.csv``, is a table with the columns ``record`` and ``subject`` and, optionally,
-        ``session``, ``sex``, ``age`` and ``diagnosis``, which go before what headers say. Any other text is a regular
-        expression that is searched in the record's path; its first group is the subject. Folders only.
+        path, or a text that ends in ``.csv`` or is that of a file, is a table, separated by commas, semicolons, tabs or
+        vertical bars, in UTF-8, UTF-16 or as Windows writes it, with the columns ``record`` and ``subject`` and,
+        optionally, ``session``, ``sex``, ``age`` and ``diagnosis``, which go before what headers say. Any other text is
+        a regular expression that is searched in the record's path; its first group is the subject. Folders only.
     sessions : {"auto", "half", "record", "date"}, default="auto"
         What a session is. "half": the first and the second half of every record. "record": the records of a subject
         in order of date, then of name. "date": the dates of a subject (or the table's sessions) in order. Dates may be

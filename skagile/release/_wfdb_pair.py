@@ -17,13 +17,14 @@ from skagile.datasets import (
     check_pair,
     choose_sessions,
     draw,
+    has_beats,
     pick_leads,
     record_sessions,
 )
-from skagile.records import Entry, read_entry, record_names, records_bunch
-from skagile.release._doubts import alike_fault, listed_but_missing
+from skagile.records import Entry, read_entry, record_names, records_bunch, what_is_there
+from skagile.release._doubts import listed_but_missing
 from skagile.release._problems import Collector, first_of
-from skagile.release._subjects import people_fault, people_of
+from skagile.release._subjects import people_fault, people_or_problems
 
 _CLASSES = {"aami": AAMI_CLASSES, "fine": FINE_CLASSES}
 _USUAL = {"window": (0.25, 0.45), "band": None}
@@ -69,7 +70,7 @@ def read_wfdb_pair(
     folders = {side: _Folder(path) for side, path in sides.items()}
     cutting = _checked(cutting, problems)
     names = _common_records(folders, problems)
-    people = _people(subjects, names, folders["original"].root, problems, in_order=sessions != "half")
+    people = people_or_problems(subjects, names, folders["original"].root, problems, in_order=sessions != "half")
     rate = _Rate(sampling_rate)
     cuts, dropped = [], Counter()
     for number, name in enumerate(names):
@@ -148,7 +149,8 @@ def _common_records(folders, problems):
     for side, folder in folders.items():
         if not folder.names:
             problems.of_whole(
-                side, f"{folder.given!r} holds no WFDB record: no .hea file in it or under it. Correct the path."
+                side,
+                f"{folder.given!r} holds no WFDB record: no .hea file in it or under it. {what_is_there(folder.root)}",
             )
     if not all(folder.names for folder in folders.values()):
         return []
@@ -176,30 +178,6 @@ def _common_records(folders, problems):
                     "expected the same records on both sides",
                 )
     return [name for name in folders["original"].names if name in both]
-
-
-def _people(subjects, names, root, problems, in_order):
-    try:
-        people, missing, strangers = people_of(subjects, names, root, in_order=in_order)
-    except ValueError as error:
-        problems.of_whole("subjects", str(error))
-        return {name: {"subject": "?"} for name in names}  # the records are looked at all the same
-    for name in strangers:
-        problems.note(name, f"named by subjects={str(subjects)!r}, and in neither folder")
-    if fault := alike_fault([person["subject"] for person in people.values()]):
-        problems.of_whole("subjects", f"{fault}. Write each person's name in one way.")
-    for name in missing:
-        problems.of_record(
-            name, name, f"subjects={subjects!r} names nobody for this record; expected a person for each"
-        )
-    if names and len({person["subject"] for person in people.values()} - {""}) < 2:
-        person = next(iter(people.values()))["subject"]
-        problems.of_whole(
-            "subjects",
-            f"all {len(names)} record(s) are of one person ({person!r}); expected at least two people. Say who is who "
-            "with subjects=, on the command line --subjects: 'folder', 'record', a table or a pattern.",
-        )
-    return people
 
 
 def _read_record(folders, name, person, cutting, rate, problems, dropped):
@@ -447,7 +425,7 @@ def _labels(wanted, cuts, record, problems):
     options = {"auto": ("aami", "diagnosis"), None: ()}.get(wanted, (wanted,))
     for option in options:
         if option in _CLASSES:
-            without = [cut.entry.name for cut in cuts if cut.entry.annotation is None]
+            without = [cut.entry.name for cut in cuts if not has_beats(cut.entry.annotation)]
             symbol = np.concatenate([cut.symbol for cut in cuts])
             y = np.array([_CLASSES[option].get(one, "") for one in symbol.tolist()], dtype=str)
         else:
@@ -458,7 +436,11 @@ def _labels(wanted, cuts, record, problems):
                 return option, y
             continue
         for name in without:
-            what = "beat annotations (.atr)" if option in _CLASSES else "diagnosis in its header or table"
+            what = (
+                "beat annotations (.atr; rhythms are none)"
+                if option in _CLASSES
+                else "diagnosis in its header or table"
+            )
             problems.of_record(
                 name, name, f"labels={option!r}, but the original has no {what}. Add them, or choose other labels"
             )

@@ -197,7 +197,10 @@ def test_dates_of_headers_are_read_together(pair):
         ("record,person\na,b\n", "has the columns ['record', 'person']"),
         ("record,subject\na,b\na,c\n", "row 3, names the record 'a' again"),
         ("", "has the columns []"),
-        (b"record,subject\n\xff\xfe,a\n", "no CSV table in UTF-8"),
+        (b"record,subject\n\xff\xfe,a\n", "has none of the 12 records: it names"),
+        (b"PK\x03\x04" + bytes(99), "is an Excel workbook or another archive, no text"),
+        (b"record,subject\n\x00\x01\x02\x00\x00\x00", "holds zero bytes: it is no text"),
+        ("record subject\na b\n", "has the columns ['record subject'] (separated by"),
         (None, "is no file"),
     ],
 )
