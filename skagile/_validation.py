@@ -9,6 +9,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 # Far beyond any unit of voltage; squares of what is beyond run over in float32, or vanish.
 LARGEST, LEAST_SPREAD = 1e15, 1e-15
+_NOBODY = {"", "nan", "none", "null", "<na>", "nat", "n/a"}
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,52 @@ def _float_type(X):
     return dtype if isinstance(dtype, np.dtype) and dtype.kind == "f" else None
 
 
+def check_names(names, argument):
+    """Refuse names of people that mean nobody, or that would be taken for other people than they are.
+
+    Texts beside numbers become texts in numpy, and a gap the person "nan": whether 1 and "1" are one person is said by
+    whoever gives them.
+
+    Parameters
+    ----------
+    names : array-like
+        Names, one a row, of any shape.
+    argument : str
+        Name of the argument, for the error.
+
+    Raises
+    ------
+    ValueError
+        For None, NaN and texts that stand for them, for empty texts, and for texts beside numbers.
+    """
+    values = (
+        names if hasattr(names, "dtype") else list(names) if isinstance(names, (list, tuple)) else np.asarray(names)
+    )
+    dtype = getattr(values, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "biufM":
+        return  # gaps among numbers are told with the labels
+    try:
+        distinct = pd.unique(np.asarray(values, dtype=object).ravel())
+    except (TypeError, ValueError):  # of no use as labels, which is told with them
+        return
+    gaps = [value for value in distinct if np.ndim(value) == 0 and pd.isna(value)]
+    if gaps:
+        raise ValueError(f"{argument} contains None or NaN. Give every row a person, or drop the rows without one.")
+    texts = [value for value in distinct if isinstance(value, (str, bytes))]
+    numbers = [value for value in distinct if isinstance(value, (int, float, np.number))]
+    if texts and numbers:
+        raise ValueError(
+            f"{argument} holds texts and numbers, such as {texts[0]!r} and {numbers[0]!r}: which of them are one "
+            "person cannot be told. Make all of them texts, or all numbers."
+        )
+    nobody = [text for text in texts if isinstance(text, str) and text.strip().casefold() in _NOBODY]
+    if nobody:
+        raise ValueError(
+            f"{argument} holds {nobody[0]!r}, which is nobody's name: it would make one person of all who are not "
+            "known. Give every row a person, or drop the rows without one."
+        )
+
+
 def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=False, row=None):
     """Validate labels given one per row of ``X`` and encode them.
 
@@ -184,6 +231,8 @@ def check_labels(labels, n_rows, *, name, minimum=2, kind="classes", targets=Fal
     codes : ndarray of int of shape (n_rows,) or (n_beats,)
         Index of each row's, or each beat's, label in `classes`.
     """
+    if kind == "subjects":
+        check_names(labels, name)
     shape = labels.shape if hasattr(labels, "shape") else np.asarray(labels).shape
     if len(shape) != 1 and shape[1:] != (1,):
         raise ValueError(f"{name} should be a 1d array, one entry per row of X; got an array of shape {shape} instead.")

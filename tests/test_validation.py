@@ -12,6 +12,18 @@ from sklearn.exceptions import DataConversionWarning
 
 from skagile._arrays import standardize
 from skagile._validation import check_beats, check_labels
+from skagile.audit import audit_release
+from skagile.model_selection import PrivacyUtilityCurve, ReidentificationScorer, canary_disclosure
+
+
+class AsItIs(BaseEstimator):
+    """An anonymizer that changes nothing."""
+
+    def fit(self, X, y=None, *, subjects=None):
+        return self
+
+    def transform(self, X, *, subjects=None):
+        return X
 
 
 class _Asker(BaseEstimator):
@@ -199,3 +211,52 @@ def test_standardize_arrays_and_tensors(shape):
     assert standardize(X.astype(np.float32)).dtype == np.float32
     tensor = torch.from_numpy(X).requires_grad_(True)
     assert torch.autograd.gradcheck(standardize, tensor[:1])
+
+
+@pytest.mark.parametrize(
+    ("subjects", "message"),
+    [
+        ([1, "1", 2, 3], r"texts and numbers, such as '1' and 1.*all of them texts, or all numbers"),
+        ([1.0, "anna", "ben", "carl"], r"texts and numbers, such as 'anna' and 1\.0"),
+        (np.array([1, "1", 2, 3], dtype=object), "texts and numbers"),
+        (pd.Series([1, "1", 2, 3]), "texts and numbers"),
+        (("anna", None, "ben", "carl"), "contains None or NaN"),
+        (["anna", float("nan"), "ben", "carl"], "contains None or NaN"),
+        ([1, None, 2, 3], "contains None or NaN"),
+        (pd.Series(["anna", pd.NA, "ben", "carl"], dtype="string"), "contains None or NaN"),
+        (np.array(["anna", np.nan, "ben", "carl"]), "'nan', which is nobody's name"),  # a text by now
+        (np.array(["anna", "None", "ben", "carl"]), "'None', which is nobody's name"),
+        (["anna", " ", "ben", "carl"], "which is nobody's name"),
+    ],
+)
+def test_subjects_of_several_types(subjects, message):
+    """Wherever subjects come in."""
+    X = np.random.default_rng(0).normal(size=(4, 20))
+    calls = (
+        lambda: check_labels(subjects, 4, name="subjects", kind="subjects"),
+        lambda: ReidentificationScorer("svd")(AsItIs(), X, subjects=subjects),
+        lambda: canary_disclosure(AsItIs(), X, subjects=subjects),
+        lambda: PrivacyUtilityCurve.from_estimator(AsItIs(), X, [0, 1, 0, 1], subjects=subjects, param_grid={}),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match=message):
+            call()
+    with pytest.raises(
+        ValueError, match=message.replace("contains None or NaN", r"contains None or NaN|misses 1 value")
+    ):
+        audit_release(X, X, subjects=subjects)
+
+
+@pytest.mark.parametrize(
+    "subjects",
+    [
+        [1, 2.5, 3, 1],
+        ["1", "2", "3", "1"],
+        np.array(["a", "b"], dtype=object),
+        [b"a", b"b"],
+        pd.Categorical(list("ab")),
+    ],
+)
+def test_subjects_of_one_type(subjects):
+    codes = check_labels(subjects, len(subjects), name="subjects", kind="subjects")[1]
+    assert codes.tolist() == [0, 1, 2, 0][: len(subjects)]

@@ -88,8 +88,10 @@ def audit_release(
     subjects : array-like of shape (n_rows,)
         The person of each row.
     sessions : array-like of shape (n_rows,), default=None
-        Number or date of the recording of each row. The earliest session of a person enrols, the others are probed; a
-        person with one session is enrolled and not probed. None: the first half of each person's rows, in the order
+        Number, date or name of the recording of each row: 2, "31.12.2019", "2019-12-31T08:00", "visit 9". Texts are
+        read, not sorted by their letters; with dots, the day comes first. Dates that can be read in two ways which
+        give another order ("01/02/2019") are an error. The earliest session of a person enrols, the others are probed;
+        a person with one session is enrolled and not probed. None: the first half of each person's rows, in the order
         given, enrols and the second half is probed (beats, for a person with a single 3-D row).
     attackers : "all", "quick", str, list or dict, default="all"
         Names, or classifiers with ``predict_proba``, whose ``transform``, if they have one, embeds beats; or a dict

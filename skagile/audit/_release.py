@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skagile._arrays import rank_within
+from skagile._session_order import session_order
 from skagile._validation import check_labels, refuse_sizes
 
 
@@ -159,7 +160,7 @@ def split_beats(subject, row, sessions, n_rows):
         enrols = _first_half(subject, row)
         fault = "rows"
     else:
-        enrols = of_earliest_session(subject, _check_sessions(sessions, n_rows)[row])
+        enrols = of_earliest_session(subject, _check_sessions(sessions, subject, row, n_rows)[row])
         fault = "sessions"
     probes = ~enrols
     n_probed = len(np.unique(subject[probes]))
@@ -176,21 +177,15 @@ def split_beats(subject, row, sessions, n_rows):
     return enrols, probes
 
 
-def _check_sessions(sessions, n_rows):
+def _check_sessions(sessions, subject, row, n_rows):
     """Order of each row's session, as an integer."""
-    if len(sessions) == n_rows:
-        text = np.asarray(sessions)
-        if text.dtype.kind in "UO" and all(isinstance(value, str) for value in text.tolist()):
-            stripped = np.char.strip(text.astype(str))
-            empty = stripped == ""
-            if empty.any():
-                raise ValueError(
-                    f"sessions is empty for {int(empty.sum())} row(s), the first is row {np.flatnonzero(empty)[0]}: an "
-                    "unknown date cannot be put in order. Drop these rows, number the sessions, or give sessions=None."
-                )
-            # As text, "10" would come before "9".
-            sessions = stripped.astype(np.int64) if np.char.isdecimal(stripped).all() else stripped
-    return check_rows(sessions, n_rows, name="sessions", kind="sessions", minimum=1)[1]
+    if len(sessions) != n_rows:
+        raise ValueError(
+            f"sessions has length {len(sessions)}, original has {n_rows} rows; give one entry of sessions per row."
+        )
+    person = -1 - np.arange(n_rows)  # a row without beats is nobody's
+    person[row] = subject
+    return session_order(sessions, person)
 
 
 def of_earliest_session(subject, session):

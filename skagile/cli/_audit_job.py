@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from skagile._files import check_size, remove_leftovers, replacing
+from skagile._text_files import encoding_of
 from skagile.audit import LIMITS, AuditReport, Estimators, Evidence, Size, audit_release, percent
 from skagile.cli._options import option_of
 from skagile.cli._outputs import file_fault, overwriting_fault
@@ -142,9 +143,9 @@ def _members_of(path, subjects):
     path = Path(path).expanduser()
     check_size(f"--members {str(path)!r}, a text with one person a line", path.stat().st_size, most=_MOST_MEMBERS)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"--members {str(path)!r} is no text in UTF-8 ({error}); expected a person a line.") from None
+        lines = path.read_text(encoding=encoding_of(path)).splitlines()
+    except ValueError as error:
+        raise ValueError(f"--members {str(path)!r} is no text ({error}); expected a person a line.") from None
     named = {line.strip() for line in lines} - {""}
     if not named:
         raise ValueError(f"--members {str(path)!r} names nobody; expected one person a line.")

@@ -26,6 +26,14 @@ from skagile.cli._types import FilePath
     type=FilePath(file_okay=False),
     help="Folder for the release and its report.",
 )
+@click.option(
+    "--subjects",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "folder", "record"]),
+    help="Of a folder: whose a record is, its folder's or its own. auto takes folders for people, and refuses those "
+    "that may be batches, dates or parts of a data set.",
+)
 @click.option("--quick", is_flag=True, help="Fewer people, beats and surrogates: a look in about a minute.")
 @click.option(
     "--seed",
@@ -34,7 +42,7 @@ from skagile.cli._types import FilePath
     help="For tests and studies: people, beats and the draws of the release are the same again, which the output says "
     "in red. Without it what is random in the release comes from the operating system: nobody can draw it again.",
 )
-def demo(data: str, out: str, quick: bool, seed: int | None) -> None:
+def demo(data: str, out: str, subjects: str, quick: bool, seed: int | None) -> None:
     """Anonymize recordings with AGILE and with k-same, and audit both.
 
     Reads records, finds the beats, fits the anonymizers on the first session of everybody (the first half of the record
@@ -49,7 +57,8 @@ def demo(data: str, out: str, quick: bool, seed: int | None) -> None:
         raise click.UsageError(fault)
     with Bar() as show:
         try:
-            result = run_demo(data, out, size="quick" if quick else "full", seed=seed, progress=show)
+            size = "quick" if quick else "full"
+            result = run_demo(data, out, size=size, seed=seed, progress=show, subjects=subjects)
         except (ValueError, OSError) as error:
             show.close()
             raise click.ClickException(in_one_line(error)) from error

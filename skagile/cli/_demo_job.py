@@ -20,6 +20,7 @@ from skagile.datasets import (
     load_mitdb_beats,
     make_cohort,
 )
+from skagile.records import DoubtfulIdentityError
 
 # Beats are resampled to this rate: nothing of theirs lies above 40 Hz after the band-pass, and half the samples are
 # half the work.
@@ -85,7 +86,7 @@ SIZES = {
 }
 
 
-def load_demo_beats(data, size, seed):
+def load_demo_beats(data, size, seed, subjects="auto"):
     """Find the beats of a database by name, or of a folder of WFDB records.
 
     Parameters
@@ -96,6 +97,8 @@ def load_demo_beats(data, size, seed):
         How many beats to keep of each subject and session.
     seed : int
         Draws them.
+    subjects : {"auto", "folder", "record"}, default="auto"
+        Of a folder, whose a record is; see :func:`~skagile.datasets.fetch_directory`.
 
     Returns
     -------
@@ -115,16 +118,19 @@ def load_demo_beats(data, size, seed):
         return load_mitdb_beats(guard=60.0, classes=("N", "S", "V", "F"), **cut)
     if data == "ecgid":
         return load_ecgid_beats(**cut)
-    return _directory_beats(Path(data), cut)
+    return _directory_beats(Path(data), cut, subjects)
 
 
-def _directory_beats(folder, cut):
+def _directory_beats(folder, cut, subjects):
     if not folder.is_dir():
         raise ValueError(
             f"--data {str(folder)!r} is neither a folder nor one of {', '.join(DATABASES)}. Give the folder that holds "
             "the WFDB records (.hea files), or one of these names."
         )
-    records = fetch_directory(folder, sampling_rate=360.0, on_error="skip")
+    try:
+        records = fetch_directory(folder, subject=subjects, sampling_rate=360.0, on_error="skip")
+    except DoubtfulIdentityError as error:
+        raise ValueError(f"{error} On the command line: --subjects folder, or --subjects record.") from None
     for labels in ("aami", "diagnosis", "sex"):
         try:
             beats = beats_from_records(records, labels=labels, sessions="auto", **cut)
@@ -179,7 +185,13 @@ class _Progress:
 
 
 def run_demo(
-    data: str, out: str | PathLike, *, size: str = "full", seed: int | None = None, progress: Callable | None = None
+    data: str,
+    out: str | PathLike,
+    *,
+    size: str = "full",
+    seed: int | None = None,
+    progress: Callable | None = None,
+    subjects: str = "auto",
 ) -> Bunch:
     """Release beats anonymized by AGILE and by k-same, audit both, and save k-same's release and the figures.
 
@@ -207,6 +219,8 @@ def run_demo(
         from the operating system. The order of the rows always does.
     progress : callable, default=None
         Gets (done, total, what).
+    subjects : {"auto", "folder", "record"}, default="auto"
+        Of a folder, whose a record is; see :func:`~skagile.datasets.fetch_directory`.
 
     Returns
     -------
@@ -227,7 +241,7 @@ def run_demo(
     # One thread here, and two processes where fits are independent.
     with torch_threads(1):
         with steps.step(_READING):
-            beats = load_demo_beats(data, amount, _SEED if seed is None else seed)
+            beats = load_demo_beats(data, amount, _SEED if seed is None else seed, subjects)
         members = _choose_members(beats.subjects, seed)
         released, ksame = _release(beats, members, amount, seed, steps)
         reports = _audit(beats, released, members, amount, seed, steps)

@@ -19,6 +19,7 @@ from skagile.datasets._beats import AAMI_CLASSES as AAMI_CLASSES
 from skagile.datasets._beats import FINE_CLASSES as FINE_CLASSES
 from skagile.datasets._beats import RecordCutter as RecordCutter
 from skagile.datasets._beats import check_pair as check_pair
+from skagile.datasets._beats import has_beats as has_beats
 from skagile.datasets._beats import pick_leads as pick_leads
 from skagile.datasets._sessions import choose_sessions as choose_sessions
 from skagile.datasets._sessions import draw as draw

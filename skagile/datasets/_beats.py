@@ -22,6 +22,7 @@ from skagile.segmentation import (
     rate_ratio,
     resample,
     resampled_length,
+    transposed,
     window_samples,
 )
 
@@ -138,8 +139,9 @@ def beats_from_records(
     sessions : {"auto", "half", "record", "date"}, default="half"
         What a session is. "half": 0 is the first half of every record, 1 the second. "record": the records of a
         subject in order of date, then of appearance. "date": the dates of a subject in order; records of one date
-        are one session. Records without a date count as of the earliest. "auto": the first of "date" and "record"
-        that gives two subjects or more several sessions, else "half".
+        are one session. Records without a date count as of the earliest. Dates are ISO, or of one
+        other notation, which is read as :func:`~skagile.audit.audit_release` reads it. "auto": the first of "date" and
+        "record" that gives two subjects or more several sessions, else "half".
     random_state : int, RandomState instance or None, default=None
         Draws the beats when `max_beats` is given.
     classes : sequence of str, default=None
@@ -323,10 +325,12 @@ class RecordCutter:
         if resampled_length(len(signal), self.ratio) < self.n_samples:
             raise ValueError(
                 f"window={self.window} is longer than record {name}, which lasts {len(signal) / self.old_rate:.2f} s. "
-                "Give a shorter window, or leave the record out."
+                f"Give a shorter window, or leave the record out.{transposed(np.shape(self.records.signals[i]))}"
             )
         try:
             signal, broken = _bridge(signal, self.most)
+            if self.class_of is not None:
+                _refuse_no_beats(_marks(self.records, i, row))
             peak, symbol = self.find(self.records, i, row, signal)
         except _UnusableError as error:
             self.skipped.append((name, str(error)))
@@ -434,7 +438,24 @@ def _annotated(records, i, row, signal):
             f"record {records.record_names[i]} has no annotations. Give r_peaks='detected' and labels 'sex', "
             "'diagnosis' or None."
         )
+    _refuse_no_beats(marks)
     return _beats_among(marks)
+
+
+def _refuse_no_beats(marks):
+    """Refuse annotations of which none is a beat, such as AFDB's, whose .atr files hold rhythms alone."""
+    if marks is None or not len(marks.symbol) or len(_beats_among(marks)[0]):
+        return
+    notes = sorted({str(note).strip("\x00 ") for note in marks.get("aux_note", ())} - {""})
+    raise _UnusableError(
+        f"its annotations are {len(marks.symbol)} mark(s) of rhythm, noise or others {notes[:3]} and no beats. Give "
+        "r_peaks='detected' and labels 'diagnosis', 'sex' or None; or another annotator, as of fetch_directory"
+    )
+
+
+def has_beats(marks: Bunch | None) -> bool:
+    """Whether any annotation is a beat."""
+    return marks is not None and len(_beats_among(marks)[0]) > 0
 
 
 def _marks(records, i, row):

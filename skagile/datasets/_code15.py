@@ -137,7 +137,8 @@ def fetch_code15(
 
     Notes
     -----
-    Reading needs the memory of what was asked for. The Bunch itself takes about 400 bytes a record.
+    ``exams.csv`` may be cut down to some exams: the others in the parts are not read. An exam is found in its
+    part by its number. Reading needs the memory of what was asked for. The Bunch itself takes about 400 bytes a record.
 
     References
     ----------
@@ -272,11 +273,11 @@ def _match(path, expected):
     # The last row of the published parts is a filler with number 0.
     strangers = np.setdiff1d(there[there != 0], expected)
     missing = np.setdiff1d(expected, there)
-    if len(strangers) or len(missing):
+    if len(missing):  # those in it that are not listed were cut out of the table, and are not read
         raise ValueError(
             f"{path} does not match exams.csv: {len(missing)} exam(s) listed for it are not in it "
             f"{missing[:3].tolist()}, and {len(strangers)} in it are not listed {strangers[:3].tolist()}. One of the "
-            "files is of another version, or corrupt: whose the tracings are cannot be known."
+            "files is of another version, or corrupt. Unpack the file again, or take these exams out of exams.csv."
         )
     order = np.argsort(there, kind="stable")
     sorted_ids = there[order]

@@ -7,8 +7,14 @@ from numbers import Real
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skagile._session_order import iso_dates
 from skagile.datasets._base import existing_folder
-from skagile.records import read_entry, record_names, records_bunch, subject_rule
+from skagile.records import check_one_person, read_entry, record_names, records_bunch, subject_rule, what_is_there
+
+_WAYS_OUT = (
+    "subject='folder' where each folder is one person, 'record' where each record is, or a callable from the path to "
+    "the person"
+)
 
 
 @validate_params(
@@ -37,9 +43,10 @@ def fetch_directory(
         The folder.
     subject : {"auto", "folder", "record"} or callable, default="auto"
         Whose a record is. "folder": its parent folder, by the path relative to `path`. "record": every record is
-        its own subject. "auto": "folder" where the records lie in two or more folders (``patient001/s0010_re``),
-        "record" where all lie in one (``100``, ``101``, ...). A callable gets the path of the record relative to
-        `path`, with "/" and without extension, and returns the subject.
+        its own subject. "auto": by the layouts of the databases below; else by folders that are named as people, with
+        folders of sessions in them (``sub-01/ses-2/ecg``); else every folder is a person where nothing speaks against
+        it; where all records lie in one folder (``100``, ``101``, ...), each is a person. A callable
+        gets the path of the record relative to `path`, with "/" and without extension, and returns the subject.
     annotator : str, default="atr"
         Extension of the annotation files. A record without such a file has None for annotations.
     sampling_rate : float, default=None
@@ -51,9 +58,11 @@ def fetch_directory(
     -------
     records : :class:`~sklearn.utils.Bunch`
         The fields of :func:`fetch_mitdb`. Age, sex and date come from header comments such as "age: 51", "Sex: F" and
-        "ECG date: 07.12.2004" (day first), or from a first comment "69 M ..." as MIT-BIH has it, the date else from the
-        record line; `diagnoses` from comments "diagnosis",
-        "Diagnose" or "Reason for admission". Leads that are not in volts are left out. One field more:
+        "ECG date: 07.12.2004", or from a first comment "69 M ..." as MIT-BIH has it, the date else from the record
+        line. Dates have the day first, unless that is impossible for one of them; dates that could have the month
+        first, which would change the order of a person's records, stay as they are there. `diagnoses` come from
+        comments "diagnosis", "Diagnose" or "Reason for admission". Leads that are not in volts are left out. One field
+        more:
 
         skipped : list of tuple (record name, reason)
             Records left out; empty with ``on_error="raise"``.
@@ -63,11 +72,28 @@ def fetch_directory(
     FileNotFoundError
         If the folder does not exist, or a header's signal file is missing.
     ValueError
-        If there is no record, a record cannot be read or names a file outside its folder, or sampling rates differ.
+        If there is no record, folders may be other than people (see Notes), a record cannot be read or names a
+        file outside its folder, or sampling rates differ.
+
+    Warns
+    -----
+    UserWarning
+        For records of the PhysioNet Challenge of which some are of one person, and nothing says which.
 
     See Also
     --------
     beats_from_records : Cuts the records into beats.
+
+    Notes
+    -----
+    With ``subject="auto"`` these layouts are known: MIMIC (``files/p1000/p10001725/s41420867/41420867``; the person is
+    ``p10001725``), PTB (``patient001/``), ECG-ID (``Person_01/``), PTB-XL (``records500/00000/00001_hr``; its table
+    ``ptbxl_database.csv`` must lie beside ``records500``), Chapman and Ningbo (``01/010/JS00001``) and the PhysioNet
+    Challenges of 2020 and 2021 (``g1/A0001``), whose records are each a person, and MIT-BIH, whose records 201 and 202
+    are of one person. Elsewhere, folders that may be batches, dates, sites or parts of a data set (numbers, dates,
+    words such as "train", a letter with a number), that lie in each other, are called alike, or hold more than four
+    records on average are an error: taken for people, many would become one. So are folders whose headers are of both
+    sexes or of ages more than 20 years apart.
 
     Examples
     --------
@@ -86,8 +112,10 @@ def fetch_directory(
     root = existing_folder(path, "path")
     names = record_names(root)
     if not names:
-        raise ValueError(f"path={str(path)!r} holds no WFDB record (no .hea file in it or under it).")
-    whose = subject_rule(subject, names)
+        raise ValueError(
+            f"path={str(path)!r} holds no WFDB record (no .hea file in it or under it). {what_is_there(root)}"
+        )
+    whose = subject_rule(subject, names, root, ways_out=_WAYS_OUT)
     entries, skipped = [], []
     for name in names:
         try:
@@ -98,5 +126,15 @@ def fetch_directory(
             skipped.append((name, str(error)))
     if not entries:
         raise ValueError(f"path={str(path)!r}: none of {len(names)} records could be read; the first: {skipped[0][1]}")
+    if subject == "auto":
+        check_one_person(*_people(entries), _WAYS_OUT)
+    dates = iso_dates([entry.session for entry in entries], [entry.subject for entry in entries])
+    for entry, date in zip(entries, dates, strict=True):
+        entry.session = date
     descr = f"{len(entries)} WFDB record(s) under {root}" + (f"; {len(skipped)} not readable." if skipped else ".")
     return records_bunch(entries, str(path), descr, skipped=skipped)
+
+
+def _people(entries):
+    """Subjects, sexes and ages of records."""
+    return zip(*((entry.subject, entry.sex, entry.age) for entry in entries), strict=True)

@@ -1,9 +1,12 @@
 """What a session is, by one rule for everything that reads records; and beats drawn from each."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
+
+from skagile._session_order import session_order
 
 
 def choose_sessions(wanted: str, subjects: Sequence[str], dates: Sequence[str]) -> str:
@@ -29,16 +32,34 @@ def choose_sessions(wanted: str, subjects: Sequence[str], dates: Sequence[str]) 
 
 def record_sessions(records: Bunch, how: str) -> np.ndarray:
     """Session of each record among those of its subject; of no use when records are split in halves."""
-    subjects, dates = np.asarray(records.subjects), np.asarray(records.sessions)
+    subjects, dates = np.asarray(records.subjects), _order(records)
     session = np.zeros(len(subjects), dtype=int)
     for subject in np.unique(subjects):
         own = np.flatnonzero(subjects == subject)
         if how == "record":
-            session[own[np.argsort(dates[own], kind="stable")]] = np.arange(len(own))
+            # By name, s9 comes before s10.
+            order = sorted(range(len(own)), key=lambda i: (dates[own[i]], _natural(records, own[i])))
+            session[own[order]] = np.arange(len(own))
         elif how == "date":
-            known = np.unique(dates[own][dates[own] != ""])
-            session[own] = np.searchsorted(known, dates[own])  # "" sorts before every date: 0
+            known = np.unique(dates[own][dates[own] >= 0])
+            session[own] = np.searchsorted(known, dates[own])  # an unknown date is before every other: 0
     return session
+
+
+def _natural(records, i):
+    """Key by which the names of records sort: their numbers as numbers."""
+    name = str(records.record_names[i]) if hasattr(records, "record_names") else ""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def _order(records):
+    """Order of the dates of records, -1 where a date is unknown."""
+    dates = np.asarray(records.sessions)
+    known = dates != "" if dates.dtype.kind in "UO" else np.ones(len(dates), dtype=bool)
+    order = np.full(len(dates), -1)
+    if known.any():
+        order[known] = session_order(dates[known], np.asarray(records.subjects)[known], where="record")
+    return order
 
 
 def draw(

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skagile._text_files import separator_of, separator_words
 from skagile.datasets._locate import search_places
 
 SELECTION_CONSTRAINTS = {
@@ -40,13 +41,17 @@ def find_folder(data_home: str | os.PathLike | None, names: Sequence[str], marke
     )
 
 
-def table_columns(path: Path) -> list[str]:
-    """Names of the columns of a CSV file."""
+def table_columns(path: Path, columns: Sequence[str] = ()) -> list[str]:
+    """Names of the columns of a CSV file, separated by what gives most of `columns`."""
     if path.stat().st_size > _MAX_TABLE_BYTES:
         raise ValueError(f"{path}: more than {_MAX_TABLE_BYTES} bytes; this is not the table of the database.")
+    line = _first_line(path)
+    return [name.strip().strip('"') for name in line.split(separator_of(line, columns))]
+
+
+def _first_line(path):
     with path.open("rb") as file:
-        line = file.readline(1 << 16)
-    return [name.strip().strip('"') for name in line.decode("utf-8-sig", errors="replace").split(",")]
+        return file.readline(1 << 16).decode("utf-8-sig", errors="replace").rstrip("\r\n")
 
 
 def iter_table(path: Path, columns: Sequence[str], dtype: dict) -> Iterator[pd.DataFrame]:
@@ -57,13 +62,18 @@ def iter_table(path: Path, columns: Sequence[str], dtype: dict) -> Iterator[pd.D
     ValueError
         If a column is missing or repeated, or a value is not of the type wanted.
     """
-    there = table_columns(path)
+    there = table_columns(path, columns)
+    separator = separator_of(_first_line(path), columns)
     wrong = [name for name in columns if there.count(name) != 1]
     if wrong:
-        raise ValueError(f"{path}: expected each of the columns {list(columns)} once; {wrong} are missing or repeated.")
+        raise ValueError(
+            f"{path}: expected each of the columns {list(columns)} once; {wrong} are missing or repeated in a table "
+            f"{separator_words(separator)}, in UTF-8. Take the table as it is published."
+        )
     try:
         reader = pd.read_csv(
             path,
+            sep=separator,
             usecols=list(columns),
             dtype=dtype,
             chunksize=_ROWS_AT_A_TIME,

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, validate_param
 from sklearn.utils.validation import column_or_1d
 
 from skagile._seeds import draw_seed, with_seed
+from skagile._validation import check_names
 from skagile._workers import in_parallel
 from skagile.attackers import free_name
 from skagile.metrics import bootstrap_interval
@@ -75,8 +76,9 @@ def canary_disclosure(
     subjects : array-like of shape (n_rows,)
         The person of each row.
     sessions : array-like of shape (n_rows,), default=None
-        Number or ISO date of the session of each row. The earliest of a person is fitted on and released, the others
-        are what the attacker holds. None: the first half of a person's rows, in the order given, and the second.
+        Number or date of the session of each row, as :func:`~skagile.audit.audit_release` takes it. The earliest of a
+        person is fitted on and released, the others are held back. None: the first half of each person's rows, in the
+        order given, and the second.
     attackers : str, classifier or sequence of them, default=("nearest_neighbour", "deep_ecg")
         Who reads: names of attackers that need beats alone, or classifiers, as
         :class:`~skagile.model_selection.ReidentificationScorer` takes them. They are fitted on the release with the
@@ -144,6 +146,7 @@ def canary_disclosure(
     True
     """
     X = X if hasattr(X, "shape") else np.asarray(X)
+    check_names(subjects, "subjects")
     subjects = _column(subjects, "subjects", len(X))
     if sessions is not None:
         sessions = _column(sessions, "sessions", len(X))

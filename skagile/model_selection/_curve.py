@@ -14,6 +14,8 @@ from sklearn.utils._param_validation import Interval as Range
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skagile._seeds import draw_seed, with_seed
+from skagile._session_order import session_order
+from skagile._validation import check_names
 from skagile._workers import in_parallel
 from skagile.audit import Estimators, Size, audit_release, check_rows, check_sources, split_beats
 from skagile.model_selection._released import subjects_keys, transform_rows
@@ -240,8 +242,11 @@ class PrivacyUtilityCurve:
             For an anonymizer that changes the shape, ``selection`` that leaves fewer than two people who can be probed
             on either side, and all that :func:`~skagile.audit.audit_release` refuses.
         """
+        check_names(subjects, "subjects")
         X, y, subjects = np.asarray(X), np.asarray(y), np.asarray(subjects)
-        sessions = None if sessions is None else np.asarray(sessions)
+        if sessions is not None and len(sessions) == len(subjects):
+            # Once for all people: a part of the dates may not tell how they are written.
+            sessions = session_order(sessions, subjects)
         seed = draw_seed(random_state)
         anonymizer = with_seed(anonymizer, seed)
         enrolled, person, probed = _enrolment(X, subjects, sessions)

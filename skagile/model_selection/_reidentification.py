@@ -122,7 +122,8 @@ class ReidentificationScorer(BaseScorer):
         subjects : array-like of shape (n_rows,)
             The person of each row.
         sessions : array-like of shape (n_rows,), default=None
-            Number or ISO date of the session of each row.
+            Number or date of the session of each row, as :func:`~skagile.audit.audit_release` takes it. How dates are
+            written is told by the rows that are scored: where those of a fold do not tell, give ISO dates.
 
         Returns
         -------

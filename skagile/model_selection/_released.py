@@ -11,6 +11,8 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skagile._arrays import rank_within
+from skagile._session_order import session_order
+from skagile._validation import check_names
 from skagile.attackers import ATTACKERS, known_estimator
 from skagile.audit import of_earliest_session
 
@@ -119,8 +121,7 @@ def first_half(subjects: np.ndarray) -> np.ndarray:
 def earliest(subjects: np.ndarray, sessions: np.ndarray) -> np.ndarray:
     """Whether each row is of its subject's earliest session."""
     _, person = np.unique(subjects, return_inverse=True)
-    _, session = np.unique(sessions, return_inverse=True)
-    return of_earliest_session(person, session)
+    return of_earliest_session(person, session_order(sessions, subjects))
 
 
 def digests(X: ArrayLike) -> list[bytes]:
@@ -133,6 +134,7 @@ def look_up(X: ArrayLike, rows: tuple) -> list[np.ndarray]:
     if not isinstance(rows, tuple) or len(rows) not in (2, 3):
         raise ValueError("rows must be a tuple (X, subjects) or (X, subjects, sessions), or None.")
     known, *labels = rows
+    check_names(labels[0], "rows, its subjects,")
     labels = [column_or_1d(label) for label in labels]
     check_consistent_length(known, *labels)
     place: dict[bytes, int] = {}

@@ -3,6 +3,7 @@
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from skagile._validation import check_names
 from skagile.model_selection._released import look_up
 
 
@@ -46,6 +47,8 @@ class BaseScorer:
         if subjects is None and self.rows is not None:
             subjects, *more = look_up(X, self.rows)
             sessions = more[0] if more else None
+        if subjects is not None:
+            check_names(subjects, "subjects")
         labels = []
         for label in (subjects, sessions):
             if label is not None:

@@ -5,11 +5,11 @@ from skagile.records._wfdb import Recording, read_annotation, read_record
 
 # isort: split
 # For the rooms above.
+from skagile.records._contents import what_is_there as what_is_there
 from skagile.records._entry import Entry as Entry
 from skagile.records._entry import records_bunch as records_bunch
 from skagile.records._folder import read_entry as read_entry
 from skagile.records._folder import record_names as record_names
-from skagile.records._folder import subject_rule as subject_rule
 from skagile.records._header import check_relative as check_relative
 from skagile.records._header import signal_files as signal_files
 from skagile.records._header import signal_sizes as signal_sizes
@@ -17,6 +17,9 @@ from skagile.records._headers import comment_fields as comment_fields
 from skagile.records._headers import parse_age as parse_age
 from skagile.records._headers import parse_date as parse_date
 from skagile.records._headers import parse_sex as parse_sex
+from skagile.records._identity import DoubtfulIdentityError as DoubtfulIdentityError
+from skagile.records._identity import check_one_person as check_one_person
+from skagile.records._identity import subject_rule as subject_rule
 from skagile.records._lazy import UnreadableRecordError as UnreadableRecordError
 
 __all__ = ["LazySignals", "Recording", "read_annotation", "read_record"]

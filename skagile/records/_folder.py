@@ -1,12 +1,12 @@
-"""Folders of WFDB records: their names, whose they are, and what a header says of the person."""
+"""Folders of WFDB records: their names, and what a header says of the person."""
 
 import re
-from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from skagile._date_notation import is_date
 from skagile.records._entry import Entry
 from skagile.records._header import segment_names
-from skagile.records._headers import comment_fields, parse_age, parse_date, parse_sex
+from skagile.records._headers import comment_fields, parse_age, parse_sex
 from skagile.records._wfdb import read_annotation, read_record
 from skagile.segmentation import move_peaks, rate_ratio, resample
 
@@ -21,21 +21,13 @@ def record_names(root: Path) -> list[str]:
     return [header.relative_to(root).with_suffix("").as_posix() for header in headers]
 
 
-def subject_rule(subject: str | Callable[[str], str], names: Sequence[str]) -> Callable[[str], str]:
-    """Return the function from a record's relative path to its subject."""
-    if callable(subject):
-        return lambda name: str(subject(name))
-    if subject == "auto":
-        subject = "folder" if len({PurePosixPath(name).parent for name in names}) > 1 else "record"
-    if subject == "record":
-        return lambda name: name
-    return lambda name: name.rpartition("/")[0] or name  # a record beside the folders is its own subject
-
-
 def read_entry(
     path: Path, name: str, subject: str, annotator: str | None = "atr", sampling_rate: float | None = None
 ) -> Entry:
-    """Read one record and what its header says of the person; no annotations with `annotator` None."""
+    """Read one record and what its header says of the person; no annotations with `annotator` None.
+
+    Its session is a date as the header has it: how dates are written is told by those of all records together.
+    """
     recording = read_record(path)
     annotation = None if annotator is None else read_annotation(path, annotator)
     if sampling_rate is not None and sampling_rate != recording.sampling_rate:
@@ -51,14 +43,16 @@ def read_entry(
         in_mit_style = _AGE_AND_SEX.match(recording.comments[0])
         age, sex = in_mit_style.groups() if in_mit_style else (None, None)
     date = fields.get("ecg date", "")
-    if not parse_date(date) and any(letter.isdigit() for letter in date):
-        recording.notes.append(f"its date {date[:40]!r} is not read; expected day.month.year")
+    if not is_date(date):
+        if any(letter.isdigit() for letter in date):
+            recording.notes.append(f"its date {date[:40]!r} is not read; expected such as 29.02.2024")
+        date = ""
     said = (fields.get(key, "") for key in ("diagnosis", "diagnose", "reason for admission"))
     return Entry(
         recording=recording,
         name=name,
         subject=subject,
-        session=parse_date(date) or recording.date,
+        session=date or recording.date,
         age=parse_age(age),
         sex=parse_sex(sex),
         annotation=annotation,

@@ -1,9 +1,7 @@
-"""What is read without an error and is wrong all the same: dates, names that differ by a space, units."""
+"""What is read without an error and is wrong all the same: names that differ by a space, units."""
 
-import re
 import unicodedata
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +9,7 @@ import numpy as np
 MOST_MILLIVOLTS = 20.0  # as of recordings: no electrode on the skin sees more
 _LEAST_MILLIVOLTS = 0.02  # half of the beats of an original spread over more in any lead
 _OTHER_UNIT = 100.0  # the release's against the original's
-_DATE = re.compile(r"\s*\d{1,4}\s*[./\\-]\s*(\d{1,2}|[A-Za-z]{3,9})\s*[./\\-]\s*\d{1,4}\b.*")
 _MAX_INDEX = 1 << 20  # bytes of a RECORDS file
-
-
-def date_fault(values: Iterable[str]) -> str:
-    """Say which of these sessions is a date that is not ISO; "" where none is: others do not sort by time."""
-    for value in dict.fromkeys(values):
-        if _DATE.fullmatch(value):
-            try:
-                datetime.fromisoformat(value.strip())
-            except ValueError:
-                return f"{value!r} is no date in ISO form, and would be sorted as a text; expected such as 2024-02-29"
-    return ""
 
 
 def alike_fault(names: Iterable[str]) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skagile._files import FREE_BYTES, check_size, npy_header
+from skagile._session_order import session_order
 from skagile.datasets import check_pair, draw
-from skagile.release._doubts import MOST_MILLIVOLTS, alike_fault, date_fault, size_faults
+from skagile.release._doubts import MOST_MILLIVOLTS, alike_fault, size_faults
 from skagile.release._problems import Collector, first_of
 
 _ROWS = ("subjects", "y", "sessions", "records", "times")
@@ -45,7 +46,7 @@ def read_npz_pair(
     rate = _agreed("sampling_rate", before, after, sampling_rate, problems)
     window = _agreed("window", before, after, None, problems) or _given_window(window, rate, before["X"].shape[1])
     problems.stop_if_any()
-    _check_meaning(before, sides, problems)
+    _check_meaning(before, sides, problems, in_order=sessions != "half")
     rows = _sound_rows(_rows(before, after, labels, sessions), sides, problems)
     n_sound, dropped = len(rows["subjects"]), {}
     problems.stop_if_any(last=not n_sound)
@@ -274,14 +275,17 @@ def _check_together(files, sides, problems):
             )
 
 
-def _check_meaning(before, sides, problems):
+def _check_meaning(before, sides, problems, in_order):
     """Check names and dates, which are read without an error whatever they are."""
-    for key, fault_of, way_out in (
-        ("subjects", alike_fault, "Write each person's name in one way."),
-        ("sessions", date_fault, "Write dates in ISO form, or number the sessions."),
-    ):
-        if key in before and before[key].dtype.kind == "U" and (fault := fault_of(np.unique(before[key]).tolist())):
-            problems.of_whole(f"{sides['original']}, key {key!r}", f"{fault}. {way_out}")
+    if before["subjects"].dtype.kind == "U" and (fault := alike_fault(np.unique(before["subjects"]).tolist())):
+        problems.of_whole(f"{sides['original']}, key 'subjects'", f"{fault}. Write each person's name in one way.")
+    sessions = before.get("sessions")
+    if in_order and sessions is not None and sessions.dtype.kind == "U":
+        known = np.char.strip(sessions) != ""  # rows without a session are told apart
+        try:
+            session_order(sessions[known], before["subjects"][known])
+        except ValueError as error:
+            problems.of_whole(f"{sides['original']}, key 'sessions'", str(error).removeprefix("sessions: "))
 
 
 def _number(values, key, path, problems):

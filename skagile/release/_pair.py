@@ -84,13 +84,17 @@ def read_release_pair(
         Whether R peaks are found in the original by :func:`~skagile.segmentation.detect_r_peaks`, or taken from its
         annotations (``.atr``). Folders only.
     subjects : {"auto", "folder", "record"}, str, path-like or callable, default="auto"
-        Whose a record is. The first three and a callable as :func:`~skagile.datasets.fetch_directory` takes them. A
-        path, or a text that ends in ``.csv``, is a table with the columns ``record`` and ``subject`` and, optionally,
-        ``session``, ``sex``, ``age`` and ``diagnosis``, which go before what headers say. Any other text is a regular
-        expression that is searched in the record's path; its first group is the subject. Folders only.
+        Whose a record is. The first three and a callable as :func:`~skagile.datasets.fetch_directory` takes them, by
+        the paths of the original; folders that may be other than people are a problem, see there. A
+        path, or a text that ends in ``.csv`` or is that of a file, is a table, separated by commas, semicolons, tabs or
+        vertical bars, in UTF-8, UTF-16 or as Windows writes it, with the columns ``record`` and ``subject`` and,
+        optionally, ``session``, ``sex``, ``age`` and ``diagnosis``, which go before what headers say. Any other text is
+        a regular expression that is searched in the record's path; its first group is the subject. Folders only.
     sessions : {"auto", "half", "record", "date"}, default="auto"
         What a session is. "half": the first and the second half of every record. "record": the records of a subject
-        in order of date, then of name. "date": the dates of a subject (or the table's sessions) in order. "auto": the
+        in order of date, then of name. "date": the dates of a subject (or the table's sessions) in order. Dates may be
+        written as 2019-12-31, 31.12.2019, 12/31/2019 or 31-Dec-2019, sessions of a table as "visit 9" as well, all in
+        one notation; what can be read in two ways that give another order is a problem that shows both. "auto": the
         first of "date" and "record" that gives two subjects or more several sessions, else "half". Of ``.npz`` files:
         the file's sessions, or with "half" none, so that the audit splits each person's rows in halves.
     guard : float, default=0.0
@@ -163,7 +167,7 @@ def read_release_pair(
     ``X``                (n_beats, n_samples), beats in millivolts; needed on both sides
     ``subjects``         (n_beats,), whose beat it is; needed in the original. In the release it must be the same
     ``y``                (n_beats,), diagnosis
-    ``sessions``         (n_beats,), number or ISO date of the recording
+    ``sessions``         (n_beats,), number, date or name ("visit 9") of the recording
     ``records``          (n_beats,), number or name of the record
     ``times``            (n_beats,), R peaks in seconds; both sides may have their own
     ``sampling_rate``    one number, Hz

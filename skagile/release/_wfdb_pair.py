@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
+from skagile._session_order import iso_dates
 from skagile.datasets import (
     AAMI_CLASSES,
     FINE_CLASSES,
@@ -16,13 +17,14 @@ from skagile.datasets import (
     check_pair,
     choose_sessions,
     draw,
+    has_beats,
     pick_leads,
     record_sessions,
 )
-from skagile.records import Entry, read_entry, record_names, records_bunch
-from skagile.release._doubts import alike_fault, listed_but_missing
+from skagile.records import Entry, read_entry, record_names, records_bunch, what_is_there
+from skagile.release._doubts import listed_but_missing
 from skagile.release._problems import Collector, first_of
-from skagile.release._subjects import people_of
+from skagile.release._subjects import people_fault, people_or_problems
 
 _CLASSES = {"aami": AAMI_CLASSES, "fine": FINE_CLASSES}
 _USUAL = {"window": (0.25, 0.45), "band": None}
@@ -68,7 +70,7 @@ def read_wfdb_pair(
     folders = {side: _Folder(path) for side, path in sides.items()}
     cutting = _checked(cutting, problems)
     names = _common_records(folders, problems)
-    people = _people(subjects, names, problems)
+    people = people_or_problems(subjects, names, folders["original"].root, problems, in_order=sessions != "half")
     rate = _Rate(sampling_rate)
     cuts, dropped = [], Counter()
     for number, name in enumerate(names):
@@ -81,6 +83,8 @@ def read_wfdb_pair(
     if progress is not None:
         progress(len(names), len(names), "reading records")
     rate.check(problems)
+    if subjects == "auto" and (fault := people_fault([cut.entry for cut in cuts])):
+        problems.of_whole("subjects", fault)
     if not cuts:
         problems.stop_if_any(last=True)
     problems.stop_if_any()
@@ -145,7 +149,8 @@ def _common_records(folders, problems):
     for side, folder in folders.items():
         if not folder.names:
             problems.of_whole(
-                side, f"{folder.given!r} holds no WFDB record: no .hea file in it or under it. Correct the path."
+                side,
+                f"{folder.given!r} holds no WFDB record: no .hea file in it or under it. {what_is_there(folder.root)}",
             )
     if not all(folder.names for folder in folders.values()):
         return []
@@ -173,30 +178,6 @@ def _common_records(folders, problems):
                     "expected the same records on both sides",
                 )
     return [name for name in folders["original"].names if name in both]
-
-
-def _people(subjects, names, problems):
-    try:
-        people, missing, strangers = people_of(subjects, names)
-    except ValueError as error:
-        problems.of_whole("subjects", str(error))
-        return {name: {"subject": "?"} for name in names}  # the records are looked at all the same
-    for name in strangers:
-        problems.note(name, f"named by subjects={str(subjects)!r}, and in neither folder")
-    if fault := alike_fault([person["subject"] for person in people.values()]):
-        problems.of_whole("subjects", f"{fault}. Write each person's name in one way.")
-    for name in missing:
-        problems.of_record(
-            name, name, f"subjects={subjects!r} names nobody for this record; expected a person for each"
-        )
-    if names and len({person["subject"] for person in people.values()} - {""}) < 2:
-        person = next(iter(people.values()))["subject"]
-        problems.of_whole(
-            "subjects",
-            f"all {len(names)} record(s) are of one person ({person!r}); expected at least two people. Say who is who "
-            "with subjects=, on the command line --subjects: 'folder', 'record', a table or a pattern.",
-        )
-    return people
 
 
 def _read_record(folders, name, person, cutting, rate, problems, dropped):
@@ -355,7 +336,17 @@ def _assemble(cuts, cutting, rate, labels, sessions, max_beats, random_state, dr
         np.array([getattr(cut.entry, key) for cut in cuts], dtype=dtype)
         for key, dtype in (("subject", str), ("session", str), ("sex", "<U1"), ("age", float))
     )
-    how, session = _sessions(sessions, cuts, record, Bunch(subjects=subject, sessions=_sortable(date)))
+    names = [cut.entry.name for cut in cuts]
+    of_records = Bunch(subjects=subject, sessions=np.array(iso_dates(date.tolist(), subject)), record_names=names)
+    try:
+        how, session = _sessions(sessions, cuts, record, of_records)
+    except ValueError as error:
+        problems.of_whole(
+            "sessions",
+            f"{error} They are the dates of the headers or the table's sessions; or give sessions='half' (--sessions "
+            "half), which needs none.",
+        )
+        problems.stop_if_any()
     what, y = _labels(labels, cuts, record, problems)
     beats = {
         "original": np.concatenate([cut.original for cut in cuts]),
@@ -383,7 +374,7 @@ def _assemble(cuts, cutting, rate, labels, sessions, max_beats, random_state, dr
         window=cutting.window,
         attributes=_attributes({"sex": sex, "age": age}, beats["records"]),
         tasks={},
-        record_names=[cut.entry.name for cut in cuts],
+        record_names=names,
         dropped=dict(dropped),
         skipped=problems.skipped,
         notes=problems.notes,
@@ -429,20 +420,12 @@ def _rows(beats, kept):
     return {key: values[kept] for key, values in beats.items()}
 
 
-def _sortable(sessions):
-    """Sessions that are all numbers with leading zeros: as texts, "10" comes before "9"."""
-    known = sessions != ""
-    if known.any() and np.char.isdecimal(sessions[known]).all():
-        return np.where(known, np.char.zfill(sessions, int(np.char.str_len(sessions).max())), "")
-    return sessions
-
-
 def _labels(wanted, cuts, record, problems):
     """Which labels are used, and the label of each beat ("" without one)."""
     options = {"auto": ("aami", "diagnosis"), None: ()}.get(wanted, (wanted,))
     for option in options:
         if option in _CLASSES:
-            without = [cut.entry.name for cut in cuts if cut.entry.annotation is None]
+            without = [cut.entry.name for cut in cuts if not has_beats(cut.entry.annotation)]
             symbol = np.concatenate([cut.symbol for cut in cuts])
             y = np.array([_CLASSES[option].get(one, "") for one in symbol.tolist()], dtype=str)
         else:
@@ -453,7 +436,11 @@ def _labels(wanted, cuts, record, problems):
                 return option, y
             continue
         for name in without:
-            what = "beat annotations (.atr)" if option in _CLASSES else "diagnosis in its header or table"
+            what = (
+                "beat annotations (.atr; rhythms are none)"
+                if option in _CLASSES
+                else "diagnosis in its header or table"
+            )
             problems.of_record(
                 name, name, f"labels={option!r}, but the original has no {what}. Add them, or choose other labels"
             )

@@ -19,6 +19,7 @@ from skagile.segmentation._cut import rate_ratio as rate_ratio
 from skagile.segmentation._cut import resample as resample
 from skagile.segmentation._cut import resampled_length as resampled_length
 from skagile.segmentation._cut import window_samples as window_samples
+from skagile.segmentation._inputs import transposed as transposed
 
 __all__ = [
     "BeatImager",

@@ -8,8 +8,12 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
 from skagile._validation import LARGEST
+from skagile.segmentation._gaps import refuse_gaps
 
 _MIN_SAMPLING_RATE = 100.0
+
+
+_MOST_LEADS = 64  # more side by side are time
 
 
 class NoneUsableError(ValueError):
@@ -86,11 +90,33 @@ def choose_lead(
         return records, sampling_rate
     if not isinstance(records, (list, tuple)):
         records = np.asarray(records)
+        if records.ndim == 3 and (hint := transposed(records.shape)):
+            raise ValueError(f"the records have too few samples.{hint}")
         if records.ndim == 3 and 0 <= lead < records.shape[1]:
             return records[:, lead], sampling_rate
     return [
         _lead_of(record, row, lead, None if names is None else list(names[row])) for row, record in enumerate(records)
     ], sampling_rate
+
+
+def names_of(records: object, n_records: int) -> list[str]:
+    """Words for each record: its number, and its name where the records are a Bunch that names them."""
+    given = records.get("record_names") if isinstance(records, Bunch) else None
+    if given is None or len(given) != n_records:
+        return [f"record {row}" for row in range(n_records)]
+    return [f"record {row} ({name})" for row, name in enumerate(given)]
+
+
+def transposed(shape: Sequence[int]) -> str:
+    """Words for an array that has more samples in the place of the records, or leads, than in that of time; else ""."""
+    if len(shape) < 2 or not shape[-1] <= _MOST_LEADS < shape[-2]:
+        return ""
+    *_, n_times, n_leads = shape
+    wanted = "(n_leads, n_times), one lead chosen" if len(shape) == 2 else "(n_records, n_leads, n_times)"
+    return (
+        f" The shape {tuple(shape)} looks transposed, as {n_times} samples of {n_leads} leads; expected {wanted}. "
+        "Swap the last two axes: numpy.swapaxes(X, -1, -2)."
+    )
 
 
 def check_single_leads(names: Sequence[Sequence[str]]) -> None:
@@ -103,6 +129,8 @@ def _lead_of(record, row, lead, names):
     record = np.asarray(record)
     if record.ndim != 2:
         raise ValueError(f"record {row} has shape {record.shape}; with lead={lead!r} it must be (n_leads, n_times).")
+    if hint := transposed(record.shape):
+        raise ValueError(f"record {row} has too few samples.{hint}")
     names = list(range(len(record))) if names is None else names
     index = 0 if lead is None else lead
     if isinstance(lead, str):
@@ -114,8 +142,10 @@ def _lead_of(record, row, lead, names):
     return record[index]
 
 
-def as_records(records: ArrayLike | Sequence[ArrayLike]) -> np.ndarray | list[np.ndarray]:
-    """Return float records as a 2-D array or a list of 1-D arrays."""
+def as_records(
+    records: ArrayLike | Sequence[ArrayLike], names: Sequence[str] | None = None, *, finite: bool = True
+) -> np.ndarray | list[np.ndarray]:
+    """Return float records as a 2-D array or a list of 1-D arrays; with `finite`, refuse NaN and infinity."""
     if not isinstance(records, (list, tuple)):
         records = np.asarray(records)
         if records.ndim != 2:
@@ -125,25 +155,32 @@ def as_records(records: ArrayLike | Sequence[ArrayLike]) -> np.ndarray | list[np
             )
     if len(records) == 0:
         raise ValueError("records is empty; give at least one record.")
+    names = names or names_of(None, len(records))
     if isinstance(records, np.ndarray):
-        return as_floats(records, "records")
+        records = as_floats(records, "records", finite=False)
+        if finite:
+            refuse_gaps(records, names)
+        return records
     records = [np.asarray(record) for record in records]
     for row, record in enumerate(records):
         if record.ndim != 1:
             raise ValueError(
-                f"record {row} has shape {record.shape}; each record of a list must be 1-D, one lead of it."
+                f"{names[row]} has shape {record.shape}; each record of a list must be 1-D, one lead of it."
             )
-    return [as_floats(record, f"record {row}") for row, record in enumerate(records)]
+    records = [as_floats(record, name, finite=False) for record, name in zip(records, names, strict=True)]
+    if finite:
+        refuse_gaps(records, names)
+    return records
 
 
-def as_floats(values: np.ndarray, name: str) -> np.ndarray:
-    """Return `values` as float32 or float64, finite."""
+def as_floats(values: np.ndarray, name: str, *, finite: bool = True) -> np.ndarray:
+    """Return `values` as float32 or float64; with `finite`, refuse NaN and infinity."""
     if values.dtype.kind not in "fiu":
         raise ValueError(f"{name} must hold real numbers, got dtype {values.dtype}.")
     if values.dtype not in (np.float32, np.float64):
         values = values.astype(np.float64)
     bad = ~np.isfinite(values)
-    if bad.any():
+    if bad.any() and finite:
         raise ValueError(
             f"{name} contains NaN or infinity ({bad.sum()} of {values.size} values, the first at index "
             f"{tuple(map(int, np.argwhere(bad)[0]))}). Interpolate the gaps, or cut them out."
@@ -154,6 +191,7 @@ def as_floats(values: np.ndarray, name: str) -> np.ndarray:
 
 def refuse_huge(values: np.ndarray, name: str) -> None:
     """Raise ValueError for values that no unit of voltage gives."""
+    values = values if np.isfinite(values).all() else values[np.isfinite(values)]
     largest = max(values.max(), -values.min()) if values.size else 0.0
     if largest > LARGEST:
         raise ValueError(

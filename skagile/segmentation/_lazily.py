@@ -103,7 +103,13 @@ def _batches(records):
 
 def _taken(records, start, stop):
     signals = next(iter(records.signals[start:stop].iter_batches(stop - start)))
-    return Bunch(signals=signals, leads=records.leads[start:stop], sampling_rate=records.sampling_rate)
+    names = records.get("record_names")
+    return Bunch(
+        signals=signals,
+        leads=records.leads[start:stop],
+        sampling_rate=records.sampling_rate,
+        record_names=None if names is None else names[start:stop],
+    )
 
 
 def _numbered(error, start, n_records):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-from skagile.segmentation._inputs import NoneUsableError, as_signals, check_sampling_rate
+from skagile.segmentation._inputs import NoneUsableError, as_signals, check_sampling_rate, transposed
 from skagile.segmentation._moving import BLOCK as _BLOCK
 from skagile.segmentation._moving import Scaler, count_odd, count_samples, moving, working_factor
 from skagile.segmentation._quality import mostly_noise
@@ -178,6 +178,7 @@ def find_r_peaks(
     array, if ``on_bad="nan"``, or ``on_bad="auto"`` and there is another record that is not so.
     """
     complaint, any_good, warned = None, False, False
+    hint = transposed(records.shape) if isinstance(records, np.ndarray) else ""
     peaks = [np.empty(0, dtype=np.intp)] * len(records)
     lengths = np.array([len(record) for record in records])
     # Records of one length make batches of bounded size; one longer than that is read in chunks.
@@ -193,7 +194,7 @@ def find_r_peaks(
             problems = _find_problems(batch, low, high, sampling_rate)
             if problems:
                 position, problem = min(problems.items())
-                complaint = complaint or f"{name.format(block[position])} {problem}"
+                complaint = complaint or f"{name.format(block[position])} {problem}{hint}"
                 if on_bad == "raise":
                     raise ValueError(complaint)
                 good = np.array([position not in problems for position in range(len(block))])

@@ -1,6 +1,7 @@
 """Stretches of a recording that hold no heartbeats to speak of."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -117,6 +118,22 @@ def mostly_noise(record: np.ndarray, sampling_rate: float) -> bool:
     if low < high:
         _mark_noise(noise, record, low, high, sampling_rate)
     return low == high or noise.mean() > 0.5
+
+
+def touches(
+    bad: list[np.ndarray], record: np.ndarray, r_peak: np.ndarray, window: tuple[int, int], ratio: Fraction
+) -> np.ndarray:
+    """Say of every beat whether its window touches a bad sample; `bad` is at the rate of the records."""
+    n_before, n_samples = window
+    touched = np.zeros(len(record), dtype=bool)
+    bounds = np.searchsorted(record, np.arange(len(bad) + 1))
+    for row in np.flatnonzero([mask.any() for mask in bad]):
+        part = slice(bounds[row], bounds[row + 1])
+        count = np.concatenate([[0], np.cumsum(bad[row])])
+        start = np.floor((r_peak[part] - n_before) / float(ratio)).astype(np.intp)
+        stop = np.ceil((r_peak[part] - n_before + n_samples) / float(ratio)).astype(np.intp)
+        touched[part] = count[np.clip(stop, 0, len(bad[row]))] > count[np.clip(start, 0, len(bad[row]))]
+    return touched
 
 
 def _judge(record, sampling_rate):

@@ -23,17 +23,20 @@ from skagile.segmentation._cut import (
     resampled_length,
     window_samples,
 )
+from skagile.segmentation._gaps import has_gaps, refuse_gaps, refuse_gaps_under, without_gaps
 from skagile.segmentation._inputs import (
     as_records,
     check_beats,
     check_r_peaks,
     check_sampling_rate,
     choose_lead,
+    names_of,
     refuse_huge,
+    transposed,
 )
 from skagile.segmentation._lazily import are_lazy, first_batch, segment_in_batches, stack_batches
 from skagile.segmentation._pan_tompkins import find_r_peaks
-from skagile.segmentation._quality import signal_quality
+from skagile.segmentation._quality import signal_quality, touches
 from skagile.segmentation._restore import write_back
 
 
@@ -72,8 +75,9 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     on_bad : {"auto", "nan", "raise"}, default="auto"
         What to do with a record that no R peaks can be found in because it is flat or shorter than
         2 s: "nan" treats it as a record without beats, "raise" raises ValueError, and "auto" is
-        "nan" as long as there is another record in the batch that is not so, else "raise". NaN,
-        infinity and records shorter than the window are errors in any case.
+        "nan" as long as there is another record in the batch that is not so, else "raise". A record
+        with NaN or infinity anywhere is one without beats with "nan", else an error. Records
+        shorter than the window are errors in any case.
     check_quality : bool, default=True
         Whether beats that the segmenter found itself count as missing where `signal_quality` says
         that no beat can be told: where the lead is flat, saturated, disconnected or mere noise
@@ -188,7 +192,8 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         ------
         ValueError
             For a parameter out of range; for records that are not 2-D (or 3-D, with `lead`),
-            contain NaN or infinity, or are shorter than the window; for a lead that is not there.
+            contain NaN or infinity (but with ``on_bad="nan"``), or are shorter than the window; for
+            a lead that is not there.
         """
         if are_lazy(X):
             X = first_batch(X, self.lead)
@@ -225,12 +230,13 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     def _cut_rows(self, X, on_bad):
         """Cut records into a row each."""
         X, sampling_rate = self._check_records(X, reset=False)
+        X = without_gaps(X, has_gaps(X))
         n_before, n_samples = self._window_samples()
         r_peaks, bad = self._find(X, sampling_rate, on_bad)
         X, r_peaks = self._resample(X, r_peaks, sampling_rate)
         record, r_peak = self._complete(r_peaks, [X.shape[1]] * len(X))
         if bad is not None:
-            good = ~self._in_bad_stretch(record, r_peak, bad, sampling_rate)
+            good = ~touches(bad, record, r_peak, self._window_samples(), self._ratio(sampling_rate))
             record, r_peak = record[good], r_peak[good]
         if self.layout == "median":
             out = np.full((len(X), n_samples), np.nan, dtype=X.dtype)
@@ -290,21 +296,29 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
     def _lead_at_beat_rate(self, records):
         leads, sampling_rate = choose_lead(records, self.lead, self.sampling_rate, self.resample_to)
-        return self._resample(as_records(leads), [], sampling_rate)[0]
+        leads = as_records(leads, finite=self.on_bad != "nan")
+        if self._ratio(sampling_rate) != 1:
+            leads = without_gaps(leads, has_gaps(leads), np.nan)
+        return self._resample(leads, [], sampling_rate)[0]
 
     def _cut_beats(self, records, on_bad, r_peaks):
         """Cut records into a row for each complete beat."""
         n_before, n_samples = self._window_samples()
+        names = names_of(records, len(records.signals if isinstance(records, Bunch) else records))
         records, sampling_rate = choose_lead(records, self.lead, self.sampling_rate, self.resample_to)
-        records = as_records(records)
+        records = as_records(records, names, finite=self.on_bad != "nan")
         lengths = [len(record) for record in records]
-        for row, length in enumerate(lengths):
-            self._check_length(length, n_samples, sampling_rate, f"record {row}")
-        bad = None
+        hint = transposed(np.shape(records)) if isinstance(records, np.ndarray) else ""
+        for length, name in zip(lengths, names, strict=True):
+            self._check_length(length, n_samples, sampling_rate, name, hint)
+        gaps, bad = has_gaps(records), None
         if r_peaks is None:
-            r_peaks, bad = self._find(records, sampling_rate, on_bad)
+            r_peaks, bad = self._find(without_gaps(records, gaps), sampling_rate, on_bad)
         else:
             r_peaks = check_r_peaks(r_peaks, lengths)
+            r_peaks = [peaks[:0] if gap else peaks for peaks, gap in zip(r_peaks, gaps, strict=True)]
+        if self._ratio(sampling_rate) != 1:
+            records = without_gaps(records, gaps, np.nan)
         records, r_peaks = self._resample(records, r_peaks, sampling_rate)
         record, r_peak = self._complete(r_peaks, [len(x) for x in records])
         if isinstance(records, np.ndarray):
@@ -316,7 +330,7 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
             )
         good = np.ones(len(record), dtype=bool)
         if bad is not None:
-            good = ~self._in_bad_stretch(record, r_peak, bad, sampling_rate)
+            good = ~touches(bad, record, r_peak, self._window_samples(), self._ratio(sampling_rate))
             X[~good] = np.nan
         n_missing = np.bincount(record[~good], minlength=len(records))
         return Bunch(X=X, record=record, r_peak=r_peak, good=good, n_missing=n_missing, records=records)
@@ -368,9 +382,10 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         n_before, n_samples = self._window_samples()
         if not isinstance(fade, Real) or not 0 <= fade < np.inf:
             raise ValueError(f"fade must be a finite number of seconds, 0 or more, got {fade!r}.")
-        records = as_records(records)
+        records = as_records(records, finite=self.on_bad != "nan")
         lengths = np.array([len(x) for x in records])
         beats, r_peak, record = check_beats(beats, r_peak, record, lengths, n_before, n_samples)
+        refuse_gaps_under(records, record)
         n_fade = min(round(fade * self._beat_rate()), n_samples // 2)
         return write_back(records, beats, r_peak - n_before, record, n_fade)
 
@@ -427,15 +442,16 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
             )
         return n_before, n_samples
 
-    def _check_length(self, n_times, n_samples, sampling_rate, name):
+    def _check_length(self, n_times, n_samples, sampling_rate, name, hint=""):
         n_left = resampled_length(n_times, self._ratio(sampling_rate))
         if n_left < n_samples:
             raise ValueError(
                 f"window={self.window!r} is longer than {name}: at sampling_rate={self._beat_rate()!r} the window is "
-                f"{n_samples} samples and the record {n_left}. Give a shorter window or longer records."
+                f"{n_samples} samples and the record {n_left}. Give a shorter window or longer records.{hint}"
             )
 
     def _check_records(self, X, *, reset):
+        given = X
         X, sampling_rate = choose_lead(X, self.lead, self.sampling_rate, self.resample_to)
         if isinstance(X, list) and len({np.shape(record) for record in X}) > 1 and np.ndim(X[0]) == 1:
             lengths = sorted({np.shape(record)[-1] for record in X})
@@ -443,8 +459,11 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
                 f"records must be equally long here, one row each, got {lengths[0]} to {lengths[-1]} samples. Cut them "
                 "to one length, or use segment."
             )
-        X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_features=2 if reset else 1)
-        self._check_length(X.shape[1], self._window_samples()[1], sampling_rate, "the records")
+        options = {"ensure_min_features": 2 if reset else 1, "ensure_all_finite": False}  # gaps: below, by their record
+        X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], **options)
+        self._check_length(X.shape[1], self._window_samples()[1], sampling_rate, "the records", transposed(X.shape))
+        if self.on_bad != "nan":
+            refuse_gaps(X, names_of(given, len(X)))
         refuse_huge(X, "records")
         return X, sampling_rate
 
@@ -456,20 +475,6 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
             return peaks, None
         good = signal_quality(records, sampling_rate).good
         return peaks, [~row for row in good]
-
-    def _in_bad_stretch(self, record, r_peak, bad, sampling_rate):
-        """Say of every beat whether its window touches a bad sample; `bad` is at the rate of the records."""
-        n_before, n_samples = self._window_samples()
-        ratio = float(self._ratio(sampling_rate))
-        touched = np.zeros(len(record), dtype=bool)
-        bounds = np.searchsorted(record, np.arange(len(bad) + 1))
-        for row in np.flatnonzero([mask.any() for mask in bad]):
-            part = slice(bounds[row], bounds[row + 1])
-            count = np.concatenate([[0], np.cumsum(bad[row])])
-            start = np.floor((r_peak[part] - n_before) / ratio).astype(np.intp)
-            stop = np.ceil((r_peak[part] - n_before + n_samples) / ratio).astype(np.intp)
-            touched[part] = count[np.clip(stop, 0, len(bad[row]))] > count[np.clip(start, 0, len(bad[row]))]
-        return touched
 
     def _ratio(self, sampling_rate):
         if self.resample_to is None:

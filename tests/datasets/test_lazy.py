@@ -416,9 +416,9 @@ HARM = {
         _replace("tracings", lambda file, root: file.create_dataset("tracings", (4, 4096, 12), h5py.string_dtype())),
         "expected numbers",
     ),
-    "unknown exam": (
-        _replace("exam_id", lambda file, root: file.__setitem__("exam_id", np.array([12, 77, 11, 0]))),
-        r"does not match exams.csv: 0 .* and 1 in it are not listed \[77\]",
+    "another exam": (
+        _replace("exam_id", lambda file, root: file.__setitem__("exam_id", np.array([12, 77, 0, 0]))),
+        r"does not match exams.csv: 1 .* not in it \[11\], and 1 in it are not listed \[77\]",
     ),
     "lacking exam": (
         _replace("exam_id", lambda file, root: file.__setitem__("exam_id", np.array([12, 0, 0, 0]))),
@@ -438,6 +438,21 @@ def test_hostile_part(code15, harm):
     do(root)
     with pytest.raises(ValueError, match=error):
         fetch_code15(root)
+
+
+def test_a_table_that_was_cut_down(code15):
+    """The exams that are left are those they were; the others are not read."""
+    root, _ = code15
+    whole = fetch_code15(root)
+    header, *rows = (root / "exams.csv").read_text().splitlines()
+    kept = [row for row in rows if row.split(",")[0] in ("11", "15")]
+    (root / "exams.csv").write_text("\n".join([header, *kept]) + "\n")
+    some = fetch_code15(root)
+    assert some.record_names == ["11", "15"]
+    for i, name in enumerate(some.record_names):
+        j = whole.record_names.index(name)
+        assert some.subjects[i] == whole.subjects[j]
+        np.testing.assert_array_equal(some.signals[i], whole.signals[j])
 
 
 def test_unknown_filter(code15, monkeypatch):

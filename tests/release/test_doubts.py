@@ -65,8 +65,8 @@ def test_names_that_differ_by_a_space_or_case(tmp_path, other):
     assert "differ by spaces or case only" in str(error)
 
 
-@pytest.mark.parametrize("date", ["01.02.2020", "1/2/2020", "2020/02/01", "2020-2-1", "2020-13-01", "01-Feb-2020"])
-def test_dates_that_are_not_iso(tmp_path, date):
+@pytest.mark.parametrize("date", ["01.02.2020", "1/2/2020", "2020/02/01", "2020-13-01", "01-Feb-2020"])
+def test_dates_of_two_notations(tmp_path, date):
     sessions = np.full(40, "2020-01-01", dtype="<U12")
     sessions[::2] = date
     error = faults(tmp_path, sessions=sessions)
@@ -74,16 +74,35 @@ def test_dates_that_are_not_iso(tmp_path, date):
     assert f"{date!r} is no date in ISO form" in str(error)
 
 
-@pytest.mark.parametrize("sessions", [["2020-01-01", "2021-01-01"], [0, 1], ["9", "10"], ["visit 1", "visit 2"]])
+@pytest.mark.parametrize(
+    "sessions",
+    [["2020-01-01", "2021-01-01"], [0, 1], ["9", "10"], ["visit 1", "visit 2"], ["31.12.2019", "05.01.2020"]],
+)
 def test_sessions_that_are_read(tmp_path, sessions):
     np.savez(tmp_path / "original.npz", X=X, subjects=SUBJECTS, sessions=np.tile(sessions, 20))
     np.savez(tmp_path / "released.npz", X=X)
     assert len(read_release_pair(tmp_path / "original.npz", tmp_path / "released.npz").original) == 40
 
 
+def test_dates_that_can_be_read_in_two_ways(tmp_path):
+    error = faults(tmp_path, sessions=np.tile(["01/02/2019", "02/01/2019"], 20))
+    assert len(error.problems) == 1
+    assert "key 'sessions': " in str(error)
+    assert all(word in str(error) for word in ("2019-02-01", "2019-01-02", "ISO form"))
+    pair = read_release_pair(tmp_path / "original.npz", tmp_path / "released.npz", sessions="half")
+    assert pair.sessions is None
+
+
 def test_dates_of_headers(pair):
     """One that is not read is said: the record would count as undated."""
-    for date, n_notes in (("31.02.2020", 1), ("2020-02-28", 1), ("28.02.2020", 0), ("unknown", 0)):
+    for date, n_notes in (
+        ("31.02.2020", 1),
+        ("2020-02-28", 0),
+        ("12/31/2020", 0),
+        ("2020-02-31", 1),
+        ("28.02.2020", 0),
+        ("unknown", 0),
+    ):
         pair.original_hea.write_text(re.sub(r"ECG date: .*", f"ECG date: {date}", pair.original_hea.read_text()))
         notes = read_release_pair(pair.original, pair.released).notes
         assert len(notes) == n_notes
@@ -169,7 +188,12 @@ def test_a_sound_table(table):
     ("change", "words"),
     [
         (lambda rows: [["s0", *rows[0][1:]], *rows[1:]], "the record 's0', which is in 6 folders"),
-        (lambda rows: [[*rows[0][:2], "01.02.2020"], *rows[1:]], "row 2, session: '01.02.2020' is no date in ISO form"),
+        (lambda rows: [[*rows[0][:2], "01.02.2020"], *rows[1:]], "session: '01.02.2020' is no date in ISO form"),
+        (
+            lambda rows: [[*row[:2], ("01/02/2019", "02/01/2019")[i % 2]] for i, row in enumerate(rows)],
+            "2019' can be read in two ways",
+        ),
+        (lambda rows: [[*row[:2], "xy"[i % 2] * 2] for i, row in enumerate(rows)], "'xx', 'yy' say no order"),
         (lambda rows: [[rows[0][0], rows[0][1].upper(), rows[0][2]], *rows[1:]], "differ by spaces or case only"),
     ],
 )

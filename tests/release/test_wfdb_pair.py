@@ -156,6 +156,40 @@ def test_subjects_by_pattern_callable_and_table(pair, tmp_path):
     np.testing.assert_array_equal(found.attributes["age"], 50 + found.records)
 
 
+@pytest.mark.parametrize(("first", "second"), [("31.12.2019", "05.01.2020"), ("visit 9", "visit 10")])
+def test_sessions_of_a_table(pair, tmp_path, first, second):
+    """The second record of each person is the earlier; as text it comes later."""
+    names = fetch_directory(pair.original).record_names
+    rows = [f"{name},{name.split('/')[0]},{second if i % 2 == 0 else first}" for i, name in enumerate(names)]
+    (tmp_path / "people.csv").write_text("record,subject,session\n" + "\n".join(rows) + "\n")
+    found = read_release_pair(pair.original, pair.released, subjects=tmp_path / "people.csv")
+    np.testing.assert_array_equal(found.sessions, 1 - found.records % 2)
+
+
+def test_dates_of_headers_are_read_together(pair):
+    """The month is first in one header of all, and so in all; where nothing tells, nothing is guessed."""
+    headers = sorted(pair.original.rglob("*.hea"))
+
+    def write(*dates):
+        for i, header in enumerate(headers):
+            lines = [line for line in header.read_text().splitlines(True) if "ECG date" not in line]
+            header.write_text("".join(lines) + f"# ECG date: {dates[i % len(dates)]}\n")
+
+    write("02/01/2019", "01/02/2019")
+    assert "2019-01-02" in str(faults_of(pair))
+    assert "--sessions half" in str(faults_of(pair))
+    assert len(read_release_pair(pair.original, pair.released, sessions="half").sessions)
+    write("02/01/2019", "01/02/2019", "12/31/2018", "01/05/2019")
+    found = read_release_pair(pair.original, pair.released)
+    assert set(found.sessions[found.records == 0]) == {1}  # the first of February
+    assert fetch_directory(pair.original).sessions[:4].tolist() == [
+        "2019-02-01",
+        "2019-01-02",
+        "2018-12-31",
+        "2019-01-05",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -163,7 +197,10 @@ def test_subjects_by_pattern_callable_and_table(pair, tmp_path):
         ("record,person\na,b\n", "has the columns ['record', 'person']"),
         ("record,subject\na,b\na,c\n", "row 3, names the record 'a' again"),
         ("", "has the columns []"),
-        (b"record,subject\n\xff\xfe,a\n", "no CSV table in UTF-8"),
+        (b"record,subject\n\xff\xfe,a\n", "has none of the 12 records: it names"),
+        (b"PK\x03\x04" + bytes(99), "is an Excel workbook or another archive, no text"),
+        (b"record,subject\n\x00\x01\x02\x00\x00\x00", "holds zero bytes: it is no text"),
+        ("record subject\na b\n", "has the columns ['record subject'] (separated by"),
         (None, "is no file"),
     ],
 )

@@ -313,24 +313,80 @@ def test_bad_parameters(records, params, message):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_non_finite_records(records, bad):
+@pytest.mark.parametrize("on_bad", ["auto", "raise"])
+def test_non_finite_records(records, bad, on_bad):
+    """The record is named, by its name where it has one, with the cause and the ways out."""
     X = records[0]
-    segmenter = BeatSegmenter(sampling_rate=RATE, on_bad="nan").fit(X)
+    segmenter = BeatSegmenter(sampling_rate=RATE, on_bad=on_bad).fit(X)
     beats = segmenter.segment(X)
     X[1, 7] = bad
-    with pytest.raises(ValueError, match=r"NaN|infinity"):
-        segmenter.fit(X)
-    with pytest.raises(ValueError, match=r"NaN|infinity"):
-        segmenter.transform(X)
-    with pytest.raises(ValueError, match=r"records contains NaN or infinity \(1 of 6000 values, .*\(1, 7\)"):
-        segmenter.segment(X)
+    words = r"record 1 contains NaN or infinity \(1 of 2000 samples, the first at sample 7\).*on_bad='nan'"
+    for call in (segmenter.fit, segmenter.transform, segmenter.segment, lambda X: segmenter.segment(list(X))):
+        with pytest.raises(ValueError, match=words):
+            call(X)
+    named = Bunch(signals=list(X[:, None]), leads=[["II"]] * 3, sampling_rate=RATE, record_names=["a/1", "b/1", "c/1"])
+    for call in (segmenter.fit, segmenter.transform, segmenter.segment):
+        with pytest.raises(ValueError, match=r"record 1 \(b/1\) contains NaN"):
+            call(named)
     with pytest.raises(ValueError, match="record 1 contains NaN or infinity"):
-        segmenter.segment(list(X))
-    with pytest.raises(ValueError, match="records contains NaN or infinity"):
         segmenter.restore(X, beats.X, beats.r_peak, beats.record)
+    X[2, 7] = bad
+    with pytest.raises(ValueError, match=r"So do 1 other\(s\) of 3 records"):
+        segmenter.fit(X)
     beats.X[2, 7] = bad
     with pytest.raises(ValueError, match="beats contains NaN or infinity"):
-        segmenter.restore(records[0][[0, 0, 2]], beats.X, beats.r_peak, beats.record)
+        segmenter.restore(records[0][[0, 0, 0]], beats.X, beats.r_peak, beats.record)
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+@pytest.mark.parametrize("resample_to", [None, 180])
+def test_records_with_gaps_are_left_out_when_asked(records, bad, resample_to):
+    """The others give what they give alone, and the record comes back as it was."""
+    X = records[0]
+    segmenter = BeatSegmenter(sampling_rate=RATE, on_bad="nan", resample_to=resample_to).fit(X)
+    alone, beats_alone = segmenter.transform(X[[0, 2]]), segmenter.segment(X[[0, 2]])
+    X[1, 7] = bad
+    out = segmenter.fit(X).transform(X)
+    assert_array_equal(out[[0, 2]], alone)
+    assert np.isnan(out[1]).all()
+    for form in (X, list(X)):
+        beats = segmenter.segment(form)
+        assert_array_equal(beats.X, beats_alone.X)
+        assert set(beats.record.tolist()) == {0, 2}
+        back = segmenter.restore(beats.records, beats.X, beats.r_peak, beats.record)
+        for new, old in zip(back, beats.records, strict=True):
+            assert_array_equal(new, old)
+        if resample_to is None:
+            assert_array_equal(np.array(back), X)
+    marks = segmenter.segment(X, r_peaks=[np.array([500])] * 3)
+    assert marks.record.tolist() == [0, 2]
+    with pytest.raises(ValueError, match="record 1 contains NaN or infinity"):
+        segmenter.restore(beats.records, beats.X, beats.r_peak, np.ones_like(beats.record))
+
+
+def test_records_lying_on_their_side(records):
+    """(n_times, n_leads) is said to be so, not merely too short."""
+    side = np.tile(records[0][0], (12, 1)).T
+    words = r"shape \(2000, 12\) looks transposed, as 2000 samples of 12 leads.*numpy\.swapaxes"
+    segmenter = BeatSegmenter(sampling_rate=RATE)
+    of_leads = BeatSegmenter(sampling_rate=RATE, lead=0)
+    bunch = Bunch(signals=[side] * 2, leads=[list("abcdefghijkl")] * 2, sampling_rate=RATE)
+    for call in (
+        lambda: segmenter.fit(side),
+        lambda: segmenter.segment(side),
+        lambda: detect_r_peaks(side, RATE),
+        lambda: of_leads.segment([side, side]),
+        lambda: of_leads.fit(bunch),
+        lambda: of_leads.segment(bunch),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+    with pytest.raises(ValueError, match=r"shape \(2, 2000, 12\) looks transposed"):
+        of_leads.fit(np.stack([side, side]))
+    assert of_leads.fit_transform(np.stack([side.T, side.T])).shape[0] == 2
+    with pytest.raises(ValueError, match="too short") as caught:
+        detect_r_peaks(records[0][:, :50], RATE)
+    assert "transposed" not in str(caught.value)
 
 
 @pytest.mark.parametrize("as_list", [False, True])
