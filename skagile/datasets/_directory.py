@@ -1,6 +1,7 @@
 """Any folder of WFDB records."""
 
 import os
+import warnings
 from collections.abc import Callable
 from numbers import Real
 
@@ -57,12 +58,13 @@ def fetch_directory(
     Returns
     -------
     records : :class:`~sklearn.utils.Bunch`
-        The fields of :func:`fetch_mitdb`. Age, sex and date come from header comments such as "age: 51", "Sex: F" and
-        "ECG date: 07.12.2004", or from a first comment "69 M ..." as MIT-BIH has it, the date else from the record
-        line. Dates have the day first, unless that is impossible for one of them; dates that could have the month
-        first, which would change the order of a person's records, stay as they are there. `diagnoses` come from
-        comments "diagnosis", "Diagnose" or "Reason for admission". Leads that are not in volts are left out. One field
-        more:
+        The fields of :func:`fetch_mitdb`. Age, sex, diagnoses and date come from header comments as the databases of
+        PhysioNet write them: "age: 51", "Age: 62  Sex: M", "<age>: 65 <sex>: F <diagnoses>: ...", "Gender: female",
+        "Dx: 426783006,164889003", "Reason for admission: ...", "065Y", "6 months", in English, German and some other
+        languages, or from a first comment "69 M ..." as MIT-BIH has it; and "ECG date: 07.12.2004", the date else from
+        the record line. Dates have the day first, unless that is impossible for one of them; dates that could have the
+        month first, which would change the order of a person's records, stay as they are there. Leads that are not in
+        volts are left out. One field more:
 
         skipped : list of tuple (record name, reason)
             Records left out; empty with ``on_error="raise"``.
@@ -78,7 +80,8 @@ def fetch_directory(
     Warns
     -----
     UserWarning
-        For records of the PhysioNet Challenge of which some are of one person, and nothing says which.
+        For records of the PhysioNet Challenge of which some are of one person, and nothing says which; once, for
+        comments that look like age or sex and are not read.
 
     See Also
     --------
@@ -126,6 +129,7 @@ def fetch_directory(
             skipped.append((name, str(error)))
     if not entries:
         raise ValueError(f"path={str(path)!r}: none of {len(names)} records could be read; the first: {skipped[0][1]}")
+    _warn_of_unread(entries)
     if subject == "auto":
         check_one_person(*_people(entries), _WAYS_OUT)
     dates = iso_dates([entry.session for entry in entries], [entry.subject for entry in entries])
@@ -133,6 +137,19 @@ def fetch_directory(
         entry.session = date
     descr = f"{len(entries)} WFDB record(s) under {root}" + (f"; {len(skipped)} not readable." if skipped else ".")
     return records_bunch(entries, str(path), descr, skipped=skipped)
+
+
+def _warn_of_unread(entries):
+    """Say, once for all records, which fields look like age or sex and were not read."""
+    unread = [entry for entry in entries if entry.unread]
+    if unread:
+        warnings.warn(
+            f"{len(unread)} of {len(entries)} header(s) have comments that look like age or sex and are not read, the "
+            f"first is record {unread[0].name}: {'; '.join(unread[0].unread)!r} (digits as #, names as *). "
+            "Write them as 'age: 65' and 'sex: F', or give them to what you call next.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _people(entries):

@@ -14,6 +14,7 @@ from skagile.records._header import check_relative as check_relative
 from skagile.records._header import signal_files as signal_files
 from skagile.records._header import signal_sizes as signal_sizes
 from skagile.records._headers import comment_fields as comment_fields
+from skagile.records._headers import is_unknown as is_unknown
 from skagile.records._headers import parse_age as parse_age
 from skagile.records._headers import parse_date as parse_date
 from skagile.records._headers import parse_sex as parse_sex

@@ -21,6 +21,7 @@ class Entry:
     sex: str = ""
     annotation: Bunch | None = None
     diagnoses: Sequence[str] = ()
+    unread: Sequence[str] = ()  # of its header, what looks like age or sex, without what may identify
 
 
 def records_bunch(entries: Sequence[Entry], database: str, descr: str, **extra: object) -> Bunch:

@@ -1,16 +1,13 @@
 """Folders of WFDB records: their names, and what a header says of the person."""
 
-import re
 from pathlib import Path
 
 from skagile._date_notation import is_date
 from skagile.records._entry import Entry
 from skagile.records._header import segment_names
-from skagile.records._headers import comment_fields, parse_age, parse_sex
+from skagile.records._headers import comment_fields, read_person
 from skagile.records._wfdb import read_annotation, read_record
 from skagile.segmentation import move_peaks, rate_ratio, resample
-
-_AGE_AND_SEX = re.compile(r"\s*(-?\d{1,3}) ([MF])\b")  # the first comment of an MIT-BIH header: "69 M 1085 1629 x1"
 
 
 def record_names(root: Path) -> list[str]:
@@ -37,24 +34,20 @@ def read_entry(
             annotation.sample = move_peaks(annotation.sample, ratio)
     if sampling_rate is not None:
         recording.sampling_rate = float(sampling_rate)
-    fields = comment_fields(recording.comments)
-    age, sex = fields.get("age"), fields.get("sex")
-    if age is None and sex is None and recording.comments:
-        in_mit_style = _AGE_AND_SEX.match(recording.comments[0])
-        age, sex = in_mit_style.groups() if in_mit_style else (None, None)
-    date = fields.get("ecg date", "")
+    said = read_person(recording.comments)
+    date = comment_fields(recording.comments).get("ecg date", "")
     if not is_date(date):
         if any(letter.isdigit() for letter in date):
             recording.notes.append(f"its date {date[:40]!r} is not read; expected such as 29.02.2024")
         date = ""
-    said = (fields.get(key, "") for key in ("diagnosis", "diagnose", "reason for admission"))
     return Entry(
         recording=recording,
         name=name,
         subject=subject,
         session=date or recording.date,
-        age=parse_age(age),
-        sex=parse_sex(sex),
+        age=said.age,
+        sex=said.sex,
         annotation=annotation,
-        diagnoses=[text for text in said if text],
+        diagnoses=said.diagnoses,
+        unread=said.unread,
     )

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from skagile._files import check_size
 from skagile._session_order import session_order
 from skagile._text_files import separator_of, separator_words, table_lines
-from skagile.records import Entry, check_one_person, parse_age, parse_sex, subject_rule
+from skagile.records import Entry, check_one_person, is_unknown, parse_age, parse_sex, subject_rule
 from skagile.release._doubts import alike_fault
 from skagile.release._problems import Collector, first_of
 
@@ -194,7 +194,7 @@ def _read_table(path, names):
                     f"folders ({', '.join(folders[name][:3])}); expected the path of one. Give it in full."
                 )
             if name in known or name in folders:
-                table[name] = _person(row)
+                table[name] = _person(row, f"{str(path)!r}, row {number}")
             elif len(strangers) < _MAX_STRANGERS:
                 strangers.append(name)
     except csv.Error as error:
@@ -230,7 +230,7 @@ def _check_columns(columns, path):
             )
 
 
-def _person(row):
+def _person(row, where):
     """Say what a row of the table tells of the person of a record."""
     row = {key: (value or "").strip() for key, value in row.items() if isinstance(value, str | None)}
     person = {"subject": row["subject"]}
@@ -239,4 +239,7 @@ def _person(row):
         person["sex"] = parse_sex(row["sex"])
     if row.get("age"):
         person["age"] = parse_age(row["age"])
+    for key, read, wanted in (("sex", person.get("sex"), "F or M"), ("age", person.get("age"), "years, such as 65")):
+        if (not read or read != read) and row.get(key) and not is_unknown(row[key]) and read != 0:
+            raise ValueError(f"{where}, {key}: {row[key][:20]!r} is not read; expected {wanted}, or nothing.")
     return person

@@ -198,17 +198,7 @@ def _read_record(folders, name, person, cutting, rate, problems, dropped):
     if len(entries) < 2:
         return None
     before, after = entries["original"], entries["released"]
-    for side, entry in entries.items():
-        for note in entry.recording.notes:
-            problems.note(folders[side].shown(name), note)
-    if before.annotation is not None:
-        n_times = before.recording.signal.shape[1]
-        if n_outside := int(((before.annotation.sample < 0) | (before.annotation.sample >= n_times)).sum()):
-            problems.note(
-                folders["original"].shown(name),
-                f"{n_outside} of {len(before.annotation.sample)} annotations lie outside the recording; the annotation "
-                "file is cut, or of another record",
-            )
+    _note_doubts(entries, person, folders, name, problems)
     shown = folders["released"].shown(name)
     fault = _mismatch(before.recording, after.recording)
     if fault:
@@ -239,6 +229,27 @@ def _read_record(folders, name, person, cutting, rate, problems, dropped):
         before.diagnoses = [person["diagnosis"]]
     old_rate = before.recording.sampling_rate
     return _cut(before, after, (row, released_row), cutting, old_rate, rate, folders, problems, dropped)
+
+
+def _note_doubts(entries, person, folders, name, problems):
+    """Note what stops nothing: of both sides' files, and of what the original's header and annotations say."""
+    before = entries["original"]
+    for side, entry in entries.items():
+        for note in entry.recording.notes:
+            problems.note(folders[side].shown(name), note)
+    if before.annotation is not None:
+        n_times = before.recording.signal.shape[1]
+        if n_outside := int(((before.annotation.sample < 0) | (before.annotation.sample >= n_times)).sum()):
+            problems.note(
+                folders["original"].shown(name),
+                f"{n_outside} of {len(before.annotation.sample)} annotations lie outside the recording; the annotation "
+                "file is cut, or of another record",
+            )
+    if not person.keys() & {"sex", "age"}:
+        for unread in before.unread:
+            problems.note(
+                folders["original"].shown(name), f"{unread!r} (digits as #, names as *) looks like age or sex, not read"
+            )
 
 
 def _mismatch(before, after):

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from skagile.cli import _audit_job, main
+from skagile.datasets import fetch_directory
 from skagile.records import read_annotation
 from skagile.release import ReleaseProblems, read_release_pair
 
@@ -206,3 +207,23 @@ def test_tables_that_mean_something_else(table, change, words):
 def test_a_table_that_names_others(table):
     [note] = table(lambda rows: [*rows, ["cohort-999/s0", "x", "2020-01-01"]]).notes
     assert note.startswith("cohort-999/s0: named by subjects=")
+
+
+def test_folders_say_it_once(pair):
+    """By a warning of the fetcher, and by a note of the pair that names the record."""
+    for i, header in enumerate(sorted(pair.original.rglob("*.hea"))):
+        text = re.sub(r"# age: \d+", "# Age: Anna Meier 65" if i < 3 else "# Age: 40 years", header.read_text())
+        header.write_text(text.replace("# sex:", "# Gender:"))
+    with pytest.warns(
+        UserWarning, match=r"3 of 12 header\(s\).*record cohort-001/s0: 'Age: \*\*\*\* \*\*\*\*\* ##'"
+    ) as said:
+        records = fetch_directory(pair.original)
+    assert len(said) == 1
+    assert "Anna" not in str(said[0].message)
+    assert np.isnan(records.age).tolist() == [True] * 3 + [False] * 9
+    assert set(records.sex) <= {"F", "M"}
+    found = read_release_pair(pair.original, pair.released)
+    [note] = [note for note in found.notes if "looks like age or sex" in note]
+    assert "cohort-001/s0" in note
+    assert "Anna" not in note
+    assert set(found.attributes["age"][found.records > 2]) == {40.0}
