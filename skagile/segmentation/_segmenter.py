@@ -416,6 +416,7 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = self.on_bad == "nan"
         return tags
 
     def _beat_rate(self):
