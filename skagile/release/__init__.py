@@ -3,4 +3,8 @@
 from skagile.release._pair import read_release_pair
 from skagile.release._problems import ReleaseProblems
 
+# isort: split
+# For the rooms above.
+from skagile.release._pair import read_release_views as read_release_views
+
 __all__ = ["ReleaseProblems", "read_release_pair"]

@@ -102,7 +102,8 @@ def visible(text):
 def who(attack):
     """Attacker, and in a few words what it has learnt from."""
     learnt, _ = _LEARNT.get(attack["knowledge"], (attack["knowledge"], ""))
-    return f"{attack['attacker']}, {learnt}"
+    lead = f", {attack['lead']}" if attack.get("lead") else ""
+    return f"{attack['attacker']}, {learnt}{lead}"
 
 
 def people(report):
