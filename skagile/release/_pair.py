@@ -261,8 +261,8 @@ def read_release_views(
 
     Notes
     -----
-    Leads of one name are read together, where five people have it; leads that fewer have are put together, one of each
-    record. A released record may have another sampling rate or length than its original. R peaks are looked for in
+    Leads of one name are read together, where a quarter of the people have it, or 20. Any other lead of a record stands
+    in for a lead that the record lacks and most have, or is put together with others. A released record may have another sampling rate or length than its original. R peaks are looked for in
     each lead by itself. All leads are in memory at once; ``max_beats`` and ``leads`` bound that.
 
     Of ``.npz`` files, whose beats are cut already, a released beat whose R peak is not where the original's is gives a

@@ -11,6 +11,8 @@ from skagile.release._assemble import Rows, assemble
 from skagile.release._problems import Collector, ReleaseProblems
 from skagile.release._wfdb_record import ELSEWHERE, LENGTH, NO_PEAKS, RATE, Cut, Cutting, RecordCuts
 
+_MANY_PEOPLE = 20  # for a verdict of their own
+
 AT_ORIGINAL = "R peaks of the original"
 AT_RELEASE = "R peaks of the release"
 
@@ -54,8 +56,9 @@ def views_of(
 def _groups(records, *, by_name):
     """Cuts that are attacked together, one of each record at most, and leads that too few people have.
 
-    A name that :data:`LEAST_PEOPLE` people have is a group. A record without any of these has its first lead in the
-    largest group, so that everybody is in it. The rest are put together, whatever their names.
+    A name that a quarter of the people have, or 20, is a group. Any other lead of a record stands in for a group that
+    the record has no lead of, the largest first, so that everybody is in it; what is left is put together, whatever
+    its name. Small groups by themselves would allow no verdict.
     """
     by_key = {}
     for cuts in records:
@@ -63,23 +66,26 @@ def _groups(records, *, by_name):
             by_key.setdefault(cut.key, []).append(cut)
     if not by_name:
         return list(by_key.values()), []
-    n_people = len({cut.entry.subject for cuts in records for cut in cuts})
-    least = min(LEAST_PEOPLE, n_people)
-    common = {key: list(cuts) for key, cuts in by_key.items() if _n_people(cuts) >= least}
-    if not common:
-        common = {None: []}
-    largest = max(common, key=lambda key: len(common[key]))
-    pools = []
+    n_people = _n_people([cut for cuts in records for cut in cuts])
+    least = min(n_people, LEAST_PEOPLE)
+    enough = max(least, min(_MANY_PEOPLE, n_people // 4))
+    common = {key: cuts for key, cuts in by_key.items() if _n_people(cuts) >= enough}
+    common = common or {max(by_key, key=lambda key: len(by_key[key])): []}
+    # The largest first: what of a report is of one lead is of this.
+    names = sorted(common, key=lambda key: -len(common[key]))
+    groups, pools = [[] for _ in names], []
     for cuts in records:
-        left = [cut for cut in cuts if cut.key not in common]
-        if len(left) == len(cuts):
-            common[largest].append(left.pop(0))
-        for number, cut in enumerate(left):
+        own = {cut.key: cut for cut in cuts}
+        others = [cut for cut in cuts if cut.key not in common or not common[cut.key]]
+        for name, group in zip(names, groups, strict=True):
+            if name in own and not any(own[name] is cut for cut in others):
+                group.append(own[name])
+            elif others:
+                group.append(others.pop(0))
+        for number, cut in enumerate(others):
             if number == len(pools):
                 pools.append([])
             pools[number].append(cut)
-    # The largest first: what of a report is of one lead is of this.
-    groups = [common.pop(largest), *common.values()]
     rare = []
     for pool in pools:
         if _n_people(pool) >= least:
@@ -87,8 +93,7 @@ def _groups(records, *, by_name):
         else:
             why = f"fewer than {LEAST_PEOPLE} people have it, or another that few have"
             rare += [(cut.name, why, True) for cut in pool]
-    order = {id(cut): number for number, cut in enumerate(cut for cuts in records for cut in cuts)}
-    return [sorted(group, key=lambda cut: order[id(cut)]) for group in groups], rare
+    return groups, rare
 
 
 def _n_people(cuts):

@@ -319,7 +319,6 @@ class _LeadCutter:
             )
             if not len(kept):
                 return self.shown["released"], fault
-            self.problems.of_record(self.before.name, self.shown["released"], fault)
         cut = Cut(
             entry=self.before,
             key=key,
@@ -337,6 +336,10 @@ class _LeadCutter:
             cut.remarks.append(LENGTH)
         if self.cutting.lead is None:
             self._add_own(cut, released_row)
+        if n_lost and cut.own is None:
+            self.problems.of_record(self.before.name, self.shown["released"], fault)
+        elif n_lost:  # a record that was moved has nothing at an end; its beats are cut where it has them
+            self.problems.note(self.shown["released"], f"no signal at {n_lost} beats of its original")
         return cut
 
     def _at_peaks(self, peaks, row):

@@ -4,81 +4,18 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from skagile.audit import AuditReport, Estimators, Size
-from skagile.cli import _audit_job, main
-from skagile.datasets import make_cohort
 from skagile.release import ReleaseProblems, read_release_views
 from skagile.release._lead_names import match_leads, plain_name
 
-FS = 250
-LDA_SIZE = Size(n_resamples=200, galleries=())
-
-
-@pytest.fixture(autouse=True)
-def _cheap(monkeypatch, tmp_path):
-    amount = _audit_job.AuditSize(
-        read={"max_beats": 10},
-        audit={
-            "attackers": ("svd",),
-            "knowledge": ("clean", "adaptive"),
-            "estimators": Estimators(diagnostic_estimator=None),
-            "size": LDA_SIZE,
-        },
-    )
-    monkeypatch.setattr(_audit_job, "SIZES", {"quick": amount})
-    monkeypatch.setenv("SKAGILE_HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture(scope="module")
-def people():
-    """Eight people, two dates each: records of two leads, the second with a shape of its own."""
-    cohort = make_cohort(n_subjects=8, n_sessions=2, duration=16.0, class_mix={"N": 1.0}, random_state=0)
-    names = [f"{subject}/s{i % 2}" for i, subject in enumerate(cohort.subjects)]
-    return {
-        name: np.stack([signal[0], 0.6 * signal[0] + 0.3 * np.roll(signal[0], 12)])
-        for name, signal in zip(names, cohort.signals, strict=True)
-    }
-
-
-def nobody(signal, seed=0):
-    """A record of the same heartbeat for everybody: an R wave each second."""
-    time = np.arange(signal.shape[-1])
-    beat = np.exp(-((((time + 100) % 250) - 125) ** 2) / 30.0)
-    return beat + 0.01 * np.random.default_rng(seed).standard_normal(signal.shape[-1])
+pytestmark = pytest.mark.usefixtures("cheap_audit")
 
 
 def sine(signal):
     return np.sin(2 * np.pi * np.arange(signal.shape[-1]) / 200)
 
 
-@pytest.fixture
-def release(people, tmp_path, write_record):
-    """Return the function that writes both sides; `of` gives rows and names of a released record."""
-
-    def made(of, original_leads=("I", "II"), of_original=None):
-        for number, (name, signal) in enumerate(people.items()):
-            folder, _, record = name.partition("/")
-            before = (signal, original_leads) if of_original is None else of_original(number, signal)
-            write_record(tmp_path / "original" / folder, record, before[0], leads=before[1])
-            rows, leads = of(number, signal)
-            write_record(tmp_path / "released" / folder, record, np.stack(rows), leads=leads)
-        return tmp_path / "original", tmp_path / "released"
-
-    return made
-
-
-def run(pair, *options):
-    out = pair[0].parent / "out.json"
-    page = pair[0].parent / "out.html"
-    arguments = ["audit", *pair, "--quick", "--no-cache", "--labels", "none", "--json", out, "--report", page, *options]
-    result = CliRunner().invoke(main, list(map(str, arguments)))
-    assert result.exit_code in (0, 3), result.output
-    return AuditReport.from_json(out), result, page.read_text()
-
-
-def test_the_lead_that_was_left_as_it_was_is_red(release):
+def test_the_lead_that_was_left_as_it_was_is_red(release, run):
     """Lead I a sine, lead II the original: red, by lead II, in all three reports."""
     report, result, page = run(release(lambda i, signal: ((sine(signal), signal[1]), ("I", "II"))))
     assert report.verdict()["level"] == "red"
@@ -94,7 +31,7 @@ def test_the_lead_that_was_left_as_it_was_is_red(release):
     assert report.not_attacked == []
 
 
-def test_a_limit_is_held_against_the_worst_lead(release):
+def test_a_limit_is_held_against_the_worst_lead(release, run, nobody):
     pair = release(lambda i, signal: ((nobody(signal), signal[1]), ("I", "II")))
     report, result, _ = run(pair, "--max-reidentification", 0.5)
     assert result.exit_code == 3
@@ -107,7 +44,7 @@ def test_a_limit_is_held_against_the_worst_lead(release):
     "names",
     [("II", "I"), ("ii", "MLI"), ("Lead II", "ECG I"), ("mlii", "i"), ("channel 2", "channel 1")],
 )
-def test_leads_of_another_order_or_name(release, names):
+def test_leads_of_another_order_or_name(release, names, run, nobody):
     """Lead II goes first in the release, by whatever name: it is found, and red."""
     report, _, _ = run(release(lambda i, signal: ((signal[1], nobody(signal, i)), names)))
     assert report.verdict()["level"] == "red"
@@ -115,7 +52,7 @@ def test_leads_of_another_order_or_name(release, names):
     assert report.not_attacked == []
 
 
-def test_what_was_not_attacked_is_named_and_is_no_green(release):
+def test_what_was_not_attacked_is_named_and_is_no_green(release, run, nobody):
     """A third lead that the original has not, and a flat one: named everywhere, and the verdict says so."""
     pair = release(lambda i, signal: ((nobody(signal), 0 * signal[0], nobody(signal)), ("I", "II", "V9")))
     report, result, page = run(pair)
@@ -137,14 +74,14 @@ def test_what_was_not_attacked_is_named_and_is_no_green(release):
     assert "cannot be judged (not attacked: lead V9, lead II)" in result.stderr
 
 
-def test_a_lead_that_only_the_original_has_is_named_and_counts_for_nothing(release):
+def test_a_lead_that_only_the_original_has_is_named_and_counts_for_nothing(release, run, nobody):
     report, result, _ = run(release(lambda i, signal: ((nobody(signal, i),), ("I",))))
     assert [(entry["lead"], entry["in_release"]) for entry in report.not_attacked] == [("II", False)]
     assert "Not attacked: lead II: the release has no lead of this name" in result.stdout
     assert "Not attacked" not in report.verdict()["headline"]
 
 
-def test_a_lead_chosen_by_hand(release):
+def test_a_lead_chosen_by_hand(release, run, nobody):
     """``--lead I`` attacks it alone, and says that the other was left out; both by hand is as by default."""
     pair = release(lambda i, signal: ((nobody(signal, i), signal[1]), ("I", "II")))
     report, result, _ = run(pair, "--lead", "I")
@@ -162,7 +99,7 @@ def test_a_lead_chosen_by_hand(release):
 
 
 @pytest.mark.parametrize("n_with", [6, 12])
-def test_a_lead_in_a_part_of_the_records(release, n_with):
+def test_a_lead_in_a_part_of_the_records(release, n_with, run, nobody):
     """Lead II is in some records of both sides: of three people it is named as not attacked, of six it is red."""
     report, _, _ = run(
         release(
@@ -182,7 +119,7 @@ def test_a_lead_in_a_part_of_the_records(release, n_with):
         assert report.verdict()["level"] != "green"
 
 
-def test_leads_that_few_people_have_are_attacked_together(release):
+def test_leads_that_few_people_have_are_attacked_together(release, run, nobody):
     """Each pair of people has a second lead of another name: together they are eight, and one of them tells."""
     names = ["V1", "V2", "V3", "V4"]
 
@@ -195,7 +132,7 @@ def test_leads_that_few_people_have_are_attacked_together(release):
     assert report.not_attacked == []
 
 
-def test_records_of_one_lead_under_many_names_are_one_release(release):
+def test_records_of_one_lead_under_many_names_are_one_release(release, run):
     """Whatever the one lead of a record is called, everybody is in the first view."""
     names = ["II"] * 12 + ["V5"] * 4
 
@@ -214,7 +151,7 @@ def test_no_lead_in_common_is_a_problem(release, people):
         read_release_views(*pair)
 
 
-def test_the_interval_of_a_lead_is_corrected_for_all_leads(release):
+def test_the_interval_of_a_lead_is_corrected_for_all_leads(release, run, nobody):
     """Lower ends go down by the correction: of the worst of two leads, and not below that of twice the attacks."""
     pair = release(lambda i, signal: ((nobody(signal, i), signal[1]), ("I", "II")))
     alone, both = run(pair, "--lead", "II")[0].headline["single"], run(pair)[0].headline["single"]
@@ -224,7 +161,7 @@ def test_the_interval_of_a_lead_is_corrected_for_all_leads(release):
     assert (alone["n_attacks"], both["n_attacks"]) == (1, 3)
 
 
-def test_a_report_of_leads_survives_json(release):
+def test_a_report_of_leads_survives_json(release, run, nobody):
     report, _, _ = run(release(lambda i, signal: ((nobody(signal, i), signal[1]), ("I", "II"))))
     again = json.loads(json.dumps(report.to_dict()))
     assert again["leads"] == report.lead_results
