@@ -16,5 +16,6 @@ from skagile.audit._views import audit_views as audit_views
 from skagile.audit.report import LEAST_PEOPLE as LEAST_PEOPLE
 from skagile.audit.report import LIMITS as LIMITS
 from skagile.audit.report import percent as percent
+from skagile.audit.report import sentences_if_red as sentences_if_red
 
 __all__ = ["AuditReport", "Estimators", "Evidence", "Size", "audit_release"]

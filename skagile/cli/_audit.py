@@ -169,6 +169,11 @@ def audit(
     The time is that of one lead times the number of leads, and twice that where the release is not in time with its
     original. Leads share the reading of files; use is measured on one lead only.
 
+    Headers, annotation notes, columns, file names and the bytes of the release's files are searched for the names,
+    identifiers, dates and notes of the original. Any of these makes the verdict red; what is shown is masked. Sex and
+    age are amber, an age above 89 red. So are the original's record names, which the audit needs to match files: amber;
+    rename them before the release goes out. Packed files are not looked at, and then the verdict is not green.
+
     A limit is held against the unfavourable end of the interval: the upper end for a maximum, the lower for a minimum.
     What was not measured, or cannot be judged (too few people, rows in another order), does not keep it. Without limits
     the exit code says nothing of the verdict.
@@ -178,7 +183,7 @@ def audit(
       0  audited
       1  something is wrong with the input: one list on stderr, nothing is written
       2  the command line is wrong
-      3  audited, and a limit is not kept or cannot be judged
+      3  audited, and a limit is not kept or cannot be judged, or the release's files name people
     """  # noqa: D301 - click wants the character
     from skagile.audit import LIMITS
     from skagile.cli import _audit_job

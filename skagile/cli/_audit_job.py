@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from skagile.audit import (
     audit_release,
     audit_views,
     percent,
+    sentences_if_red,
 )
 from skagile.cli._options import option_of
 from skagile.cli._outputs import file_fault, overwriting_fault
 from skagile.datasets import get_data_home
-from skagile.release import read_release_pair, read_release_views
+from skagile.release import look_at_arrays, look_at_folders, read_release_pair, read_release_views
 
 _MOST_MEMBERS = 16 << 20  # bytes
 
@@ -115,7 +116,7 @@ def audit_files(
     said : dict of str to list of str
         What was left out, and what should be known of the input.
     broken : list of str
-        One sentence per limit that is not kept.
+        One sentence per limit that is not kept, and one where the files name people.
     """
     amount = SIZES[size]
     read = {**amount.read, **(read or {})}
@@ -129,6 +130,10 @@ def audit_files(
         report = as_only_view(audit_release(**views[0].arguments, **work), views[0], release.not_attacked)
     else:
         report = audit_views(views, not_attacked=release.not_attacked, **work)
+    if release.people is None:
+        report = replace(report, files_results=look_at_arrays(original, released))
+    else:
+        report = replace(report, files_results=look_at_folders(original, released, release.people))
     report.protocol["input"] = {**pair.protocol, "size": size}
     if pair.notes:
         report.protocol["input"]["n_notes"] = len(pair.notes)
@@ -139,7 +144,7 @@ def audit_files(
     return (
         report,
         {"left out": skipped, "to know": pair.notes},
-        [_sentence(check) for check in checks if not check["passed"]],
+        [*sentences_if_red(report), *(_sentence(check) for check in checks if not check["passed"])],
     )
 
 

@@ -23,7 +23,7 @@ def npz_views(pair: Bunch) -> Bunch:
         ]
         of_view = {**pair, "released": moved[0], "times": None, "released_times": None}
         views.append(Bunch(**of_view, **{**known, "cut": AT_RELEASE, "is_recut": True}))
-    return Bunch(views=views, not_attacked=[])
+    return Bunch(views=views, not_attacked=[], people=None)
 
 
 def _place(pair):

@@ -248,6 +248,8 @@ def read_release_views(
         not_attacked : list of dict
             Leads that no view has: ``lead``, ``reason``, ``n_records`` ``of`` so many, and ``in_release``, whether the
             release has it at all.
+        people : dict or None
+            The person of each record; None of ``.npz`` files.
 
     Raises
     ------
@@ -262,8 +264,9 @@ def read_release_views(
     Notes
     -----
     Leads of one name are read together, where a quarter of the people have it, or 20. Any other lead of a record stands
-    in for a lead that the record lacks and most have, or is put together with others. A released record may have another sampling rate or length than its original. R peaks are looked for in
-    each lead by itself. All leads are in memory at once; ``max_beats`` and ``leads`` bound that.
+    in for a lead that the record lacks and most have, or is put together with others. A released record may have
+    another sampling rate or length than its original. R peaks are looked for in each lead by itself. All leads are in
+    memory at once; ``max_beats`` and ``leads`` bound that.
 
     Of ``.npz`` files, whose beats are cut already, a released beat whose R peak is not where the original's is gives a
     second view in which it is moved there.

@@ -29,7 +29,7 @@ def read_wfdb_pair(
 ) -> Bunch:
     """Read one lead of two folders; the arguments are those of :func:`~skagile.release.read_release_pair`."""
     rate = Rate(sampling_rate)
-    records, cutting = _read(sides, problems, cutting, rows, subjects, progress, rate)
+    records, cutting, _ = _read(sides, problems, cutting, rows, subjects, progress, rate)
     return assemble([cut for record in records for cut in record.cuts], cutting, rate.value, rows, problems)
 
 
@@ -45,11 +45,13 @@ def read_wfdb_views(
 ) -> Bunch:
     """Read all leads of two folders; the arguments are those of :func:`~skagile.release.read_release_views`."""
     rate = Rate(sampling_rate)
-    records, cutting = _read(sides, problems, cutting, rows, subjects, progress, rate)
-    return views_of(records, cutting, rate.value, rows, problems)
+    records, cutting, people = _read(sides, problems, cutting, rows, subjects, progress, rate)
+    release = views_of(records, cutting, rate.value, rows, problems)
+    release.people = {name: person["subject"] for name, person in people.items()}
+    return release
 
 
-def _read(sides, problems, cutting, rows, subjects, progress, rate) -> tuple[Sequence[RecordCuts], Cutting]:
+def _read(sides, problems, cutting, rows, subjects, progress, rate) -> tuple[Sequence[RecordCuts], Cutting, dict]:
     folders = {side: Folder(path) for side, path in sides.items()}
     cutting = _checked(cutting, problems)
     names = _common_records(folders, problems)
@@ -69,7 +71,7 @@ def _read(sides, problems, cutting, rows, subjects, progress, rate) -> tuple[Seq
     if not any(record.cuts for record in records):
         problems.stop_if_any(last=True)
     problems.stop_if_any()
-    return records, cutting
+    return records, cutting, people
 
 
 def _checked(cutting, problems):

@@ -155,7 +155,7 @@ def test_where_r_peaks_are(peaks):
     assert not is_elsewhere(peaks, peaks[:0])
 
 
-# --------------------------------------------------------------------------------------------------- beats in .npz files
+# ---------------------------------------------------------------------------------------------- beats in .npz files
 
 
 @pytest.mark.parametrize("edge", ["turned round", "cut off"])

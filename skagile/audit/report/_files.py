@@ -1,5 +1,7 @@
 """What the files of a release say besides the signal, in words."""
 
+_MOST_LINES = 20  # on the terminal
+
 HEADLINES = {
     "red": "Names, dates or identifiers of the original stand in the files of the release.",
     "amber": "The files of the release say something of the people: see what the files say.",
@@ -37,3 +39,22 @@ def sentences_of_files(report):
     if said.get("n_more"):
         sentences.append(f"{said['n_more']} more findings are not listed.")
     return sentences + [f"Not looked at: {what.rstrip('.')}." for what in said["not_looked_at"]]
+
+
+def sentences_if_red(report):
+    """Say that the release must not go out like this, where its files name people; nothing where they do not."""
+    if level_of(report) != "red":
+        return []
+    items = [item for item in report.files_results["items"] if item["level"] == "red"]
+    kinds = ", ".join(dict.fromkeys(item["kind"] for item in items))
+    return [f"The files of the release name people: {len(items)} place(s), {kinds}."]
+
+
+def as_lines(report):
+    """Give what the files say for the terminal: a table's header and rows, and sentences."""
+    items = (report.files_results or {}).get("items", ())
+    rows = [[item["level"], item["kind"], item["file"], item["field"], item["shown"]] for item in items[:_MOST_LINES]]
+    said = sentences_of_files(report)
+    if len(items) > _MOST_LINES:
+        said.insert(1, f"{len(items) - _MOST_LINES} more findings are in the page and in the JSON.")
+    return ["level", "kind", "file", "field", "masked"], rows, said

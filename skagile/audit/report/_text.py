@@ -1,5 +1,6 @@
 """The report as text for the terminal."""
 
+from skagile.audit.report._files import as_lines as _files_lines
 from skagile.audit.report._floors import FLOORS
 from skagile.audit.report._leads import as_lines
 from skagile.audit.report._threats import threats
@@ -8,7 +9,17 @@ from skagile.audit.report._words import cells, percent, share, tells, visible, w
 
 def as_text(report):
     """Give headline, table of attacks, floors, use and sizes, ready to print."""
-    lines = [*_headline(report), "", *_threats(report), *_leads(report), "", *_attacks(report), "", _floors(report)]
+    lines = [
+        *_headline(report),
+        "",
+        *_threats(report),
+        *_leads(report),
+        *_files(report),
+        "",
+        *_attacks(report),
+        "",
+        _floors(report),
+    ]
     lines += [*_diagnosis(report), *_change(report)]
     lines.append(_sizes(report))
     return "\n".join(visible(line).rstrip() for line in lines)
@@ -38,6 +49,14 @@ def _leads(report):
         return []
     header, rows, sentences = as_lines(report)
     return ["", *_columns(header, rows), *sentences]
+
+
+def _files(report):
+    if report.files_results is None:
+        return []
+    header, rows, sentences = _files_lines(report)
+    table = _columns(header, rows) if rows else []
+    return ["", f"What the files say: {report.files_results['level']}", *table, *sentences]
 
 
 def _attacks(report):

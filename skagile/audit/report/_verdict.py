@@ -48,7 +48,7 @@ def _level(report, entries):
 def _headline(report, entries, level):
     names, said = names_left_out(report), level_of(report)
     sentences = [f"{names[0].upper()}{names[1:]}."] if names else []
-    if said not in ("", "green"):
+    if said == "red" or (said not in ("", "green") and level in ("green", "amber")):
         sentences.append(HEADLINES[said])
     of_threats = _threats.headline(entries)
     if sentences and _threats.level(entries) == "green":
