@@ -183,7 +183,8 @@ def audit(
       0  audited
       1  something is wrong with the input: one list on stderr, nothing is written
       2  the command line is wrong
-      3  audited, and a limit is not kept or cannot be judged, or the release's files name people
+      3  audited, and a limit is not kept or cannot be judged,
+         or the files of the release name people
     """  # noqa: D301 - click wants the character
     from skagile.audit import LIMITS
     from skagile.cli import _audit_job

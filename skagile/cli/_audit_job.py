@@ -30,6 +30,7 @@ from skagile.cli._outputs import file_fault, overwriting_fault
 from skagile.datasets import get_data_home
 from skagile.release import look_at_arrays, look_at_folders, read_release_pair, read_release_views
 
+_MOST_PLACES = 60  # on the terminal
 _MOST_MEMBERS = 16 << 20  # bytes
 
 
@@ -114,7 +115,7 @@ def audit_files(
     report : skagile.audit.AuditReport
         What the audit found.
     said : dict of str to list of str
-        What was left out, and what should be known of the input.
+        What was left out, what should be known of the input, and where files name people.
     broken : list of str
         One sentence per limit that is not kept, and one where the files name people.
     """
@@ -131,9 +132,10 @@ def audit_files(
     else:
         report = audit_views(views, not_attacked=release.not_attacked, **work)
     if release.people is None:
-        report = replace(report, files_results=look_at_arrays(original, released))
+        in_files, places = look_at_arrays(original, released)
     else:
-        report = replace(report, files_results=look_at_folders(original, released, release.people))
+        in_files, places = look_at_folders(original, released, release.people)
+    report = replace(report, files_results=in_files)
     report.protocol["input"] = {**pair.protocol, "size": size}
     if pair.notes:
         report.protocol["input"]["n_notes"] = len(pair.notes)
@@ -143,7 +145,7 @@ def audit_files(
     skipped = [problem for _, problem in (*pair.skipped, *left_out)]
     return (
         report,
-        {"left out": skipped, "to know": pair.notes},
+        {"left out": skipped, "to know": pair.notes, "in files of the release": places[:_MOST_PLACES]},
         [*sentences_if_red(report), *(_sentence(check) for check in checks if not check["passed"])],
     )
 

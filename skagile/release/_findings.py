@@ -5,6 +5,7 @@ import re
 from skagile.release._terms import LEAST, Terms
 from skagile.release._text import dates_of, masked, plain, words_of, written_out
 
+FILE_NAME = "name of file or folder"
 _MOST_ITEMS = 200
 _MOST_NOT_LOOKED_AT = 50
 _LEAST_RAW_DIGITS = 6  # of a number among bytes and columns of numbers
@@ -17,12 +18,14 @@ class Findings:
     def __init__(self):
         self.n_files = self.n_bytes = 0
         self.not_looked_at: list[str] = []
-        self.shown = ""
+        self.places: list[str] = []  # where names stand, for whoever has the release: with names of files
+        self.shown = self._name = ""
         self._items: dict[tuple[str, str, str], dict] = {}
         self._common: dict[str, int] = {}
 
     def at(self, name: str, number: int) -> None:
         """Say which file is looked at; its name may be a person's, and is masked."""
+        self._name = name
         stem, dot, end = name.rpartition(".")
         known = f"{masked(stem)}.{end}" if dot and end.isalnum() and len(end) <= 5 else masked(name)
         self.shown = f"file {number} ({known})" if number else "the release"
@@ -30,6 +33,8 @@ class Findings:
     def add(self, level: str, kind: str, place: str, text: str, *, hide: bool = True) -> None:
         """Note what stands in a field of this file."""
         entry = {"level": level, "kind": kind, "file": self.shown, "field": place}
+        if level == "red" and (self.shown, place, kind) not in self._items:
+            self.places.append(f"{self.shown if place == FILE_NAME else self._name}: {kind} in {place}")
         self._items.setdefault((self.shown, place, kind), entry | {"shown": masked(text) if hide else text})
 
     def add_common(self, kind: str, place: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from skagile.records import comment_fields, parse_age, read_annotation, record_names
-from skagile.release._findings import Findings
+from skagile.release._findings import FILE_NAME, Findings
 from skagile.release._terms import TermCollector, Terms
 from skagile.release._text import decode
 
@@ -17,7 +17,9 @@ _CHUNK = 1 << 20
 _OVERLAP = 512  # bytes: no name is longer
 _TEXT_RUN = re.compile(rb"[\t\x20-\x7e\x80-\xff]{4,}")
 _BINARY_RUN = re.compile(rb"(?:[\x20-\x7e]|\xc3[\x80-\xbf]|(?<=[A-Za-z])[\xc0-\xff](?=[A-Za-z])){8,}")
+_SIGNAL_RUN = re.compile(rb"[\x20-\x7e]{8,}")  # the quickest: most bytes of a release are samples
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_RUNS = {"text": _TEXT_RUN, "bytes": _BINARY_RUN, "signal": _SIGNAL_RUN}
 _HEAD = 4096  # bytes by which a text is told from anything else
 _PACKED = {
     b"PK\x03\x04": "a zip archive",
@@ -36,7 +38,9 @@ _PACKED = {
 }
 
 
-def look_at_folders(original: str | os.PathLike, released: str | os.PathLike, people: Mapping[str, str]) -> dict:
+def look_at_folders(
+    original: str | os.PathLike, released: str | os.PathLike, people: Mapping[str, str]
+) -> tuple[dict, list[str]]:
     """Look for what identifies people of an original folder in the files of a released one.
 
     Parameters
@@ -48,8 +52,10 @@ def look_at_folders(original: str | os.PathLike, released: str | os.PathLike, pe
 
     Returns
     -------
-    dict
-        ``level``, ``items``, ``n_files``, ``n_bytes``, ``n_more`` and ``not_looked_at``, for the report.
+    said : dict
+        ``level``, ``items``, ``n_files``, ``n_bytes``, ``n_more`` and ``not_looked_at``, for the report: masked.
+    places : list of str
+        Files and fields where people are named, for whoever has the release.
     """
     original, released = (Path(path).expanduser().absolute() for path in (original, released))
     findings = Findings()
@@ -71,10 +77,10 @@ def look_at_folders(original: str | os.PathLike, released: str | os.PathLike, pe
         if path.suffix != ".hea":
             findings.at(path.relative_to(released).as_posix(), number)
             _look_into(path, terms, findings, is_signal=path in signals)
-    return findings.report()
+    return findings.report(), findings.places
 
 
-def look_at_arrays(original: str | os.PathLike, released: str | os.PathLike) -> dict:
+def look_at_arrays(original: str | os.PathLike, released: str | os.PathLike) -> tuple[dict, list[str]]:
     """Look for people of an original ``.npz`` file in the columns and the name of a released one; see above.
 
     Both files have been read, and so checked, before.
@@ -95,7 +101,7 @@ def look_at_arrays(original: str | os.PathLike, released: str | os.PathLike) -> 
     _look_at_name(Path(released).name, terms, findings)
     for key, values in after.items():
         _look_at_column(key, np.unique(values.astype(str)).tolist(), terms, findings, before)
-    return findings.report()
+    return findings.report(), findings.places
 
 
 def _columns(path):
@@ -196,7 +202,7 @@ def _look_at_name(name, terms, findings):
     for part in name.split("/"):
         apart = re.sub(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])", " ", part)
         for text in dict.fromkeys((part, apart)):
-            findings.look_at_line(text, "name of file or folder", terms)
+            findings.look_at_line(text, FILE_NAME, terms)
 
 
 def _look_at_header(path, terms, findings):
@@ -246,22 +252,22 @@ def _look_into(path, terms, findings, *, is_signal):
                 findings.not_looked_at.append(f"{findings.shown}: {packed}")
                 return
             file.seek(0)
-            is_text = _CONTROLS.search(start) is None and not is_signal
+            kind = "signal" if is_signal else "bytes" if _CONTROLS.search(start) else "text"
             rest = b""
             while piece := file.read(_CHUNK):
                 findings.n_bytes += len(piece)
                 block = rest + piece
                 rest = block[-_OVERLAP:] if len(piece) == _CHUNK else b""
-                _look_at_block(block, terms, findings, is_text=is_text)
+                _look_at_block(block, terms, findings, kind)
     except OSError as error:
         findings.not_looked_at.append(f"{findings.shown}: {error.strerror}")
 
 
-def _look_at_block(block, terms, findings, *, is_text):
-    runs = (_TEXT_RUN if is_text else _BINARY_RUN).findall(block)
-    if not is_text and b"\0" in block:  # text of two bytes a letter
+def _look_at_block(block, terms, findings, kind):
+    runs = _RUNS[kind].findall(block)
+    if kind == "bytes" and b"\0" in block:  # text of two bytes a letter
         runs += _BINARY_RUN.findall(block.replace(b"\0", b""))
     if not runs or not terms.may_be_in(decode(b"\n".join(runs))):
         return
     for run in runs:
-        findings.look_at_line(decode(run), "text" if is_text else "bytes", terms, is_raw=True)
+        findings.look_at_line(decode(run), "text" if kind == "text" else "bytes", terms, is_raw=True)

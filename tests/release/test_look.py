@@ -38,7 +38,7 @@ def sides(tmp_path):
     original, released = tmp_path / "original", tmp_path / "released"
 
     def look():
-        return look_at_folders(original, released, {name: name for name in PEOPLE})
+        return look_at_folders(original, released, {name: name for name in PEOPLE})[0]
 
     def add(line, name="r1", encoding="utf-8"):
         with (released / f"{name}.hea").open("ab") as file:
@@ -163,7 +163,7 @@ def test_folders_that_are_called_like_people(tmp_path):
                 (home / "s0.hea").write_text("s0 1 250 1000\ns0.dat 16 1000 16 0 0 0 0 II\n")
         root = tmp_path / level
         names = [path.relative_to(root / "original").with_suffix("").as_posix() for path in root.rglob("original/*/*")]
-        said = look_at_folders(root / "original", root / "released", {name: name.split("/")[0] for name in names})
+        said, _ = look_at_folders(root / "original", root / "released", {name: name.split("/")[0] for name in names})
         assert said["level"] == level
 
 
@@ -230,14 +230,14 @@ def test_notes_of_annotations(pair, write_record, cohort):
     annotate(pair.original / "cohort-001", ["(AFIB", "patient Smithers fell asleep at noon"])
     annotate(pair.released / "cohort-001", ["(AFIB", "smithers fell asleep at noon"])
     names = [path.relative_to(pair.original).with_suffix("").as_posix() for path in pair.original.rglob("*.hea")]
-    said = look_at_folders(pair.original, pair.released, {name: name.split("/")[0] for name in names})
+    said, _ = look_at_folders(pair.original, pair.released, {name: name.split("/")[0] for name in names})
     assert {kind for kind, _ in red(said)} == {"free text"}
 
 
 def test_columns_of_arrays(tmp_path):
     def say(**columns):
         np.savez(tmp_path / "released.npz", X=np.zeros((4, 5)), **columns)
-        return look_at_arrays(tmp_path / "original.npz", tmp_path / "released.npz")
+        return look_at_arrays(tmp_path / "original.npz", tmp_path / "released.npz")[0]
 
     subjects, sessions = ["Anna Smith", "Ben Jones"] * 2, ["2019-12-31", "2020-01-02"] * 2
     np.savez(tmp_path / "original.npz", X=np.zeros((4, 5)), subjects=subjects, sessions=sessions)
@@ -263,6 +263,7 @@ def test_the_command_says_it_everywhere(pair, run):
     assert verdict["level"] == "red"
     assert "Names, dates or identifiers of the original stand in the files of the release." in verdict["headline"]
     assert "The files of the release name people" in result.stderr
+    assert "cohort-001/s0.hea: name in comment of the header" in result.stderr
     kinds = set(report.files()["kind"])
     assert {"name", "date"} <= kinds
     for text in (page, result.output, (pair.original.parent / "out.json").read_text()):

@@ -22,6 +22,12 @@ def level_of(report):
     return "amber" if "amber" in levels else said["level"]
 
 
+IN_A_WORD = {
+    "red": "red, people are named",
+    "amber": "amber",
+    "not looked at": "not looked at in full",
+    "green": "nothing was found",
+}
 LEVELS = {
     "red": "✗ Red.",
     "amber": "Amber.",

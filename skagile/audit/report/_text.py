@@ -1,5 +1,6 @@
 """The report as text for the terminal."""
 
+from skagile.audit.report._files import IN_A_WORD, level_of
 from skagile.audit.report._files import as_lines as _files_lines
 from skagile.audit.report._floors import FLOORS
 from skagile.audit.report._leads import as_lines
@@ -56,7 +57,7 @@ def _files(report):
         return []
     header, rows, sentences = _files_lines(report)
     table = _columns(header, rows) if rows else []
-    return ["", f"What the files say: {report.files_results['level']}", *table, *sentences]
+    return ["", f"What the files say: {IN_A_WORD.get(level_of(report), '')}", *table, *sentences]
 
 
 def _attacks(report):
