@@ -14,6 +14,8 @@ from skagile.release._lead_names import match_leads
 from skagile.release._own_peaks import OwnBeats, is_elsewhere, partners
 from skagile.release._problems import Collector, first_of
 
+# Beats of the release's own, and of the original's, with fewer of which it has none: hum has an R peak or two.
+_FEWEST, _FEWEST_OF = 3, 0.1
 NO_PEAKS = "no R peak of its own is found in the release"
 ELSEWHERE = "the release has its R peaks elsewhere"
 RATE, LENGTH = "the release has another sampling rate", "the release is of another length"
@@ -370,7 +372,7 @@ class _LeadCutter:
             part = cutter.cut(0)
         except ValueError:
             part = None
-        if part is None or not len(part["X"]):
+        if part is None or len(part["X"]) < max(_FEWEST, _FEWEST_OF * len(cut.times)):
             cut.remarks.append(NO_PEAKS)
             return
         own = part["r_peak"] / self.rate
