@@ -22,11 +22,15 @@ class Plan:
     measurements: list[Measurement]
 
 
-def make_plan(inputs):
-    """Choose what the inputs allow; what other threats' rows are made into comes when they are there."""
+def make_plan(inputs, *, use=True, corresponds=True):
+    """Choose what the inputs allow; what other threats' rows are made into comes when they are there.
+
+    Without `use`, what the release is good for is not measured. Where rows do not correspond, no label of a beat is
+    that of the released beat beside it, and no distance is one that it was moved: then disclosure is not measured.
+    """
     denoising = denoise_jobs(inputs)
     measurements = [Identity(inputs, list(denoising))]
-    if inputs.diagnostician is not None:
+    if inputs.diagnostician is not None and use:
         measurements.append(Diagnosis(inputs))
     if inputs.traits:
         measurements.append(Traits(inputs))
@@ -34,9 +38,10 @@ def make_plan(inputs):
         measurements.append(Presence(inputs))
     if inputs.n_subjects >= MIN_PEOPLE:
         measurements.append(Copies(inputs))
-    if inputs.disclosed:
+    if inputs.disclosed and corresponds:
         measurements.append(Disclosure(inputs))
-    measurements.append(Fidelity(inputs))
+    if use:
+        measurements.append(Fidelity(inputs))
     return Plan(denoising, measurements)
 
 
@@ -51,7 +56,7 @@ def run_plan(plan, inputs, runner):
         )
     # All at once, so that no processor waits for the last job of one threat.
     results = iter(runner(job for _, jobs in jobs_of for job in jobs))
-    rows = {"diagnosis": [], "traits": [], "presence": [], "copies": [], "disclosure": []}
+    rows = {"diagnosis": [], "traits": [], "presence": [], "copies": [], "disclosure": [], "fidelity": []}
     for measurement, jobs in jobs_of:
         rows[measurement.name] = measurement.rows([next(results) for _ in jobs])
     rows["gdpr"] = Gdpr(inputs, rows["identity"], rows["traits"]).rows([])

@@ -9,15 +9,12 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval as Range
 from sklearn.utils._param_validation import validate_params
 
-from skagile.audit import _provenance
 from skagile.audit._groups import Estimators, Evidence, Size
-from skagile.audit._headline import find_headline, find_worst
 from skagile.audit._inputs import check_inputs
 from skagile.audit._plan import make_plan, run_plan
 from skagile.audit._runner import Runner
-from skagile.audit.report._pictures import attention, pictures
-from skagile.audit.report._report import AuditReport
-from skagile.audit.threats._floors import measure_floors
+from skagile.audit._write_up import write_up
+from skagile.audit.report import AuditReport
 
 
 @validate_params(
@@ -229,34 +226,4 @@ def audit_release(
         random_state=random_state,
     )
     runner = Runner(cache, n_jobs, progress, inputs.settings)
-    return _write_up(inputs, run_plan(make_plan(inputs), inputs, runner), runner.start)
-
-
-def _write_up(inputs, rows, start):
-    """Put the rows of every measurement in their places in the report."""
-    details = {name: [row.detail for row in of_name] for name, of_name in rows.items()}
-    recognised = [row.recognised for row in rows["identity"]]
-    floors = measure_floors(inputs.release)
-    headline, gallery = find_headline(recognised, floors, inputs.settings)
-    headline = {**(headline or {}), **find_worst(rows, inputs.settings)}
-    return AuditReport(
-        attacks=details["identity"],
-        headline=headline,
-        gallery=gallery,
-        attribute_results=details["traits"],
-        gdpr={
-            **dict.fromkeys(("singling_out", "linkability", "inference")),
-            **{row.name: row.detail for row in rows["gdpr"]},
-        },
-        presence_results=details["presence"],
-        copies_results=details["copies"],
-        disclosure_results=details["disclosure"],
-        utility_results=[entry for entry in details["diagnosis"] if "task" not in entry],
-        task_results=[entry for entry in details["diagnosis"] if "task" in entry],
-        fidelity_results={row.name: row.detail for row in rows["fidelity"]},
-        attention=attention(recognised, inputs.release, inputs.settings),
-        floors=floors,
-        pictures=pictures(inputs.release),
-        protocol=_provenance.describe_protocol(inputs),
-        provenance=_provenance.describe_provenance(inputs, start),
-    )
+    return write_up(inputs, run_plan(make_plan(inputs), inputs, runner), runner.start)

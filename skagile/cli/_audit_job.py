@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,32 @@ import numpy as np
 
 from skagile._files import check_size, remove_leftovers, replacing
 from skagile._text_files import encoding_of
-from skagile.audit import LIMITS, AuditReport, Estimators, Evidence, Size, audit_release, percent
+from skagile.audit import (
+    LEAST_PEOPLE,
+    LIMITS,
+    AuditReport,
+    Estimators,
+    Evidence,
+    Size,
+    View,
+    as_only_view,
+    audit_release,
+    audit_views,
+    percent,
+    sentences_if_red,
+)
 from skagile.cli._options import option_of
 from skagile.cli._outputs import file_fault, overwriting_fault
 from skagile.datasets import get_data_home
-from skagile.release import read_release_pair
+from skagile.release import look_at_arrays, look_at_folders, read_release_pair, read_release_views
 
+_MOST_PLACES = 60  # on the terminal
 _MOST_MEMBERS = 16 << 20  # bytes
 
 
 @dataclass(frozen=True)
 class AuditSize:
-    """How much work an audit does: keywords of ``read_release_pair`` and of ``audit_release``."""
+    """How much work an audit does: keywords of ``read_release_views`` and of ``audit_release``."""
 
     read: dict = field(default_factory=dict)
     audit: dict = field(default_factory=dict)
@@ -74,7 +88,7 @@ def audit_files(
     Parameters
     ----------
     original, released : path-like
-        As :func:`~skagile.release.read_release_pair` takes them.
+        As :func:`~skagile.release.read_release_pair` takes them. Every lead that both have is attacked.
     size : {"full", "quick"}, default="full"
         Amount of work.
     seed : int, default=0
@@ -84,7 +98,7 @@ def audit_files(
     cache : path-like, default=None
         Folder for the results of finished fits, so that an interrupted audit goes on. None keeps none.
     read : dict, default=None
-        Further keywords of :func:`~skagile.release.read_release_pair`.
+        Further keywords of ``read_release_views``.
     members : path-like, default=None
         Text with the people who are in the release, one a line. None: nobody is known to be outside.
     new_patients : path-like, default=None
@@ -101,29 +115,27 @@ def audit_files(
     report : skagile.audit.AuditReport
         What the audit found.
     said : dict of str to list of str
-        What was left out, and what should be known of the input.
+        What was left out, what should be known of the input, and where files name people.
     broken : list of str
-        One sentence per limit that is not kept.
+        One sentence per limit that is not kept, and one where the files name people.
     """
     amount = SIZES[size]
     read = {**amount.read, **(read or {})}
-    pair = read_release_pair(original, released, random_state=seed, progress=progress, **read)
-    inside = None if members is None else _members_of(members, pair.subjects)
+    release = read_release_views(original, released, random_state=seed, progress=progress, **read)
+    pair = release.views[0]
+    named = None if members is None else _members_of(members, pair.subjects)
     new, left_out = (None, []) if new_patients is None else _read_new(new_patients, pair, read, seed)
-    report = audit_release(
-        pair.original,
-        pair.released,
-        pair.y,
-        **{key: pair[key] for key in PASSED_ON if pair[key] is not None},
-        members=inside,
-        new_patients=new,
-        evidence=Evidence(times=pair.times, released_times=pair.released_times, records=pair.records),
-        cache=cache,
-        n_jobs=n_jobs,
-        progress=progress,
-        random_state=seed,
-        **amount.audit,
-    )
+    views = [_view_of(view, named, new, amount, pair is not view) for view in release.views]
+    work = {"cache": cache, "n_jobs": n_jobs, "progress": progress, "random_state": seed}
+    if len(views) == 1:
+        report = as_only_view(audit_release(**views[0].arguments, **work), views[0], release.not_attacked)
+    else:
+        report = audit_views(views, not_attacked=release.not_attacked, **work)
+    if release.people is None:
+        in_files, places = look_at_arrays(original, released)
+    else:
+        in_files, places = look_at_folders(original, released, release.people)
+    report = replace(report, files_results=in_files)
     report.protocol["input"] = {**pair.protocol, "size": size}
     if pair.notes:
         report.protocol["input"]["n_notes"] = len(pair.notes)
@@ -133,13 +145,43 @@ def audit_files(
     skipped = [problem for _, problem in (*pair.skipped, *left_out)]
     return (
         report,
-        {"left out": skipped, "to know": pair.notes},
-        [_sentence(check) for check in checks if not check["passed"]],
+        {"left out": skipped, "to know": pair.notes, "in files of the release": places[:_MOST_PLACES]},
+        [*sentences_if_red(report), *(_sentence(check) for check in checks if not check["passed"])],
     )
 
 
+def _view_of(pair, named, new, amount, is_other):
+    """Arguments of ``audit_release`` for one view."""
+    inside = None if named is None else np.isin(np.asarray(pair.subjects).astype(str), named)
+    if is_other and inside is not None and not _are_enough(inside, pair.subjects):
+        inside = None  # of a lead that few people have: presence is not tested on it, which the report says
+    arguments = {
+        "original": pair.original,
+        "released": pair.released,
+        "y": pair.y,
+        **{key: pair[key] for key in PASSED_ON if pair[key] is not None},
+        "members": inside,
+        "new_patients": new,
+        "evidence": Evidence(times=pair.times, released_times=pair.released_times, records=pair.records),
+        **amount.audit,
+    }
+    return View(
+        lead=pair.lead,
+        cut=pair.cut,
+        arguments=arguments,
+        corresponds=pair.corresponds,
+        is_recut=pair.is_recut,
+        remarks=pair.remarks,
+    )
+
+
+def _are_enough(inside, subjects):
+    subjects = np.asarray(subjects)
+    return min(len(np.unique(subjects[side])) for side in (inside, ~inside)) >= LEAST_PEOPLE
+
+
 def _members_of(path, subjects):
-    """Whether the person of each row is named in a text file, one a line."""
+    """People who are named in a text file, one a line."""
     path = Path(path).expanduser()
     check_size(f"--members {str(path)!r}, a text with one person a line", path.stat().st_size, most=_MOST_MEMBERS)
     try:
@@ -155,15 +197,16 @@ def _members_of(path, subjects):
             f"--members names {strangers[0]!r}, whom the original does not have ({len(strangers)} of {len(named)}). "
             f"Its people are called like {subjects[0]!r}. Give one person a line, by these names."
         )
-    return np.isin(subjects, sorted(named))
+    return sorted(named)
 
 
 def _read_new(path, pair, read, seed):
     """Beats of new patients with their diagnoses and people, and what was left out of them."""
     if pair.y is None:
         raise ValueError("--new-patients was given, but the original has no diagnosis. Choose one by --labels.")
-    # A path with itself: new patients have no release.
-    new = read_release_pair(path, path, random_state=seed, **{**read, "sampling_rate": pair.sampling_rate})
+    # A path with itself: new patients have no release. The lead is that of the first view.
+    read = {key: value for key, value in read.items() if key != "leads"} | {"sampling_rate": pair.sampling_rate}
+    new = read_release_pair(path, path, random_state=seed, **read, lead=_lead_for_new(pair))
     if new.y is None:
         raise ValueError(f"--new-patients {str(path)!r} has no diagnosis. Choose one by --labels.")
     both = np.intersect1d(np.asarray(new.subjects).astype(str), np.asarray(pair.subjects).astype(str))
@@ -179,6 +222,11 @@ def _read_new(path, pair, read, seed):
         what = f"{int((~known).sum())} rows of new patients have a diagnosis that the original lacks: {strange}."
         left_out.append(("new patients", what))
     return (new.original[known], new.y[known], new.subjects[known]), left_out
+
+
+def _lead_for_new(pair):
+    """Leads of new patients that are as those of the first view, else their first."""
+    return [*pair.lead_names, 0]
 
 
 def _sentence(check):

@@ -55,6 +55,8 @@ def worst_interval(
             Interval of the largest true share.
         shares, lows, highs : ndarray of shape (n_attacks,)
             Share of each attack, with its interval as :func:`bootstrap_interval` gives it (not corrected).
+        lows_at_once : ndarray of shape (n_attacks,)
+            Lower end of each attack at the level at which all hold at once; `low` is the largest.
 
     Raises
     ------
@@ -128,6 +130,7 @@ def worst_interval(
         shares=shares,
         lows=found.lows,
         highs=found.highs,
+        lows_at_once=found.lows_at_once,
     )
 
 
@@ -164,10 +167,16 @@ def worst_of_draws(
 
     lows, highs = intervals(confidence).T
     corrected = _simultaneous_level(draws, confidence, check_random_state(random_state))
-    low = (intervals(corrected)[:, 0] if corrected > confidence else lows).max()
+    at_once = intervals(corrected)[:, 0] if corrected > confidence else lows
     worst = int(shares.argmax())
     return Bunch(
-        worst=worst, value=float(shares[worst]), low=float(low), high=float(highs.max()), lows=lows, highs=highs
+        worst=worst,
+        value=float(shares[worst]),
+        low=float(at_once.max()),
+        high=float(highs.max()),
+        lows=lows,
+        highs=highs,
+        lows_at_once=at_once,
     )
 
 

@@ -3,4 +3,10 @@
 from skagile.release._pair import read_release_pair
 from skagile.release._problems import ReleaseProblems
 
+# isort: split
+# For the rooms above.
+from skagile.release._look import look_at_arrays as look_at_arrays
+from skagile.release._look import look_at_folders as look_at_folders
+from skagile.release._pair import read_release_views as read_release_views
+
 __all__ = ["ReleaseProblems", "read_release_pair"]

@@ -9,31 +9,32 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skagile.release._assemble import Rows
 from skagile.release._npz_pair import read_npz_pair
+from skagile.release._npz_views import npz_views
 from skagile.release._problems import Collector
-from skagile.release._wfdb_pair import Cutting, read_wfdb_pair
+from skagile.release._wfdb_pair import read_wfdb_pair, read_wfdb_views
+from skagile.release._wfdb_record import Cutting
+
+_CONSTRAINTS = {
+    "original": [str, os.PathLike],
+    "released": [str, os.PathLike],
+    "sampling_rate": [None, Interval(Real, 0, None, closed="neither")],
+    "window": ["array-like"],
+    "band": ["array-like", None],
+    "max_beats": [None, Interval(Integral, 1, None, closed="left")],
+    "labels": [StrOptions({"auto", "aami", "fine", "diagnosis"}), None],
+    "r_peaks": [StrOptions({"detected", "annotated"})],
+    "subjects": [str, os.PathLike, callable],
+    "sessions": [StrOptions({"auto", "half", "record", "date"})],
+    "guard": [Interval(Real, 0, None, closed="left")],
+    "on_error": [StrOptions({"raise", "skip"})],
+    "progress": [callable, None],
+    "random_state": ["random_state"],
+}
 
 
-@validate_params(
-    {
-        "original": [str, os.PathLike],
-        "released": [str, os.PathLike],
-        "lead": [Integral, str, "array-like"],
-        "sampling_rate": [None, Interval(Real, 0, None, closed="neither")],
-        "window": ["array-like"],
-        "band": ["array-like", None],
-        "max_beats": [None, Interval(Integral, 1, None, closed="left")],
-        "labels": [StrOptions({"auto", "aami", "fine", "diagnosis"}), None],
-        "r_peaks": [StrOptions({"detected", "annotated"})],
-        "subjects": [str, os.PathLike, callable],
-        "sessions": [StrOptions({"auto", "half", "record", "date"})],
-        "guard": [Interval(Real, 0, None, closed="left")],
-        "on_error": [StrOptions({"raise", "skip"})],
-        "progress": [callable, None],
-        "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
-)
+@validate_params({**_CONSTRAINTS, "lead": [Integral, str, "array-like"]}, prefer_skip_nested_validation=True)
 def read_release_pair(
     original: str | os.PathLike,
     released: str | os.PathLike,
@@ -61,7 +62,7 @@ def read_release_pair(
     ----------
     original, released : path-like
         Two folders with the same records under the same paths; R peaks are looked for in the original, and beats are
-        cut at the same samples from both. Or two ``.npz`` files, see Notes.
+        cut at the same times from both. Or two ``.npz`` files, see Notes.
     lead : int, str or sequence of them, default=0
         Lead of the original by position or name; of a sequence, the first that a record has. The release must have a
         lead of the same name. Folders only.
@@ -179,8 +180,9 @@ def read_release_pair(
     Row i of the release must be row i of the original. All but ``X`` and ``subjects`` is optional, and stands in the
     original; the release may repeat it.
 
-    **What this does not guarantee.** Beats are cut where the original has its R peaks. Parts of a release between the
-    beats, its annotations, headers and file names are not looked at.
+    **What this does not guarantee.** One lead is read, and beats are cut where the original has its R peaks:
+    :func:`read_release_views` reads all leads, and cuts where the release has its own, too. Parts of a release between
+    the beats, its annotations, headers and file names are not looked at.
 
     Examples
     --------
@@ -196,7 +198,100 @@ def read_release_pair(
     >>> pair.released.shape, pair.subjects[:2].tolist(), pair.sampling_rate
     ((8, 100), ['anna', 'ben'], 200.0)
     """
+    cutting = Cutting(lead=lead, window=window, band=band, r_peaks=r_peaks, guard=float(guard))
+    rows = Rows(labels=labels, sessions=sessions, max_beats=max_beats, random_state=random_state)
     problems = Collector(skip=on_error == "skip")
+    return _read(False, original, released, problems, cutting, rows, sampling_rate, subjects, progress)
+
+
+@validate_params({**_CONSTRAINTS, "leads": [None, "array-like"]}, prefer_skip_nested_validation=True)
+def read_release_views(
+    original: str | os.PathLike,
+    released: str | os.PathLike,
+    *,
+    leads: Sequence[int | str] | None = None,
+    sampling_rate: float | None = None,
+    window: tuple[float, float] = (0.25, 0.45),
+    band: tuple[float, float] | None = (0.5, 40.0),
+    max_beats: int | None = None,
+    labels: str | None = "auto",
+    r_peaks: str = "detected",
+    subjects: str | os.PathLike | Callable[[str], str] = "auto",
+    sessions: str = "auto",
+    guard: float = 0.0,
+    on_error: str = "raise",
+    progress: Callable[[int, int, str], object] | None = None,
+    random_state: int | np.random.RandomState | None = 0,
+) -> Bunch:
+    """Read every lead of a release beside its original, cut where either side has its R peaks.
+
+    Parameters
+    ----------
+    original, released : path-like
+        As :func:`read_release_pair` takes them.
+    leads : sequence of int or str, default=None
+        Leads of the original by position or name; each is read by itself. None: every lead that both sides have.
+        Case, spaces and words such as "lead" count for nothing in a name, and "MLII" is "II"; of leads without a name
+        in common as many are matched by their place, with a note. Folders only.
+    sampling_rate, window, band, max_beats, labels, r_peaks, subjects, sessions, guard, on_error, progress, random_state
+        As :func:`read_release_pair` takes them.
+
+    Returns
+    -------
+    release : :class:`~sklearn.utils.Bunch`
+        views : list of Bunch
+            Each as :func:`read_release_pair` returns it, and ``lead``, its name; ``cut``, whose R peaks it is cut at;
+            ``corresponds``, whether rows of the release are the same heartbeats as those of the original; ``remarks``,
+            sentences for the report; ``lead_names``; ``is_recut``. The first has the lead that most records have. A
+            lead is there once more, cut at the R peaks of the release, where it has them elsewhere: more than 20 ms
+            away in a tenth of the beats, or the whole record by 8 ms.
+        not_attacked : list of dict
+            Leads that no view has: ``lead``, ``reason``, ``n_records`` ``of`` so many, and ``in_release``, whether the
+            release has it at all.
+        people : dict or None
+            The person of each record; None of ``.npz`` files.
+
+    Raises
+    ------
+    ReleaseProblems
+        As of :func:`read_release_pair`. A lead without beats in a record of which another lead is read is none of
+        them, and is in `not_attacked`.
+
+    See Also
+    --------
+    skagile.audit.audit_views : Audits the views.
+
+    Notes
+    -----
+    Leads of one name are read together, where a quarter of the people have it, or 20. Any other lead of a record stands
+    in for a lead that the record lacks and most have, or is put together with others. A released record may have
+    another sampling rate or length than its original. R peaks are looked for in each lead by itself. All leads are in
+    memory at once; ``max_beats`` and ``leads`` bound that.
+
+    Of ``.npz`` files, whose beats are cut already, a released beat whose R peak is not where the original's is gives a
+    second view in which it is moved there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skagile.release import read_release_views
+    >>> X = np.random.default_rng(0).standard_normal((8, 100))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/original.npz", X=X, subjects=["anna", "ben"] * 4, sampling_rate=200)
+    ...     np.savez(f"{folder}/released.npz", X=X)
+    ...     release = read_release_views(f"{folder}/original.npz", f"{folder}/released.npz")
+    >>> [view.cut for view in release.views], release.not_attacked
+    (['R peaks of the original'], [])
+    """
+    leads = () if leads is None else tuple(leads)
+    cutting = Cutting(lead=None, leads=leads, window=window, band=band, r_peaks=r_peaks, guard=float(guard))
+    rows = Rows(labels=labels, sessions=sessions, max_beats=max_beats, random_state=random_state)
+    problems = Collector(skip=on_error == "skip")
+    return _read(True, original, released, problems, cutting, rows, sampling_rate, subjects, progress)
+
+
+def _read(every, original, released, problems, cutting, rows, sampling_rate, subjects, progress):
     sides = {"original": original, "released": released}
     kinds = {side: _kind(side, path, problems) for side, path in sides.items()}
     problems.stop_if_any()
@@ -207,17 +302,12 @@ def read_release_pair(
             "folders of WFDB records or two .npz files. Convert one side.",
         )
         problems.stop_if_any()
-    common = {
-        "sampling_rate": None if sampling_rate is None else float(sampling_rate),
-        "labels": labels,
-        "sessions": sessions,
-        "max_beats": max_beats,
-        "random_state": random_state,
-    }
+    rate = None if sampling_rate is None else float(sampling_rate)
     if kinds["original"] == "folder":
-        cutting = Cutting(lead=lead, window=window, band=band, r_peaks=r_peaks, guard=float(guard))
-        return read_wfdb_pair(sides, problems, cutting, subjects=subjects, progress=progress, **common)
-    return read_npz_pair(sides, problems, window=window, **common)
+        read = read_wfdb_views if every else read_wfdb_pair
+        return read(sides, problems, cutting, rows, subjects=subjects, progress=progress, sampling_rate=rate)
+    pair = read_npz_pair(sides, problems, window=cutting.window, sampling_rate=rate, **vars(rows))
+    return npz_views(pair) if every else pair
 
 
 def _kind(side, path, problems):

@@ -6,7 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from skagile.audit import AuditReport, Estimators, Size
+from skagile.cli import _audit_job, main
 from skagile.datasets import make_cohort
 
 with warnings.catch_warnings():
@@ -81,3 +84,75 @@ def pair(_written, tmp_path):
 def write_record():
     """Return the function that writes one record."""
     return write
+
+
+# ------------------------------------------------------------------- releases whose leads, times or headers are spoilt
+
+
+@pytest.fixture
+def cheap_audit(monkeypatch, tmp_path):
+    """Make ``--quick`` an audit of a second: one attacker, ten beats of each person and session."""
+    amount = _audit_job.AuditSize(
+        read={"max_beats": 10},
+        audit={
+            "attackers": ("svd",),
+            "knowledge": ("clean", "adaptive"),
+            "estimators": Estimators(diagnostic_estimator=None),
+            "size": Size(n_resamples=200, galleries=()),
+        },
+    )
+    monkeypatch.setattr(_audit_job, "SIZES", {"quick": amount})
+    monkeypatch.setenv("SKAGILE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def people():
+    """Eight people, two dates each: records of two leads, the second with a shape of its own."""
+    people = make_cohort(n_subjects=8, n_sessions=2, duration=16.0, class_mix={"N": 1.0}, random_state=0)
+    names = [f"{subject}/s{i % 2}" for i, subject in enumerate(people.subjects)]
+    return {
+        name: np.stack([signal[0], 0.6 * signal[0] + 0.3 * np.roll(signal[0], 12)])
+        for name, signal in zip(names, people.signals, strict=True)
+    }
+
+
+@pytest.fixture
+def nobody():
+    """Return the function that gives a record of the same heartbeat for everybody: an R wave each second."""
+
+    def made(signal, seed=0):
+        time = np.arange(signal.shape[-1])
+        beat = np.exp(-((((time + 100) % 250) - 125) ** 2) / 30.0)
+        return beat + 0.01 * np.random.default_rng(seed).standard_normal(signal.shape[-1])
+
+    return made
+
+
+@pytest.fixture
+def release(people, tmp_path):
+    """Return the function that writes both sides; `of` gives rows and names of a released record."""
+
+    def made(of, original_leads=("I", "II"), of_original=None, fs=250):
+        for number, (name, signal) in enumerate(people.items()):
+            folder, _, record = name.partition("/")
+            before = (signal, original_leads) if of_original is None else of_original(number, signal)
+            write(tmp_path / "original" / folder, record, before[0], leads=before[1])
+            rows, leads = of(number, signal)
+            write(tmp_path / "released" / folder, record, np.stack(rows), leads=leads, fs=fs)
+        return tmp_path / "original", tmp_path / "released"
+
+    return made
+
+
+@pytest.fixture
+def run():
+    """Return the function that audits a pair by the command line: the report, what was printed, and the page."""
+
+    def audited(pair, *options, codes=(0, 3)):
+        out, page = (pair[0].parent / f"out.{kind}" for kind in ("json", "html"))
+        given = ["audit", *pair, "--quick", "--no-cache", "--labels", "none", "--json", out, "--report", page, *options]
+        result = CliRunner().invoke(main, list(map(str, given)))
+        assert result.exit_code in codes, result.output
+        return AuditReport.from_json(out), result, page.read_text()
+
+    return audited

@@ -21,6 +21,8 @@ _NAMES = {
     "presence_results": "presence",
     "copies_results": "copies",
     "disclosure_results": "disclosure",
+    "lead_results": "leads",
+    "files_results": "files",
 }
 
 
@@ -74,6 +76,9 @@ def _check_sense(content, path):
     for i, picture in enumerate(content["pictures"]):
         if len(picture.get("original", ())) != len(picture.get("released", ())):
             raise ValueError(f"{path}.pictures[{i}]: original and released differ in length.")
+    for i, view in enumerate(content.get("leads", ())):
+        if len({entry["name"] for entry in view["threats"]}) < len(view["threats"]):
+            raise ValueError(f"{path}.leads[{i}].threats names one threat twice.")
     if (attention := content.get("attention")) is not None and (
         len({len(attention[name]) for name in ("beat", "original", "released")}) > 1
     ):

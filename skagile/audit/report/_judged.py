@@ -26,6 +26,17 @@ def unjudged(report, name):
     return another_order(report) if name == "sources" else ""
 
 
+def left_out(report):
+    """Give the leads of the release that were not attacked, or not in all records."""
+    return [entry for entry in report.not_attacked if entry["in_release"]]
+
+
+def names_left_out(report):
+    """Name these in a part of a sentence, "" where there are none."""
+    names = dict.fromkeys(f"lead {entry['lead']}" for entry in left_out(report))
+    return f"not attacked: {', '.join(names)}" if names else ""
+
+
 def too_wide(name, worst):
     """Say why the interval of a threat that is not red allows no verdict; "" where it does."""
     null, high = worst["null"], worst["high"]

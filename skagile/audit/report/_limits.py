@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
 
-from skagile.audit.report._judged import unjudged
+from skagile.audit.report._judged import names_left_out, unjudged
+from skagile.audit.report._threats import called
 from skagile.audit.report._words import who
 
 
@@ -78,8 +79,7 @@ def check(report, limits):
     checks = []
     for name, row in LIMITS.items():
         if (limit := limits.get(name)) is not None:
-            measured = row.measure(report)
-            reason = unjudged(report, row.threat) if row.threat else ""
+            measured, reason = _least_favourable(report, row, limit)
             checks.append(
                 {
                     "name": name,
@@ -93,6 +93,36 @@ def check(report, limits):
                 }
             )
     return checks
+
+
+def why_unjudged(report, row):
+    """Say why the threat that a limit is of cannot be judged; "" where it can."""
+    return unjudged(report, row.threat) if row.threat else ""
+
+
+def _least_favourable(report, row, limit):
+    """Give what a limit is held against, of all views the furthest from keeping it, and why that cannot be judged."""
+    cases = [(row.measure(report), why_unjudged(report, row))]
+    if len(report.lead_results) > 1:
+        of_views = [(view, view["figures"].get(row.name)) for view in report.lead_results]
+        cases = [_case(view, figure) for view, figure in of_views if figure is not None] or cases
+
+    def furthest(case):
+        measured, reason = case
+        end = measured.high if row.is_maximum else measured.low
+        # One that fails by its figure says more than one that nobody can judge.
+        fails = not row.is_held(measured, limit)
+        return (fails and end is not None, bool(reason), fails), 0.0 if end is None else end * (1, -1)[
+            not row.is_maximum
+        ]
+
+    measured, reason = max(cases, key=furthest)
+    return measured, reason or names_left_out(report)
+
+
+def _case(view, figure):
+    what, *ends = (figure[key] for key in Measured._fields)
+    return Measured(f"{what}; {called(view)}", *ends), figure["reason"]
 
 
 def lists_limits(method):

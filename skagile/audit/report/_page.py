@@ -7,8 +7,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from skagile.audit.report import _figures
+from skagile.audit.report._files import LEVELS as FILES_LEVELS
+from skagile.audit.report._files import level_of, sentences_of_files
 from skagile.audit.report._floors import FLOORS, highest_floor
 from skagile.audit.report._json import SCHEMA, SCHEMA_VERSION
+from skagile.audit.report._leads import as_lines
 from skagile.audit.report._limits import LIMITS
 from skagile.audit.report._pictures import MIN_SUBJECTS_DRAWN
 from skagile.audit.report._threats import threats
@@ -63,6 +66,11 @@ def render(report, title, thresholds):
         level=_LEVELS[verdict["level"]],
         confidence=percent(report.protocol["confidence"], 0),
         threats=_threats_table(report),
+        leads=_leads_table(report),
+        lead_sentences=as_lines(report)[2],
+        files=_files_table(report),
+        files_level=FILES_LEVELS.get(level_of(report), ""),
+        files_sentences=sentences_of_files(report),
         presence=_presence_table(report),
         copies=_copies_table(report),
         disclosure=_disclosure_table(report),
@@ -369,6 +377,20 @@ def _threats_table(report):
             _cell(entry["what"] or "–", entry["reason"]),
         ]
         for entry in threats(report)
+    ]
+
+
+def _leads_table(report):
+    return [
+        [_cell(lead, cut), _cell(level), _cell(worst, ends), _cell(null), _cell(what)]
+        for lead, cut, level, worst, ends, null, what in as_lines(report)[1]
+    ]
+
+
+def _files_table(report):
+    return [
+        [_cell(item["level"]), _cell(item["kind"]), _cell(item["file"], item["field"]), _cell(item["shown"])]
+        for item in (report.files_results or {}).get("items", ())
     ]
 
 

@@ -9,11 +9,9 @@ import pandas as pd
 
 from skagile._files import replacing
 from skagile.audit.report import _limits, _threats, _verdict, _words
-from skagile.audit.report._floors import highest_floor
 from skagile.audit.report._json import as_json, as_plain, read_fields
+from skagile.audit.report._tables import NOT_FLOAT, WORST, by_class, uncorrected, without
 from skagile.audit.report._text import as_text
-
-_WORST = {"single": "rank1", "fused": "fused_rank1"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +59,14 @@ class AuditReport:
         Held-out tasks; see :meth:`tasks`.
     attention : dict or None
         Where in the beat a TransECG attacker looks, before and after.
+    lead_results : list of dict
+        Of each lead, cut one way: ``lead``, ``cut``, its ``threats`` and the ``figures`` that limits are held against.
+        The tables are of the one that is ``shown``. Empty where arrays were audited.
+    not_attacked : list of dict
+        Leads of the release that were not attacked, and why: ``lead``, ``reason``, ``n_records`` ``of`` so many. With
+        ``in_release`` False the release does not have it.
+    files_results : dict or None
+        What the files say besides the signal; see :meth:`files`. None where arrays were audited.
 
     See Also
     --------
@@ -104,6 +110,9 @@ class AuditReport:
     disclosure_results: list[dict[str, Any]] = field(default_factory=list)
     task_results: list[dict[str, Any]] = field(default_factory=list)
     attention: dict[str, Any] | None = field(default=None, repr=False)
+    lead_results: list[dict[str, Any]] = field(default_factory=list)
+    not_attacked: list[dict[str, Any]] = field(default_factory=list)
+    files_results: dict[str, Any] | None = None
 
     def summary(self) -> pd.DataFrame:
         """Give the re-identification by each attacker with each knowledge.
@@ -118,8 +127,8 @@ class AuditReport:
             share of false ones), ``d_sys`` beside ``d_sys_null``, ``information_bits`` (lower bound of what a beat
             tells about its person), and ``null_rank1`` with ``p_value`` from permuted people.
         """
-        table = pd.DataFrame(_without(self.attacks, "fusion"))
-        return table.astype({key: float for key in table if key not in _NOT_FLOAT})
+        table = pd.DataFrame(without(self.attacks, "fusion"))
+        return table.astype({key: float for key in table if key not in NOT_FLOAT})
 
     def fusion(self) -> pd.DataFrame:
         """Give the re-identification from several beats of a person together.
@@ -189,7 +198,7 @@ class AuditReport:
             were put together; ``n_members``, ``n_others``; and a column ``advantage_<label>`` for each label that
             counts. Empty where it was not tested.
         """
-        rows = _without(self.disclosure_results, "labels", "left_out")
+        rows = without(self.disclosure_results, "labels", "left_out")
         for row, result in zip(rows, self.disclosure_results, strict=True):
             row.update({f"advantage_{name}": value for name, value in result["labels"].items()})
         return pd.DataFrame(rows)
@@ -223,7 +232,7 @@ class AuditReport:
             after), and per class a column ``sensitivity_<class>`` and, where measured, ``predictivity_<class>``, its
             positive predictive value. Empty where no diagnosis was given.
         """
-        return _by_class(self.utility_results)
+        return by_class(self.utility_results)
 
     def tasks(self) -> pd.DataFrame:
         """Give what a classifier reads off the beats for tasks that the anonymizer was not made for.
@@ -233,7 +242,7 @@ class AuditReport:
         DataFrame
             As :meth:`utility`, with a first column ``task``. Empty where no task was given.
         """
-        return _by_class(self.task_results)
+        return by_class(self.task_results)
 
     def fidelity(self) -> pd.DataFrame:
         """Give how far the released beats are from the originals.
@@ -249,6 +258,18 @@ class AuditReport:
             result.get("unit", _words.UNITS.get(name, "")) for name, result in self.fidelity_results.items()
         ]
         return table.astype(dict.fromkeys(("median", "p05", "p95"), float))
+
+    def files(self) -> pd.DataFrame:
+        """Give what of the original's names, dates, identifiers and notes still stands in the release's files.
+
+        Returns
+        -------
+        DataFrame
+            One row per ``file``, ``field`` and ``kind``: ``level`` ("red" or "amber") and ``shown``, what stands
+            there, masked. Empty where nothing was found, and where arrays were audited.
+        """
+        columns = ["level", "kind", "file", "field", "shown"]
+        return pd.DataFrame((self.files_results or {}).get("items", []), columns=columns)
 
     def attacks_with(self, knowledge: str | None, measure: str) -> list[dict[str, Any]]:
         """Give the attacks that have a measure.
@@ -308,25 +329,7 @@ class AuditReport:
             whether the interval makes up for picking the worst. Where no correction was made the upper end is the
             highest of all attacks. None where the release was not attacked.
         """
-        return {kind: (self.headline or {}).get(kind) or self._uncorrected(kind) for kind in _WORST}
-
-    def _uncorrected(self, kind):
-        measure = _WORST[kind]
-        attacks = self.attacks_with(None, measure)
-        if not attacks:
-            return None
-        worst = max(attacks, key=lambda attack: attack[measure])
-        ends = [attack[f"{measure}_high"] for attack in attacks]
-        return {
-            "attacker": worst["attacker"],
-            "knowledge": worst["knowledge"],
-            "value": worst[measure],
-            "low": worst[f"{measure}_low"],
-            "high": None if None in ends else max(ends),
-            "floor": highest_floor(self.floors, kind),
-            "n_attacks": len(attacks),
-            "corrected": False,
-        }
+        return {kind: (self.headline or {}).get(kind) or uncorrected(self, kind) for kind in WORST}
 
     @_limits.lists_limits
     def check(self, **limits: float | None) -> list[dict[str, Any]]:
@@ -369,7 +372,8 @@ class AuditReport:
         dict
             ``level``, ``headline`` and ``sentences``. The level is ``"red"`` where a threat is, see :meth:`threats`;
             ``"inconclusive"`` where none is and one cannot be judged; ``"amber"`` where all that were tested are green
-            and one was not tested; ``"green"`` otherwise; ``"not-attacked"`` where none was.
+            and one was not tested, or a lead of the release was not attacked; ``"green"`` otherwise;
+            ``"not-attacked"`` where none was. Names, dates and identifiers in the files make it red.
         """
         return _verdict.verdict(self)
 
@@ -475,23 +479,6 @@ class AuditReport:
         from skagile.audit.report._page import render
 
         return _write(path, render(self, title, thresholds or {}))
-
-
-# Columns of `summary` that are text or whole numbers; None in the others becomes NaN.
-_NOT_FLOAT = ("attacker", "knowledge", "n_subjects", "n_probe")
-
-
-def _without(results, *names):
-    return [{key: value for key, value in result.items() if key not in names} for result in results]
-
-
-def _by_class(results):
-    """Rows of results, with a column for each class and what was measured of it."""
-    rows = [{**row, "tells": _words.tells(row)} for row in _without(results, "sensitivity", "predictivity", "support")]
-    for row, result in zip(rows, results, strict=True):
-        for measure in ("sensitivity", "predictivity"):
-            row.update({f"{measure}_{name}": value for name, value in result.get(measure, {}).items()})
-    return pd.DataFrame(rows)
 
 
 def _write(path, text):

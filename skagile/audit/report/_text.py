@@ -1,13 +1,26 @@
 """The report as text for the terminal."""
 
+from skagile.audit.report._files import IN_A_WORD, level_of
+from skagile.audit.report._files import as_lines as _files_lines
 from skagile.audit.report._floors import FLOORS
+from skagile.audit.report._leads import as_lines
 from skagile.audit.report._threats import threats
 from skagile.audit.report._words import cells, percent, share, tells, visible, who
 
 
 def as_text(report):
     """Give headline, table of attacks, floors, use and sizes, ready to print."""
-    lines = [*_headline(report), "", *_threats(report), "", *_attacks(report), "", _floors(report)]
+    lines = [
+        *_headline(report),
+        "",
+        *_threats(report),
+        *_leads(report),
+        *_files(report),
+        "",
+        *_attacks(report),
+        "",
+        _floors(report),
+    ]
     lines += [*_diagnosis(report), *_change(report)]
     lines.append(_sizes(report))
     return "\n".join(visible(line).rstrip() for line in lines)
@@ -30,6 +43,21 @@ def _threats(report):
         rows.append([entry["name"], entry["level"], *figures, without, entry["what"] or entry["reason"]])
     why = [f"{entry['name']}: {entry['reason']}." for entry in threats(report) if entry["level"] == "inconclusive"]
     return [*_columns(header, rows), *why]
+
+
+def _leads(report):
+    if not report.lead_results and not report.not_attacked:
+        return []
+    header, rows, sentences = as_lines(report)
+    return ["", *_columns(header, rows), *sentences]
+
+
+def _files(report):
+    if report.files_results is None:
+        return []
+    header, rows, sentences = _files_lines(report)
+    table = _columns(header, rows) if rows else []
+    return ["", f"What the files say: {IN_A_WORD.get(level_of(report), '')}", *table, *sentences]
 
 
 def _attacks(report):

@@ -16,8 +16,45 @@ THREATS = {
 _NO_RETRAINING = "attackers retrained on the release were not run; they are as a rule far stronger"
 
 
+_SEVERITY = ("green", "not tested", "inconclusive", "red")
+
+
 def threats(report):
-    """Give an entry for each threat; see ``AuditReport.threats``."""
+    """Give an entry for each threat, of the worst view; see ``AuditReport.threats``."""
+    own = of_one(report)
+    if len(report.lead_results) < 2:
+        return own
+    return [_worst_view(entry, report.lead_results) for entry in own]
+
+
+def called(view):
+    """Name of a view, for a sentence."""
+    return f"lead {view['lead']}, cut at the {view['cut']}"
+
+
+def badness(entry):
+    """Say how bad an entry is, for comparison: by its level, then by its figure above what there is without a leak."""
+    value, null = entry["value"], entry["null"]
+    return _SEVERITY.index(entry["level"]), -2.0 if None in (value, null) else value - null
+
+
+def _worst_view(own, views):
+    cases = []
+    for view in views:
+        for entry in view["threats"]:
+            if entry["name"] == own["name"]:
+                case = {**own, **entry, "question": own["question"]}
+                if None not in (case["low"], case["null"]) and case["low"] > case["null"]:
+                    case["level"] = "red"
+                what, reason = case["what"], case["reason"]
+                case["what"] = what and f"{what}; {called(view)}"
+                case["reason"] = reason and (f"{called(view)}: {reason}" if case["level"] != "not tested" else reason)
+                cases.append(case)
+    return max(cases, key=badness, default=own)
+
+
+def of_one(report):
+    """Give an entry for each threat, of the tables of the report alone."""
     reasons = dict(report.protocol.get("not_run", ()))
     headline = report.headline or {}
     return [

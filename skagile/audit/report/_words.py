@@ -2,6 +2,8 @@
 
 from datetime import date
 
+from skagile.audit.report._judged import left_out
+
 # What an attacker has learnt from, and the rest of the sentence.
 _LEARNT = {
     "clean": ("trained on originals", ", tested on originals: the ceiling"),
@@ -102,7 +104,8 @@ def visible(text):
 def who(attack):
     """Attacker, and in a few words what it has learnt from."""
     learnt, _ = _LEARNT.get(attack["knowledge"], (attack["knowledge"], ""))
-    return f"{attack['attacker']}, {learnt}"
+    lead = f", {attack['lead']}" if attack.get("lead") else ""
+    return f"{attack['attacker']}, {learnt}{lead}"
 
 
 def people(report):
@@ -270,5 +273,7 @@ def not_tested(report):
     gaps += [f"{what}: {why}" for what, why in reasons.items()]
     if "rr" not in report.protocol["attackers"]:
         gaps.append("heart rate, rhythm and beat times")
-    gaps.append("file names, dates and anything else outside the signal")
+    if report.files_results is None:
+        gaps.append("file names, dates and anything else outside the signal")
+    gaps += [f"a lead of the release: {entry['lead']} ({entry['reason'].rstrip('.')})" for entry in left_out(report)]
     return gaps

@@ -43,15 +43,31 @@ class PeopleRow(Row):
 
 def interval_of(share, draws, n_subjects, n_rows, settings):
     """Give the ends of the interval of one share."""
-    return _worst([(share, draws, n_subjects, n_rows)], settings)[1:]
+    measured = _worst([(share, draws, n_subjects, n_rows)], settings)
+    return measured.low, measured.high
 
 
 def worst_of(rows, settings):
     """Give the entry of the headline: the worst row with its interval corrected for picking it; None for no rows."""
+    return worst_of_each([rows], settings)[0]
+
+
+def worst_of_each(groups, settings):
+    """Give the same of each group of rows, each corrected for picking the worst of all groups together."""
+    rows = [row for group in groups for row in group]
     if not rows:
-        return None
-    number, low, high = _worst([(row.share, row.draws, row.n_subjects, row.n_rows) for row in rows], settings)
-    worst = rows[number]
+        return [None] * len(groups)
+    measured = _worst([(row.share, row.draws, row.n_subjects, row.n_rows) for row in rows], settings)
+    entries, start = [], 0
+    for group in groups:
+        start, part = start + len(group), slice(start, start + len(group))
+        entries.append(_entry(group, measured.lows_at_once[part], measured.highs[part], len(rows)) if group else None)
+    return entries
+
+
+def _entry(rows, lows, highs, n_attacks):
+    worst = max(rows, key=lambda row: row.share)
+    low, high = float(lows.max()), float(highs.max())
     if worst.signed:
         low, high = 2 * low - 1, 2 * high - 1
     return {
@@ -60,14 +76,14 @@ def worst_of(rows, settings):
         "low": low,
         "high": high,
         "null": worst.null,
-        "n_attacks": len(rows),
+        "n_attacks": n_attacks,
         "corrected": True,
     }
 
 
 def _worst(measured, settings):
     shares, draws, n_subjects, n_rows = zip(*measured, strict=True)
-    found = metrics.worst_of_draws(
+    return metrics.worst_of_draws(
         np.stack(draws, axis=1),
         shares,
         n_subjects=n_subjects,
@@ -75,4 +91,3 @@ def _worst(measured, settings):
         confidence=settings.confidence,
         random_state=settings.seed,
     )
-    return found.worst, found.low, found.high
