@@ -33,9 +33,8 @@ _REFRACTORY = 0.2
 _T_WAVE = 0.34
 _T_WAVE_SLOPE = 0.7
 _T_WAVE_SHARP = 0.6
-_T_WAVE_STEEP = 0.4
 _LATE_T_WAVE = 0.45
-_LATE_T_WAVE_STEEP = 0.3
+_T_WAVE_STEEP = 0.3
 _T_WAVE_NOISE = 0.5  # of the signal level, as which one counts at most
 _STEEP_STEP = 0.009
 _SLOPE_REACH = 0.03
@@ -120,7 +119,7 @@ def detect_r_peaks(signal: ArrayLike | Sequence[ArrayLike], sampling_rate: float
       by a bounded factor, so that one artefact does not deafen the detector.
     - A T wave is one of less than 0.7, not 0.5, of the slope of the beat before it. So is, up to
       450 ms after the beat and whatever its height, a wave whose steepest flank in the signal as it
-      is, before any filter, is less than 0.4 (0.3 after 340 ms) of that of the beat.
+      is, before any filter, is less than 0.3 of that of the beat.
     - A peak counts for less, down to 60 % of its height and slope, where the steepest rise and the
       steepest fall around it differ more than twofold: a beat goes up and comes down again, while the
       shift of an electrode is one steep flank.
@@ -449,13 +448,9 @@ def _is_wave(slope, sharp, steep, fast, k, last, gap, limits):
     fastest, refractory, t_wave, _ = limits
     if fast:
         return gap < fastest, False
-    if steep[k] < _LATE_T_WAVE_STEEP * steep[last]:
+    if steep[k] < _T_WAVE_STEEP * steep[last]:
         return True, True
-    blunter = (
-        slope[k] < _T_WAVE_SLOPE * slope[last]
-        or sharp[k] < _T_WAVE_SHARP * sharp[last]
-        or steep[k] < _T_WAVE_STEEP * steep[last]
-    )
+    blunter = slope[k] < _T_WAVE_SLOPE * slope[last] or sharp[k] < _T_WAVE_SHARP * sharp[last]
     return gap < refractory or (gap < t_wave and blunter), False
 
 
