@@ -171,8 +171,9 @@ def audit(
 
     Headers, annotation notes, columns, file names and the bytes of the release's files are searched for the names,
     identifiers, dates and notes of the original. Any of these makes the verdict red; what is shown is masked. Sex and
-    age are amber, an age above 89 red. So are the original's record names, which the audit needs to match files: amber;
-    rename them before the release goes out. Packed files are not looked at, and then the verdict is not green.
+    age are amber, an age above 89 red. The original's record names, by which the audit matches files, are amber unless
+    they but count; rename them before the release goes out. Packed files are not looked at, and then the verdict is
+    not green.
 
     A limit is held against the unfavourable end of the interval: the upper end for a maximum, the lower for a minimum.
     What was not measured, or cannot be judged (too few people, rows in another order), does not keep it. Without limits
