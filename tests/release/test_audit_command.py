@@ -66,7 +66,12 @@ def test_the_same_command_gives_the_same_figures(pair, tmp_path):
         out = tmp_path / f"{name}.json"
         assert run(pair.original, pair.released, "--json", out, "--jobs", jobs, "--no-cache").exit_code == 0
         figures.append(json.loads(out.read_text())["attacks"])
-    assert figures[0] == figures[1]
+    assert len(figures[0]) == len(figures[1])
+    # Matrices are multiplied by another number of threads, which moves the last digits of single precision.
+    for one, other in zip(*figures, strict=True):
+        assert one.keys() == other.keys()
+        for key, value in one.items():
+            assert other[key] == (pytest.approx(value, rel=1e-4) if isinstance(value, float) else value)
 
 
 def test_figures_are_those_of_the_python_interface(pair, tmp_path):
