@@ -42,6 +42,7 @@ _SUBPACKAGES = (
     "attackers",
     "audit",
     "datasets",
+    "leads",
     "metrics",
     "model_selection",
     "networks",

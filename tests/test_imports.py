@@ -116,6 +116,7 @@ def test_top_names_are_their_rooms():
 # ---------------------------------------------------------------------------------------------- the plan of the house
 
 FLOORS = [
+    {"leads"},
     {"networks", "metrics", "segmentation"},
     {"records"},
     {"datasets", "anonymizers", "attackers"},

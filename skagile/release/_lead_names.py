@@ -1,13 +1,10 @@
 """Which lead of a release is which of its original: by name however it is written, then by place."""
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_PREFIX = re.compile(r"^(?:(?:ecg|ekg|lead|channel)[\s_:.\-]*)+(?=.)")
-_MODIFIED = re.compile(r"ml(i{1,3})")  # of limb leads with the electrodes on the chest, as Holters have them
+from skagile.leads import plain_name
 
 
 class Leads(NamedTuple):
@@ -27,14 +24,6 @@ class Leads(NamedTuple):
     by_place: list[tuple[str, str]]
     only_original: list[str]
     only_released: list[str]
-
-
-def plain_name(name: str) -> str:
-    """Name of a lead without case, spaces and words such as "lead": "MLII", "ii" and "Lead II" are one lead."""
-    plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    plain = re.sub(r"[\s_]+", "", _PREFIX.sub("", plain)) or plain
-    modified = _MODIFIED.fullmatch(plain)
-    return modified[1] if modified else plain
 
 
 def match_leads(original: Sequence[str], released: Sequence[str], *, by_place: bool = True) -> Leads:

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from skagile.leads import plain_name
 from skagile.release import ReleaseProblems, read_release_views
-from skagile.release._lead_names import match_leads, plain_name
+from skagile.release._lead_names import match_leads
 
 pytestmark = pytest.mark.usefixtures("cheap_audit")
 
