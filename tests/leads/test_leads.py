@@ -80,6 +80,12 @@ def test_what_is_derived_obeys_to_rounding(X, names, missing):
         largest = np.nanmax(np.abs(out[[name in LIMB for name in names]]))
         assert residual.rms <= residual.max <= np.spacing(np.float32(largest)) / 2
     np.testing.assert_array_equal(derive_leads(out, names), out)
+    lead = dict(zip(names, X.astype(np.float64), strict=True))
+    i, ii = lead["I"], lead["II"]
+    laws = {"III": ii - i, "aVR": -(i + ii) / 2, "aVL": i - ii / 2, "aVF": ii - i / 2}
+    for name, law in laws.items():
+        if not np.isnan([i, ii, lead[name]]).any():
+            np.testing.assert_array_equal(out[names.index(name)], law.astype(np.float32))  # rounded once
 
 
 def test_leads_that_are_missing_or_fall_off():
