@@ -46,6 +46,7 @@ _SUBPACKAGES = (
     "metrics",
     "model_selection",
     "networks",
+    "plotting",
     "records",
     "release",
     "segmentation",
