@@ -1,5 +1,6 @@
 """A synthetic cohort by the dynamical model of McSharry, Clifford, Tarassenko and Smith (2003)."""
 
+import copy
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ from scipy.signal import butter, lfilter, sosfilt
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
+from skagile.datasets._vectorcardiogram import draw_torso, on_one_day, spread_out
+from skagile.leads import STANDARD
+
 _WAVES = ("P", "Q", "R", "S", "T")
 _CLASSES = ("N", "S", "V", "F")
 _RUN_UP = 3.0  # s of every record that are thrown away: z forgets its start with a time constant of 1 s
 _SYMBOL = dict(zip(_CLASSES, "NAVF", strict=True))  # the symbols of MIT-BIH
-_LEADS = ("II", "V5", "I", "V1", "III", "aVR", "aVL", "aVF", "V2", "V3", "V4", "V6")
+_FIRST = ("II", "V5", "I", "V1", "III", "aVR", "aVL", "aVF", "V2", "V3", "V4", "V6")  # of fewer leads than twelve
 
 # Population means in lead II at a heart rate of 60/min, waves P Q R S T. The angles and widths of the paper's table 1
 # (-70 -15 0 15 100 degrees; .25 .1 .1 .1 .4 rad) as seconds, with T a little earlier; amplitudes in mV.
@@ -25,23 +29,6 @@ _AMPLITUDE = np.array([0.13, -0.10, 1.10, -0.25, 0.30])
 _TIME_SD = np.array([0.014, 0.004, 0.0, 0.004, 0.020])
 _WIDTH_SD = np.array([0.20, 0.20, 0.15, 0.20, 0.16])
 _AMPLITUDE_SD = np.array([0.40, 0.60, 0.25, 0.60, 0.45])
-# Amplitudes of the other leads, relative to lead II.
-_GAIN = np.array(
-    [
-        [1.0, 1.0, 1.0, 1.0, 1.0],  # II
-        [0.5, 0.8, 1.2, 1.2, 1.1],  # V5
-        [0.6, 0.8, 0.6, 0.6, 0.7],  # I
-        [0.4, 0.2, 0.2, 4.0, -0.2],  # V1
-        [0.4, 0.4, 0.5, 0.6, 0.3],  # III
-        [-0.8, -0.9, -0.8, -0.8, -0.8],  # aVR
-        [0.2, 0.4, 0.2, 0.2, 0.3],  # aVL
-        [0.7, 0.7, 0.75, 0.8, 0.65],  # aVF
-        [0.5, 0.2, 0.4, 5.0, 1.2],  # V2
-        [0.5, 0.3, 0.8, 3.5, 1.4],  # V3
-        [0.5, 0.6, 1.3, 2.2, 1.4],  # V4
-        [0.5, 0.8, 1.0, 0.8, 0.9],  # V6
-    ]
-)
 # The ectopic ventricular beat: no P; a wide QRS whose sign and shape belong to the subject's focus; T against it.
 _V_TIME = np.array([0.0, -0.055, 0.0, 0.075, 0.330])
 _V_WIDTH = np.array([0.02, 0.022, 0.030, 0.034, 0.062])
@@ -83,7 +70,7 @@ def integrate_ecg(r_times: np.ndarray, waves: Waves, baseline: np.ndarray, sampl
         Times of the R peaks in s, at least one before 0 and one after the last sample.
     waves : Waves
         Waves of each beat.
-    baseline : ndarray of shape (n_times,)
+    baseline : ndarray of shape (n_times,) or (n_leads, n_times)
         z_0 in mV.
     sampling_rate : float
         In Hz.
@@ -93,7 +80,7 @@ def integrate_ecg(r_times: np.ndarray, waves: Waves, baseline: np.ndarray, sampl
     ndarray of shape (n_leads, n_times)
         z in mV, beginning at z_0; it forgets that with a time constant of 1 s.
     """
-    t = np.arange(len(baseline)) / sampling_rate
+    t = np.arange(baseline.shape[-1]) / sampling_rate
     last = np.searchsorted(r_times, t, side="right") - 1
     rr = np.diff(r_times)[last]
     omega = 2 * np.pi / rr
@@ -110,7 +97,8 @@ def integrate_ecg(r_times: np.ndarray, waves: Waves, baseline: np.ndarray, sampl
     decay = np.exp(-step)
     new = 1 - (1 - decay) / step
     old = (1 - decay) / step - decay
-    return lfilter([new, old], [1, -decay], drive, axis=1, zi=baseline[0] - new * drive[:, :1])[0]  # z(0) = z_0(0)
+    begin = baseline[..., :1] - new * drive[:, :1]  # z(0) = z_0(0)
+    return lfilter([new, old], [1, -decay], drive, axis=1, zi=begin)[0]
 
 
 def rr_series(
@@ -180,8 +168,8 @@ class _Subject:
     mix: np.ndarray
 
 
-def _draw_subject(rng, n_leads, variability, mix, concentration):
-    """Draw a person: shape of the beats in every lead, rhythm, sex and age, and how often which ectopic beat comes."""
+def _draw_subject(rng, variability, mix, concentration):
+    """Draw a person: shape of the beats in lead II, rhythm, sex and age, and how often which ectopic beat comes."""
     sex = "F" if rng.random_sample() < 0.5 else "M"
     age = float(np.round(rng.uniform(20, 85)))
     decades = (age - 50) / 10
@@ -193,9 +181,8 @@ def _draw_subject(rng, n_leads, variability, mix, concentration):
     time[4] += (0.008 if sex == "F" else 0.0) + 0.002 * decades
     time[0] -= 0.002 * decades
     width = _WIDTH * np.exp(variability * _WIDTH_SD * rng.standard_normal(5) + [0.02 * decades, 0, 0, 0, 0])
-    gain = _GAIN[:n_leads] * np.exp(0.3 * variability * rng.standard_normal((n_leads, 5)))
-    gain[0] = 1
-    polarity = np.array([1, 1, 1, 1, 1]) * (1 if rng.random_sample() < 0.75 else -1)
+    rng.standard_normal(5)  # once of other leads: cohorts stay what they were
+    polarity = 1 if rng.random_sample() < 0.75 else -1
     return _Subject(
         sex=sex,
         age=age,
@@ -204,10 +191,10 @@ def _draw_subject(rng, n_leads, variability, mix, concentration):
         lf_hf=np.exp(0.4 * rng.standard_normal() - 0.5),
         time=time,
         width=width,
-        amplitude=gain * amplitude,
+        amplitude=amplitude[None],
         v_time=_V_TIME + 0.010 * rng.standard_normal(5) * [0, 1, 0, 1, 2],
         v_width=_V_WIDTH * np.exp(0.12 * rng.standard_normal(5)),
-        v_amplitude=gain * polarity * _V_AMPLITUDE * np.exp(0.25 * rng.standard_normal(5)),
+        v_amplitude=(polarity * _V_AMPLITUDE * np.exp(0.25 * rng.standard_normal(5)))[None],
         p_shift=rng.uniform(0.010, 0.035),
         p_scale=rng.choice([-0.5, 0.5, 1.3]),
         breath=rng.uniform(0.2, 0.3),
@@ -264,6 +251,40 @@ def _noise(rng, shape, sampling_rate, sd):
     return sd / np.sqrt(1.25) * noise
 
 
+@dataclass
+class _Record:
+    """What one record is made of, the run-up included."""
+
+    r_times: np.ndarray
+    waves: Waves
+    breath: np.ndarray
+    sampling_rate: float
+    n_run_up: int
+
+    def integrated(self, amplitude, baseline):
+        """Leads without noise and without the run-up."""
+        waves = Waves(self.waves.time, self.waves.width, amplitude)
+        start = self.n_run_up / self.sampling_rate
+        return integrate_ecg(self.r_times + start, waves, baseline, self.sampling_rate)[:, self.n_run_up :]
+
+
+def _lead_ii(rng, record, snr):
+    """Lead II without noise, and its noise, (1, n_times) each."""
+    clean = record.integrated(record.waves.amplitude, record.breath)
+    sd = np.std(clean, axis=1, keepdims=True) * 10 ** (-snr / 20)
+    return clean, _noise(rng, clean.shape, record.sampling_rate, sd), sd
+
+
+def _twelve_leads(rng, record, torso, noise, sd):
+    """Twelve leads of a record: the waves of lead II as a dipole, and what breathing does without them."""
+    height = record.waves.amplitude
+    still = np.zeros_like(record.breath)
+    axes = record.integrated(height * torso.dipole[:, None], still)
+    [breath] = record.integrated(np.zeros_like(height), record.breath)
+    others = _noise(rng, (8, noise.shape[1]), record.sampling_rate, sd)
+    return spread_out(rng, torso, axes, breath, np.concatenate([noise, others]))
+
+
 @validate_params(
     {
         "n_subjects": [Interval(Integral, 1, None, closed="left")],
@@ -312,9 +333,10 @@ def make_cohort(
     sampling_rate : float, default=250.0
         In Hz, at least 100.
     n_leads : int, default=1
-        Number of leads, up to 12, beginning with II and V5.
+        Number of leads. 12 are the usual ones in the usual order, "I" to "V6"; fewer begin with II and V5. The people,
+        their beats and their lead II are the same, however many leads there are.
     snr : float, default=18.0
-        Power of the signal over that of muscle noise and electrode wander, in dB.
+        Power of lead II over that of its muscle noise and electrode wander, in dB. Every electrode has as much noise.
     drift : float, default=0.35
         Scatter of a subject's waves between sessions, as a part of the scatter between subjects.
     variability : float, default=1.0
@@ -351,6 +373,10 @@ def make_cohort(
     ----------
     .. [1] P. E. McSharry, G. D. Clifford, L. Tarassenko and L. A. Smith, "A dynamical model for generating synthetic
        electrocardiogram signals", IEEE Transactions on Biomedical Engineering 50(3), 289-294, 2003.
+    .. [2] G. E. Dower, H. B. Machado and J. A. Osborne, "On deriving the electrocardiogram from vectorcardiographic
+       leads", Clinical Cardiology 3(2), 87-95, 1980.
+    .. [3] L. Edenbrandt and O. Pahlm, "Vectorcardiogram synthesized from a 12-lead ECG: superiority of the inverse
+       Dower matrix", Journal of Electrocardiology 21(4), 361-367, 1988.
 
     Examples
     --------
@@ -360,13 +386,20 @@ def make_cohort(
     ['cohort-001-s0', 'cohort-001-s1', 'cohort-002-s0', 'cohort-002-s1']
     >>> records.signals[0].shape, records.leads[0]
     ((1, 2500), ['II'])
+    >>> make_cohort(n_subjects=1, n_sessions=1, duration=10.0, n_leads=12, random_state=0).leads[0][:6]
+    ['I', 'II', 'III', 'aVR', 'aVL', 'aVF']
     """
     mix = _check_mix({"N": 0.80, "S": 0.07, "V": 0.09, "F": 0.04} if class_mix is None else class_mix)
     rng = check_random_state(random_state)
+    # Of the other leads by themselves: the people and their beats are the same, however many leads are asked for.
+    beside = np.random.RandomState(copy.deepcopy(rng).randint(2**31 - 1))
+    leads = ["II"] if n_leads == 1 else list(STANDARD if n_leads == 12 else _FIRST[:n_leads])
+    rows = [STANDARD.index(name) for name in leads]
     n_times, n_run_up = round(duration * sampling_rate), round(_RUN_UP * sampling_rate)
     signals, names, subjects, dates, ages, sexes, annotations, diagnoses = ([] for _ in range(8))
     for number in range(1, n_subjects + 1):
-        subject = _draw_subject(rng, n_leads, variability, mix, concentration=30.0)
+        subject = _draw_subject(rng, variability, mix, concentration=30.0)
+        torso = draw_torso(beside, variability)
         date = datetime.date(2024, 1, 1) + datetime.timedelta(days=int(rng.randint(180)))
         for session in range(n_sessions):
             r_times, label = _ectopic(rng, _r_times(rng, subject, duration), subject.mix)
@@ -374,13 +407,15 @@ def make_cohort(
             waves = _beat_waves(rng, subject, shape, label, np.diff(r_times), jitter=0.15)
             t = np.arange(n_times + n_run_up) / sampling_rate
             breath = 0.12 * np.sin(2 * np.pi * (subject.breath * t + rng.random_sample()))
-            clean = integrate_ecg(r_times + n_run_up / sampling_rate, waves, breath, sampling_rate)[:, n_run_up:]
-            power = np.std(clean, axis=1, keepdims=True)
-            noisy = clean + _noise(rng, clean.shape, sampling_rate, power * 10 ** (-snr / 20))
+            record = _Record(r_times, waves, breath, sampling_rate, n_run_up)
+            clean, noise, sd = _lead_ii(rng, record, snr)
+            if n_leads == 1:
+                signals.append((clean + noise).astype(np.float32))
+            else:
+                signals.append(_twelve_leads(beside, record, on_one_day(beside, torso, drift), noise, sd)[rows])
             sample = np.rint(r_times * sampling_rate).astype(np.int64)
             inside = (sample >= 0) & (sample < n_times)
             symbol = np.array([_SYMBOL[_CLASSES[k]] for k in label[inside].tolist()], dtype="<U1")
-            signals.append(noisy.astype(np.float32))
             names.append(f"cohort-{number:03d}-s{session}")
             subjects.append(f"cohort-{number:03d}")
             dates.append(date.isoformat())
@@ -392,7 +427,7 @@ def make_cohort(
     return Bunch(
         signals=signals,
         sampling_rate=float(sampling_rate),
-        leads=[list(_LEADS[:n_leads]) for _ in signals],
+        leads=[list(leads) for _ in signals],
         record_names=names,
         subjects=np.array(subjects, dtype=str),
         sessions=np.array(dates, dtype=str),

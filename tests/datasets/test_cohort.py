@@ -9,6 +9,7 @@ from sklearn.svm import SVC
 
 from skagile.datasets import beats_from_records, make_cohort
 from skagile.datasets._cohort import Waves, integrate_ecg, rr_series
+from skagile.datasets._vectorcardiogram import DOWER
 
 
 @pytest.fixture(scope="module")
@@ -146,10 +147,86 @@ def test_deterministic():
 def test_leads_rates_and_sizes():
     records = make_cohort(1, 3, duration=8, sampling_rate=360, n_leads=12, random_state=0)
     assert [signal.shape for signal in records.signals] == [(12, 2880)] * 3
-    assert len(set(records.leads[0])) == 12
+    assert records.leads == [["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]] * 3
+    assert records.signals[0].dtype == np.float32
     assert records.sampling_rate == 360
-    assert np.linalg.matrix_rank(records.signals[0]) == 12
-    assert np.corrcoef(records.signals[0][0], records.signals[0][5])[0, 1] < -0.5  # aVR looks the other way
+    few = make_cohort(1, 3, duration=8, sampling_rate=360, n_leads=4, random_state=0)
+    assert few.leads[0] == ["II", "V5", "I", "V1"]
+    np.testing.assert_array_equal(few.signals[1], records.signals[1][[1, 10, 0, 6]])
+
+
+def test_one_lead_is_what_it_was():
+    """As the package made it when it knew no dipoles."""
+    signal = make_cohort(4, 2, duration=20, random_state=0).signals[3][0]
+    before = [0.116519354, -0.000440658769, 0.0578107983, -0.271616548, -0.0876298770]
+    np.testing.assert_allclose(signal[[0, 100, 1000, 2500, 4999]], before, atol=1e-6)
+    assert np.abs(signal).sum() == pytest.approx(557.79657, rel=1e-5)
+
+
+def test_twelve_leads_are_those_of_the_same_people():
+    one, twelve = (make_cohort(3, 2, duration=10, n_leads=n, random_state=4) for n in (1, 12))
+    for i in range(6):
+        np.testing.assert_allclose(twelve.signals[i][1], one.signals[i][0], atol=1e-6)
+        np.testing.assert_array_equal(twelve.annotations[i].sample, one.annotations[i].sample)
+        np.testing.assert_array_equal(twelve.annotations[i].symbol, one.annotations[i].symbol)
+    np.testing.assert_array_equal(twelve.sessions, one.sessions)
+
+
+def test_limb_leads_obey_einthoven_and_goldberger():
+    for snr in (18, 0):
+        for signal in make_cohort(3, 2, duration=10, n_leads=12, snr=snr, random_state=0).signals:
+            i, ii, iii, avr, avl, avf = signal[:6].astype(np.float64)
+            rounding = np.spacing(np.abs(signal).max())
+            for lead, law in ((iii, ii - i), (avr, -(i + ii) / 2), (avl, i - ii / 2), (avf, ii - i / 2)):
+                assert np.abs(lead - law).max() <= rounding
+            assert np.linalg.matrix_rank(signal.astype(np.float64), tol=1e-3) == 8  # each electrode has its own noise
+
+
+def test_leads_see_one_dipole():
+    """Without noise three dimensions and breathing are all there is, and the matrix is the published one's inverse."""
+    signal = make_cohort(1, 1, duration=10, n_leads=12, snr=300, random_state=1).signals[0]
+    size = np.linalg.svd(signal - signal.mean(axis=1, keepdims=True), compute_uv=False)
+    assert size[2] > 0.02 * size[0]
+    assert size[4] < 1e-5 * size[0]
+    edenbrandt_pahlm = [
+        [0.156, -0.010, -0.172, -0.074, 0.122, 0.231, 0.239, 0.194],
+        [-0.227, 0.887, 0.057, -0.019, -0.106, -0.022, 0.041, 0.048],
+        [0.022, 0.102, -0.229, -0.310, -0.246, -0.063, 0.055, 0.108],
+    ]
+    np.testing.assert_allclose(np.linalg.pinv(DOWER), edenbrandt_pahlm, atol=6e-4)
+
+
+def test_noise_of_twelve_leads():
+    """In lead II as asked for; of electrodes that know nothing of each other in the others."""
+    clean, noisy = (make_cohort(1, 1, duration=60, n_leads=12, snr=db, random_state=2).signals[0] for db in (200, 10))
+    noise = (noisy - clean).astype(np.float64)
+    assert 20 * np.log10(clean[1].std() / noise[1].std()) == pytest.approx(10, abs=0.5)
+    # Limb leads share electrodes: I and II the right arm. Chest leads share Wilson's terminal, a third of three.
+    power = noise[1].var()
+    assert noise[0].var() / power == pytest.approx(1, abs=0.1)
+    assert np.mean(noise[0] * noise[1]) / power == pytest.approx(0.5, abs=0.1)
+    assert noise[8].var() / power == pytest.approx(2 / 3, abs=0.1)
+    assert np.mean(noise[8] * noise[11]) / power == pytest.approx(1 / 6, abs=0.1)
+
+
+def test_they_look_like_twelve_leads():
+    """In most people: aVR upside down, S in V1 that is lost towards V6, T upright from V2 on."""
+    records = make_cohort(40, 1, duration=10, n_leads=12, snr=60, class_mix={"N": 1}, random_state=0)
+    right = {"aVR": 0, "V1": 0, "V6": 0, "T": 0}
+    for signal, marks in zip(records.signals, records.annotations, strict=True):
+        at = marks.sample[(marks.sample > 30) & (marks.sample < 2400)]
+        beat = np.median(signal[:, at[:, None] + np.arange(-25, 100)], axis=1)
+        beat -= np.median(beat, axis=1, keepdims=True)
+        lead = dict(zip(records.leads[0], beat, strict=True))
+        qrs = {name: (values[10:45].max(), -values[10:45].min()) for name, values in lead.items()}
+        right["aVR"] += qrs["aVR"][1] > qrs["aVR"][0]
+        right["V1"] += qrs["V1"][1] > qrs["V1"][0]
+        right["V6"] += qrs["V6"][0] > qrs["V6"][1]
+        right["T"] += all(lead[f"V{i}"][65:].max() > -lead[f"V{i}"][65:].min() for i in range(2, 7))
+    assert right["aVR"] >= 38
+    assert right["V6"] >= 34
+    assert right["T"] >= 34
+    assert right["V1"] >= 26
 
 
 def test_the_same_heart_at_another_rate():
