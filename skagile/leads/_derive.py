@@ -60,10 +60,10 @@ def derive_leads(X: ArrayLike, lead_names: Sequence[str], *, axis: int = -2) -> 
     --------
     >>> from skagile.leads import derive_leads
     >>> derive_leads([[0.5, 0.25], [1.0, 0.75], [0.0, 0.0], [0.0, 0.0]], ["I", "II", "III", "aVR"])
-    array([[ 0.5  ,  0.25 ],
-           [ 1.   ,  0.75 ],
-           [ 0.5  ,  0.5  ],
-           [-0.75 , -0.5  ]])
+    array([[ 0.5 ,  0.25],
+           [ 1.  ,  0.75],
+           [ 0.5 ,  0.5 ],
+           [-0.75, -0.5 ]])
     """
     signals, axis, limb = check_leads(X, lead_names, axis)
     out = signals.copy()
