@@ -33,6 +33,7 @@ against the macro-F1 on new patients: left and high is good.
 """
 _COMMAND = "tox run -e study -- frontier"
 _FLIPS = 2
+_MARKERS = "osD^v<>PX*ph"
 
 
 class Originals(TransformerMixin, BaseEstimator):
@@ -104,13 +105,16 @@ def _draw(table):
     for ax, threat in zip(axes, ("presence", "canary"), strict=True):
         risk = [float(text.split()[0]) for text in table[threat]]
         ax.axvline(0.5, color="0.7", linestyle=":")
-        ax.scatter(risk, macro)
-        for name, x, y in zip(table["release"], risk, macro, strict=True):
-            ax.annotate(name, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
+        for number, (name, x, y) in enumerate(zip(table["release"], risk, macro, strict=True)):
+            ax.scatter(
+                x, y, marker=_MARKERS[number % len(_MARKERS)], color=f"C{number % 10}", label=name, alpha=0.8, s=50
+            )
         ax.set_xlabel(
             {"presence": "presence: area under the ROC curve", "canary": "canary: people whose coin is read"}[threat]
         )
-        ax.margins(0.2)
+        ax.grid(color="0.93")
+        ax.set_axisbelow(True)
     axes[0].set_ylabel("macro-F1 on new patients")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=8, frameon=False)
     with replacing(FOLDER / "frontier.svg") as beside:
         figure.savefig(beside, format="svg", metadata={"Date": None})

@@ -52,7 +52,8 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         away.
     coherence : {"beat", "record", "subject"}, default=None
         What has one pseudo-person throughout: every beat its own, a record, or all beats of a subject in one call. A
-        record of one looks like one heart. None: a record, where rows are records or `records` are given, else a beat.
+        record of one looks like one heart. With "subject", one released row of a person finds their others. None: a
+        record, where rows are records or `records` are given, else a beat.
     max_draws : int, default=8
         How often a beat is drawn until the law and the networks read it as the key's diagnosis, and the measured facts
         of `keep` are the key's; the last draw is released. Only key and output are looked at. 1 takes the first draw.
