@@ -24,6 +24,14 @@ _PIECE = 1 << 20
 _MAX_LINE, _MAX_LINES = 1 << 16, 2_000_000
 
 
+def decode(raw: bytes) -> str:
+    """Text in UTF-8, or where it is none in Latin-1, which everything is."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
 def encoding_of(path: Path) -> str:
     """Tell the encoding of a text: by its mark, by zero bytes (UTF-16), else UTF-8, else what Windows writes.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from os import PathLike
 from typing import Any
 
@@ -10,27 +11,19 @@ import numpy as np
 from skagile.audit._headline import find_headlines, find_worsts
 from skagile.audit._inputs import check_inputs
 from skagile.audit._plan import make_plan, run_plan
+from skagile.audit._protocol import audit_release
 from skagile.audit._runner import Runner
 from skagile.audit._write_up import put_together
 from skagile.audit.report import AuditReport, summary_of_view, worst_view
 from skagile.audit.threats._floors import measure_floors
 
+# What all views share, and no view says.
+_SHARED = ("n_jobs", "cache", "progress", "random_state")
 # Of audit_release, what a view that says nothing of it gets.
 _DEFAULTS = {
-    "y": None,
-    "sessions": None,
-    "attackers": "all",
-    "knowledge": "all",
-    "attributes": None,
-    "members": None,
-    "tasks": None,
-    "new_patients": None,
-    "sampling_rate": None,
-    "window": (0.25, 0.45),
-    "model": None,
-    "evidence": None,
-    "estimators": None,
-    "size": None,
+    name: parameter.default
+    for name, parameter in signature(audit_release).parameters.items()
+    if parameter.default is not parameter.empty and name not in _SHARED
 }
 
 
@@ -158,8 +151,10 @@ def _join(measured, refused):
     )
     others = find_worsts([rows for _, _, rows, _ in measured], settings)
     reports, summaries = [], []
-    for (view, inputs, rows, start), (headline, gallery), worst in zip(measured, heads, others, strict=True):
-        report = put_together(inputs, rows, start, {**(headline or {}), **worst}, gallery)
+    for (view, inputs, rows, start), (headline, gallery), worst, of_view in zip(
+        measured, heads, others, floors, strict=True
+    ):
+        report = put_together(inputs, rows, start, {**(headline or {}), **worst}, gallery, of_view)
         reports.append(report)
         summaries.append(_summary(report, view))
     first = reports[0]

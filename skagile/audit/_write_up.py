@@ -9,14 +9,14 @@ from skagile.audit.threats._floors import measure_floors
 
 def write_up(inputs, rows, start):
     """Put the rows of every measurement in their places in the report."""
-    recognised = [row.recognised for row in rows["identity"]]
-    headline, gallery = find_headline(recognised, measure_floors(inputs.release), inputs.settings)
+    recognised, floors = [row.recognised for row in rows["identity"]], measure_floors(inputs.release)
+    headline, gallery = find_headline(recognised, floors, inputs.settings)
     headline = {**(headline or {}), **find_worst(rows, inputs.settings)}
-    return put_together(inputs, rows, start, headline, gallery)
+    return put_together(inputs, rows, start, headline, gallery, floors)
 
 
-def put_together(inputs, rows, start, headline, gallery):
-    """Give the report, whose headline is made."""
+def put_together(inputs, rows, start, headline, gallery, floors):
+    """Give the report, whose headline is made and whose floors are measured."""
     details = {name: [row.detail for row in of_name] for name, of_name in rows.items()}
     return AuditReport(
         attacks=details["identity"],
@@ -34,7 +34,7 @@ def put_together(inputs, rows, start, headline, gallery):
         task_results=[entry for entry in details["diagnosis"] if "task" in entry],
         fidelity_results={row.name: row.detail for row in rows["fidelity"]},
         attention=attention([row.recognised for row in rows["identity"]], inputs.release, inputs.settings),
-        floors=measure_floors(inputs.release),
+        floors=floors,
         pictures=pictures(inputs.release),
         protocol=_provenance.describe_protocol(inputs),
         provenance=_provenance.describe_provenance(inputs, start),

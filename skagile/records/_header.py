@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from skagile._text_files import decode
+
 _SAFE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
 _GAIN = re.compile(r"[-+.\de]*(\(-?\d+\))?(/\S*)?", re.IGNORECASE)
@@ -96,7 +98,7 @@ def read_header(path: Path, *, layout: bool = False) -> Header:
     if path.stat().st_size > _MAX_HEADER_BYTES:
         raise ValueError(f"{path}: the header has more than {_MAX_HEADER_BYTES} bytes; this is no WFDB header.")
     # As wfdb strips and splits them, so that both see the same lines; it leaves out what is not ASCII.
-    both = [(line.encode("ascii", "ignore").decode().strip(), line.strip()) for line in _decode(path.read_bytes())]
+    both = [(line.encode("ascii", "ignore").decode().strip(), line.strip()) for line in _lines(path.read_bytes())]
     said = [(line, text) for line, text in both if line and not line.startswith("#")]
     if len(said) < 2:
         raise ValueError(f"{path}: the header describes no signal.")
@@ -180,13 +182,9 @@ def needs_plain_line(header: Header) -> bool:
     return header.n_frames is None or bool(header.odd_date)
 
 
-def _decode(raw):
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
+def _lines(raw):
     # Line ends that only Unicode knows would make other lines than wfdb's.
-    return text.translate({0x85: None, 0x2028: None, 0x2029: None}).splitlines()
+    return decode(raw).translate({0x85: None, 0x2028: None, 0x2029: None}).splitlines()
 
 
 def _rate(field):

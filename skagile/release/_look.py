@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from skagile._text_files import decode
 from skagile.records import comment_fields, parse_age, read_annotation, record_names
 from skagile.release._findings import FILE_NAME, Findings
 from skagile.release._terms import TermCollector, Terms
-from skagile.release._text import decode
 
 _MOST_HEADER = 1 << 20  # bytes, as of the reader of headers
 _CHUNK = 1 << 20

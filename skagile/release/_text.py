@@ -35,14 +35,6 @@ _NAMED = re.compile(r"(?<!\d)(\d{1,2})\.?[\s\-./]*([^\W\d_]{3,10})\.?[\s\-./,]*(
 _NAMED_FIRST = re.compile(r"([^\W\d_]{3,10})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})(?!\d)")
 
 
-def decode(raw: bytes) -> str:
-    """Text in UTF-8, or where it is none in Latin-1, which everything is."""
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
-
-
 def plain(text: str) -> str:
     """Text without case and accents."""
     if text.isascii():
