@@ -29,6 +29,27 @@ def standardize(beats):
     return centred / ((centred**2).mean(-1) ** 0.5)[..., None]
 
 
+def standardize_leads(beats, n_leads):
+    """Take the mean off each lead of a beat, and scale all its leads alike: their sizes tell of the heart's axis.
+
+    Parameters
+    ----------
+    beats : ndarray or torch.Tensor of shape (n_beats, n_leads * n_samples)
+        Beats, lead after lead; a missing lead is zero.
+    n_leads : int
+        Of one lead it is `standardize`.
+
+    Returns
+    -------
+    standardized : same type and shape
+        Mean 0 of each lead, standard deviation 1 over all; differentiable for a tensor.
+    """
+    if n_leads == 1:
+        return standardize(beats)
+    leads = beats.reshape(len(beats), n_leads, -1)
+    return standardize((leads - leads.mean(-1)[..., None]).reshape(beats.shape))
+
+
 def mean_by(values, group):
     """Mean of the rows of each group; groups are numbered from 0, and each has a row."""
     sums = np.zeros((group.max() + 1, values.shape[1]))

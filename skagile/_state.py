@@ -439,6 +439,14 @@ def features_in(owner: object, least: int = 1, most: int = _MOST_FEATURES) -> It
     yield Optional("feature_names_in_", names, absent=True)
 
 
+def beats_in(owner: object, least: int = 2) -> Iterator[Field]:
+    """Fields that `check_beats` fits: those of `features_in`, and the number of leads."""
+    yield from features_in(owner, least)
+    yield Number("n_leads_in_", low=1, high=owner.n_features_in_)
+    right = owner.n_features_in_ % owner.n_leads_in_ == 0
+    check(right, "n_leads_in_", f"is {owner.n_leads_in_}, of {owner.n_features_in_} samples of all leads")
+
+
 def _shown(value):
     """`repr` of a value, or where it may be long or is no plain value, its type."""
     return repr(value)[:60] if value is None or type(value) in (str, int, float, bool) else type(value).__name__

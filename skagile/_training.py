@@ -122,14 +122,14 @@ class RowsDataset(Dataset):
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_samples)
-        Beats, presented as float32 of shape (batch, 1, n_samples).
+    X : ndarray of shape (n_rows, n_samples) or (n_rows, n_leads, n_samples)
+        Beats, presented as float32 of shape (batch, n_leads, n_samples).
     y : ndarray of int of shape (n_rows,) or dict of them
         Targets.
     """
 
     def __init__(self, X, y):
-        self.X = torch.from_numpy(np.ascontiguousarray(X, dtype=np.float32))[:, None]
+        self.X = _with_leads(torch.from_numpy(np.ascontiguousarray(X, dtype=np.float32)))
         self.y = (
             {key: torch.as_tensor(value) for key, value in y.items()} if isinstance(y, dict) else torch.as_tensor(y)
         )
@@ -154,12 +154,17 @@ def keep_batch(batch):
 
 
 def pad_rows(X):
-    """Repeat rows of `X` up to a multiple of 32, as float32 of shape (n_padded, 1, n_samples).
+    """Repeat rows of `X` up to a multiple of 32, as float32 of shape (n_padded, n_leads, n_samples).
 
     Matrix kernels round differently for odd numbers of rows, and a result must not depend on its neighbours.
     """
-    padded = np.resize(X, (-(-len(X) // _ROW_MULTIPLE) * _ROW_MULTIPLE, X.shape[1]))
-    return torch.from_numpy(padded.astype(np.float32))[:, None]
+    padded = np.resize(X, (-(-len(X) // _ROW_MULTIPLE) * _ROW_MULTIPLE, *X.shape[1:]))
+    return _with_leads(torch.from_numpy(padded.astype(np.float32)))
+
+
+def _with_leads(X):
+    """Beats of one lead with an axis of leads."""
+    return X[:, None] if X.ndim == 2 else X
 
 
 def in_batches(function, X, *, batch_size, device):

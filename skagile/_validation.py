@@ -18,16 +18,18 @@ class Beats:
 
     Attributes
     ----------
-    values : ndarray of shape (n_beats_total, n_samples)
-        The beats that are present.
+    values : ndarray of shape (n_beats_total, n_leads * n_samples)
+        The beats that are present, lead after lead; zeros in place of a lead that is missing.
     row : ndarray of shape (n_beats_total,)
         Row of ``X`` that each beat came from.
     shape : tuple
         Shape of ``X``.
     present : ndarray of bool of shape (n_rows, n_beats) or None
-        Which beats of a 3-D ``X`` are present; None for a 2-D ``X``.
+        Which beats of records are present; None for a 2-D ``X``.
     dtype : dtype
         Float type of ``X``, which `values` need not have. None: that of `values`.
+    lacks : ndarray of bool of shape (n_beats_total, n_leads) or None
+        Which leads each beat lacks; None where none does.
     """
 
     values: np.ndarray
@@ -35,11 +37,33 @@ class Beats:
     shape: tuple
     present: np.ndarray | None
     dtype: np.dtype | None = None
+    lacks: np.ndarray | None = None
+
+    @property
+    def grid(self):
+        """Shape of what there is one of for each beat, such as times."""
+        return self.shape[:1] if self.present is None else self.shape[:2]
+
+    @property
+    def n_leads(self):
+        """Number of leads of a beat."""
+        return self.shape[2] if len(self.shape) == 4 else 1
 
     def restore(self, values):
-        """Lay ``values``, one row per present beat, out as ``X`` was: missing beats stay NaN."""
+        """Lay ``values``, one row per present beat, out as ``X`` was: missing beats and leads stay NaN.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_beats_total, ...)
+            Of several leads: (n_beats_total, n_leads, ...), or for beats (n_beats_total, n_leads * n_samples).
+        """
         if self.present is None:
             return values
+        if len(self.shape) == 4:
+            values = values.reshape(len(values), self.n_leads, *(values.shape[2:] or (-1,)))
+            if self.lacks is not None:
+                values = values.copy()
+                values[self.lacks] = np.nan
         out = np.full(self.shape[:2] + values.shape[1:], np.nan, dtype=values.dtype)
         out[self.present] = values
         return out
@@ -72,14 +96,15 @@ class Beats:
 
 
 def check_beats(estimator, X, *, reset):
-    """Validate ``X`` of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples) and lay its beats out.
+    """Validate ``X`` in any of its layouts, and lay its beats out one per row.
 
     Parameters
     ----------
     estimator : estimator
-        The estimator that asks; gets ``n_features_in_`` (samples per beat) when `reset`.
-    X : array-like
-        Beats in millivolts. In the 3-D layout a beat that is NaN throughout is missing.
+        The estimator that asks; gets ``n_features_in_`` (samples per beat, of all its leads) and ``n_leads_in_`` when
+        `reset`.
+    X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or (n_rows, n_beats, n_leads, n_samples)
+        Beats in millivolts. In records of beats, one that is NaN throughout is missing, and so is a lead of a beat.
     reset : bool
         True in ``fit``, False elsewhere.
 
@@ -91,26 +116,31 @@ def check_beats(estimator, X, *, reset):
     ------
     ValueError
         For another number of dimensions, NaN outside padding, infinite values, a flat beat, values beyond 1e15 or a
-        spread below 1e-15, or another number of samples than in ``fit``.
+        spread below 1e-15, or another number of samples or leads than in ``fit``; in ``fit``, for a lead that every
+        beat lacks.
     """
     # DataFrames and sparse matrices go to validate_data as they came: it names their columns, or refuses them.
     shape = getattr(X, "shape", None)
     if shape is None or (len(shape) > 2 and not isinstance(X, np.ndarray)):
         X = np.asarray(X)
         shape = X.shape
-    if len(shape) > 3:
+    if len(shape) > 4:
         raise ValueError(
             f"X has {len(shape)} dimensions (shape {shape}); expected 2, (n_rows, n_samples), one beat a row, "
-            "or 3, (n_rows, n_beats, n_samples), one record a row. Cut records into beats with BeatSegmenter."
+            "3, (n_rows, n_beats, n_samples), one record a row, or 4, (n_rows, n_beats, n_leads, n_samples), with "
+            "several leads. Cut records into beats with BeatSegmenter."
         )
-    present = None
-    if len(shape) == 3:
+    present = lacks = None
+    if len(shape) > 2:
         if X.dtype.kind not in "fiu":
             X = X.astype(np.float64)
-        present = ~np.isnan(X).all(axis=2) if X.dtype.kind == "f" else np.ones(shape[:2], dtype=bool)
-        if not present.any():
-            raise ValueError(f"X of shape {shape} has no beat: every beat is NaN. Look at the records it was cut from.")
-        X = X[present]
+        _check_n_leads(estimator, X, reset)
+        X, present, lacks = _lay_out(X)
+    elif not reset and (n_leads := getattr(estimator, "n_leads_in_", 1)) > 1:
+        raise ValueError(
+            f"X has shape {shape}, without leads, but {type(estimator).__name__} was fitted with {n_leads} leads. Give "
+            "X as (n_rows, n_beats, n_leads, n_samples)."
+        )
     values = validate_data(
         estimator,
         X,
@@ -120,9 +150,50 @@ def check_beats(estimator, X, *, reset):
         ensure_all_finite=True,
         ensure_min_features=2 if reset else 1,  # in transform the number must match, and says so
     )
+    if reset:
+        estimator.n_leads_in_ = shape[2] if len(shape) == 4 else 1
     row = np.arange(len(values)) if present is None else np.nonzero(present)[0]
-    refuse_unusable(values, row)
-    return Beats(values=values, row=row, shape=tuple(shape), present=present, dtype=_float_type(X))
+    beats = Beats(values=values, row=row, shape=tuple(shape), present=present, dtype=_float_type(X), lacks=lacks)
+    by_lead = values.reshape(len(values) * beats.n_leads, -1)
+    rows_by_lead = np.repeat(row, beats.n_leads)
+    if lacks is not None:
+        by_lead, rows_by_lead = by_lead[~lacks.ravel()], rows_by_lead[~lacks.ravel()]
+    refuse_unusable(by_lead, rows_by_lead)
+    return beats
+
+
+def _check_n_leads(estimator, X, reset):
+    """Refuse another number of leads than in ``fit``, and in ``fit`` a lead that no beat has."""
+    n_leads = X.shape[2] if X.ndim == 4 else 1
+    if X.ndim == 4 and not n_leads:
+        raise ValueError(f"X has shape {X.shape}: no lead. Give (n_rows, n_beats, n_leads, n_samples).")
+    if reset:
+        absent = np.isnan(X).all(axis=(0, 1, 3)) if X.ndim == 4 and X.dtype.kind == "f" else np.zeros(n_leads, bool)
+        if absent.any() and not absent.all():
+            raise ValueError(
+                f"X of shape {X.shape} lacks lead {np.flatnonzero(absent)[0]} in every beat (NaN throughout), so "
+                "nothing can be learnt of it. Leave that lead out of X."
+            )
+    elif n_leads != (fitted := getattr(estimator, "n_leads_in_", 1)):
+        raise ValueError(
+            f"X has {n_leads} lead(s) (shape {X.shape}), but {type(estimator).__name__} was fitted with {fitted}. Give "
+            "the same leads in the same order; mark those that are missing by NaN throughout."
+        )
+
+
+def _lay_out(X):
+    """Beats of records, one a row and lead after lead; which are present, and which leads each of them lacks."""
+    absent = np.isnan(X).all(axis=-1) if X.dtype.kind == "f" else np.zeros(X.shape[:-1], dtype=bool)
+    present = ~(absent if X.ndim == 3 else absent.all(axis=2))
+    if not present.any():
+        raise ValueError(f"X of shape {X.shape} has no beat: every beat is NaN. Look at the records it was cut from.")
+    beats, lacks = X[present], None
+    if X.ndim == 4:
+        if absent[present].any():
+            lacks = absent[present]
+            beats[lacks] = 0
+        beats = beats.reshape(len(beats), -1)
+    return beats, present, lacks
 
 
 def refuse_unusable(values, row, name="X"):
@@ -131,7 +202,8 @@ def refuse_unusable(values, row, name="X"):
     if flat.any():
         raise ValueError(
             f"{name} has {flat.sum()} flat beat(s), the first at row {row[flat][0]}: every sample has the same value, "
-            "so there is no signal to work on. Drop them, or in the 3-D layout mark them missing (NaN throughout)."
+            "so there is no signal to work on. Drop them, or in records of beats mark them, or that lead of them, "
+            "missing (NaN throughout)."
         )
     refuse_sizes(values, row, name)
 

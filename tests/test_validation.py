@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 
-from skagile._arrays import standardize
+from skagile._arrays import standardize, standardize_leads
 from skagile._validation import check_beats, check_labels
 from skagile.audit import audit_release
 from skagile.model_selection import PrivacyUtilityCurve, ReidentificationScorer, canary_disclosure
@@ -79,6 +79,66 @@ def test_records_are_laid_out_and_restored(present, n_samples):
     np.testing.assert_array_equal(np.isnan(narrow[:, :, 0]), ~present)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    there=arrays(bool, st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4))).filter(
+        lambda there: there.any(axis=(0, 1)).all()
+    ),
+    n_samples=st.integers(2, 9),
+)
+def test_beats_of_several_leads_are_laid_out_and_restored(there, n_samples):
+    X = _beats(*there.shape, n_samples)
+    X[~there] = np.nan
+    asker = _Asker()
+    beats = check_beats(asker, X, reset=True)
+    assert asker.n_leads_in_ == beats.n_leads == there.shape[2]
+    assert asker.n_features_in_ == there.shape[2] * n_samples
+    places = [(row, beat) for row in range(len(X)) for beat in range(X.shape[1]) if there[row, beat].any()]
+    np.testing.assert_array_equal(beats.row, [row for row, _ in places])
+    np.testing.assert_array_equal(beats.values, np.stack([np.nan_to_num(X[place]).ravel() for place in places]))
+    np.testing.assert_array_equal(beats.restore(beats.values), X)
+    np.testing.assert_array_equal(beats.restore_beats(beats.values), X)
+    images = beats.restore(np.ones((len(beats.values), there.shape[2], 3, 2)))
+    assert images.shape == (*there.shape, 3, 2)
+    np.testing.assert_array_equal(np.isnan(images[..., 0, 0]), ~there)
+
+
+def test_one_lead_is_as_without_leads():
+    X = _beats(4, 3, 7)
+    X[1, 2] = np.nan
+    three, four = check_beats(_Asker(), X, reset=True), check_beats(_Asker(), X[:, :, None], reset=True)
+    np.testing.assert_array_equal(three.values, four.values)
+    np.testing.assert_array_equal(three.present, four.present)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "given", "message"),
+    [
+        ((4, 1, 3, 5), (4, 1, 2, 5), r"X has 2 lead\(s\) .*fitted with 3"),
+        ((4, 1, 3, 5), (4, 15), r"without leads, but _Asker was fitted with 3 leads"),
+        ((4, 1, 3, 5), (4, 1, 15), r"X has 1 lead\(s\) .*fitted with 3"),
+        ((4, 15), (4, 1, 3, 5), r"X has 3 lead\(s\) .*fitted with 1"),
+        ((4, 1, 3, 5), (4, 1, 3, 6), r"X has 18 features"),
+    ],
+)
+def test_number_of_leads_is_remembered(fitted, given, message):
+    asker = _Asker()
+    check_beats(asker, _beats(*fitted), reset=True)
+    with pytest.raises(ValueError, match=message):
+        check_beats(asker, _beats(*given), reset=False)
+
+
+def test_lead_that_no_beat_has_or_that_is_flat_is_refused():
+    X = _beats(4, 2, 3, 5)
+    X[:, :, 1] = np.nan
+    with pytest.raises(ValueError, match="lacks lead 1 in every beat"):
+        check_beats(_Asker(), X, reset=True)
+    X[:, :, 1] = 0.2
+    X[0, 0, 1] = np.arange(5)
+    with pytest.raises(ValueError, match=r"X has 7 flat beat\(s\), the first at row 0.*that lead of them"):
+        check_beats(_Asker(), X, reset=True)
+
+
 def test_lists_are_arrays():
     X = _beats(4, 3, 5)
     np.testing.assert_array_equal(check_beats(_Asker(), X.tolist(), reset=True).values, X.reshape(12, 5))
@@ -134,7 +194,11 @@ def test_partly_missing_beat_is_no_missing_beat(bad):
     ("shape", "message"),
     [
         ((5,), r"Expected 2D array, got 1D array"),
-        ((2, 2, 2, 2), r"X has 4 dimensions \(shape \(2, 2, 2, 2\)\); expected 2, .* or 3, .*BeatSegmenter"),
+        (
+            (1, 2, 2, 2, 2),
+            r"X has 5 dimensions \(shape \(1, 2, 2, 2, 2\)\); expected 2, .* 3, .* or 4, .*BeatSegmenter",
+        ),
+        ((2, 3, 0, 5), r"no lead"),
         ((1, 2, 3, 4, 5), r"X has 5 dimensions"),
         ((0, 5), r"0 sample\(s\)"),
         ((5, 1), r"1 feature\(s\).*minimum of 2"),
@@ -260,3 +324,15 @@ def test_subjects_of_several_types(subjects, message):
 def test_subjects_of_one_type(subjects):
     codes = check_labels(subjects, len(subjects), name="subjects", kind="subjects")[1]
     assert codes.tolist() == [0, 1, 2, 0][: len(subjects)]
+
+
+def test_leads_are_scaled_alike_each_about_its_mean():
+    X = _beats(6, 4, 9) * np.array([1.0, 3.0, 0.2, 10.0])[:, None] + 5
+    Z = standardize_leads(X.reshape(6, -1), 4)
+    np.testing.assert_allclose(Z.reshape(6, 4, 9).mean(axis=2), 0, atol=1e-12)
+    np.testing.assert_allclose(Z.std(axis=1), 1)
+    # Sizes of leads relative to each other stay.
+    np.testing.assert_allclose(
+        Z.reshape(X.shape).std(axis=2) / Z.reshape(X.shape).std(axis=2)[:, :1], X.std(axis=2) / X.std(axis=2)[:, :1]
+    )
+    np.testing.assert_array_equal(standardize_leads(X[:, 0], 1), standardize(X[:, 0]))

@@ -8,10 +8,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skagile._output import RecordsOutputMixin
 from skagile._validation import check_beats, check_labels
+from skagile.anonymizers._leads import Leads
 
 
 class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Base of the anonymizers.
+    """Base of the anonymizers, which have a parameter `lead_names`.
 
     A subclass fits on beats, one per row, in ``_fit_beats`` and returns anonymized ones from ``_transform_beats``; one
     that needs more than beats and labels has its own ``fit`` and ``transform``.
@@ -27,8 +28,8 @@ class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin,
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
-            Beats, or records of beats with missing ones NaN, in millivolts.
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
+            Beats, or records of beats of one lead or several with missing ones NaN, in millivolts.
         y : array-like of shape (n_rows,)
             Diagnosis of each row.
         subjects : array-like of shape (n_rows,), default=None
@@ -69,9 +70,9 @@ class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin,
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
-            Beats, or records of beats with missing ones NaN, in millivolts. No label is used: diagnosis and identity
-            are predicted.
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
+            Beats, or records of beats of one lead or several with missing ones NaN, in millivolts. No label is used:
+            diagnosis and identity are predicted.
         subjects : array-like of shape (n_rows,), default=None
             Subject of each row. Checked and otherwise not used: taken so that any anonymizer can be called alike.
 
@@ -89,7 +90,7 @@ class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin,
             or subjects of another length.
         """
         check_is_fitted(self)
-        beats = check_beats(self, X, reset=False)
+        beats = self._check_beats(X, reset=False)
         if subjects is not None:
             check_labels(subjects, beats.shape[0], name="subjects", kind="subjects", minimum=1, row=beats.row)
         return beats.restore_beats(self._transform_beats(beats.values))
@@ -105,7 +106,7 @@ class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin,
                 f"{type(self).__name__} requires y to be passed, but the target y is None. "
                 "Give the diagnosis of each row: it is what the release keeps."
             )
-        beats = check_beats(self, X, reset=True)
+        beats = self._check_beats(X, reset=True)
         n_rows = beats.shape[0]
         self.classes_, y_codes = self._check_diagnoses(y, beats)
         if subjects is None:
@@ -117,6 +118,25 @@ class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin,
             subjects = np.arange(n_rows)
         self.subjects_, subject_codes = check_labels(subjects, n_rows, name="subjects", kind="subjects", row=beats.row)
         return beats, y_codes, subject_codes
+
+    @property
+    def _leads(self):
+        return Leads(self.lead_names, self.n_leads_in_)
+
+    @property
+    def _n_made_leads(self):
+        """Number of the leads that are made; the others follow from them."""
+        return len(self._leads.kept)
+
+    @property
+    def _n_made(self):
+        """Samples of a beat of the leads that are made."""
+        return self._leads.n_features(self.n_features_in_)
+
+    def _check_beats(self, X, *, reset):
+        """Validate beats of all leads; return those of the independent ones."""
+        beats = check_beats(self, X, reset=reset)
+        return self._leads.independent(beats)
 
     def _check_diagnoses(self, y, beats):
         return check_labels(y, beats.shape[0], name="y", row=beats.row)

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
 
-from skagile._arrays import standardize
+from skagile._arrays import standardize_leads
 from skagile._output import SetOutputMixin
-from skagile._state import Field, Labels, Stateful, features_in
+from skagile._state import Field, Labels, Stateful, beats_in
 from skagile._validation import check_beats, check_labels
 
 RandomState = int | np.random.RandomState | None
@@ -34,7 +34,7 @@ class BaseIdentifier(SetOutputMixin, Stateful, ClassifierMixin, TransformerMixin
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             Beats, or records of beats with missing ones NaN, in millivolts.
         y : array-like of shape (n_rows,)
             Subject of each row.
@@ -58,7 +58,7 @@ class BaseIdentifier(SetOutputMixin, Stateful, ClassifierMixin, TransformerMixin
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             Beats, or records of beats.
 
         Returns
@@ -74,7 +74,7 @@ class BaseIdentifier(SetOutputMixin, Stateful, ClassifierMixin, TransformerMixin
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             Beats, or records of beats.
 
         Returns
@@ -89,7 +89,7 @@ class BaseIdentifier(SetOutputMixin, Stateful, ClassifierMixin, TransformerMixin
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             Beats, or records of beats.
 
         Returns
@@ -109,7 +109,7 @@ class BaseIdentifier(SetOutputMixin, Stateful, ClassifierMixin, TransformerMixin
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             Beats, or records of beats, whose embedding is the mean of their beats'.
 
         Returns
@@ -141,11 +141,14 @@ class BaseIdentifier(SetOutputMixin, Stateful, ClassifierMixin, TransformerMixin
     def _scale(self, values):
         if not self.standardize:
             return values
-        return standardize(values)
+        return standardize_leads(values, self.n_leads_in_)
+
+    def _input_fields(self) -> Iterator[Field]:
+        yield from beats_in(self, least=1)
 
     def _state_fields(self) -> Iterator[Field]:
         yield Labels("classes_")
-        yield from features_in(self)
+        yield from self._input_fields()
 
     @abstractmethod
     def _fit_beats(self, X, codes):

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skagile._output import SetOutputMixin
-from skagile._state import Array, Field, Stateful, features_in
+from skagile._state import Array, Field, Stateful, beats_in
 from skagile._state_nets import Net
 from skagile._training import RowsDataset, draw_seed, in_batches, keep_batch, resolve_device, seeded, train_net
 from skagile._validation import check_beats
@@ -245,7 +245,7 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         return ResidualDenoiser(channels=self.channels, n_blocks=self.n_blocks)
 
     def _state_fields(self) -> Iterator[Field]:
-        yield from features_in(self, least=2)
+        yield from beats_in(self)
         if self.method == "band_pass":
             yield Array("_filter", shape=(3,))
         elif self.method == "low_rank":

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from skagile._arrays import rank_within
-from skagile._state import Array, Codes, Field, Made, Number
+from skagile._state import Array, Codes, Field, Made, Number, features_in
 from skagile._validation import Beats
 from skagile.attackers._base import BaseIdentifier
 
@@ -109,6 +109,9 @@ class RowOrderIdentifier(BaseIdentifier):
 
     def _scale(self, values):
         return values
+
+    def _input_fields(self) -> Iterator[Field]:
+        yield from features_in(self)
 
     def _fit_beats(self, X, codes):
         self._codes = codes

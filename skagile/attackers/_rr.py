@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from skagile._state import Array, Field, Piece
+from skagile._state import Array, Field, Piece, features_in
 from skagile._state_parts import Part
 from skagile._validation import Beats
 from skagile.attackers._base import BaseIdentifier, RandomState
@@ -140,6 +140,9 @@ class RRIdentifier(BaseIdentifier):
 
     def _scale(self, values):
         return values
+
+    def _input_fields(self) -> Iterator[Field]:
+        yield from features_in(self)
 
     def _fit_beats(self, X, codes):
         features = rr_features(X)

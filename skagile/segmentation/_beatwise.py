@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routi
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
-from skagile._state import Array, Field, Labels, Stateful, features_in
+from skagile._state import Array, Field, Labels, Stateful, beats_in
 from skagile._state_parts import Part
 from skagile._validation import check_beats, check_labels
 
@@ -252,7 +252,7 @@ class BeatwiseClassifier(Stateful, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         return MetadataRouter(owner=type(self).__name__).add(estimator=self.estimator, method_mapping=mapping)
 
     def _state_fields(self) -> Iterator[Field]:
-        yield from features_in(self, least=2)
+        yield from beats_in(self)
         yield Labels("classes_", least=1)
         yield Array("class_prior_", shape=(len(self.classes_),), low=0, high=1)
         yield Part("estimator_", lambda: self.estimator, classes=self.classes_, n_features=self.n_features_in_)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skagile._arrays import standardize
 from skagile._output import SetOutputMixin
-from skagile._state import Field, Stateful, features_in
+from skagile._state import Field, Stateful, beats_in
 from skagile._validation import check_beats
 
 if TYPE_CHECKING:  # torch is loaded when a beat is drawn
@@ -324,7 +324,7 @@ class BeatImager(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         return beats
 
     def _state_fields(self) -> Iterator[Field]:
-        yield from features_in(self, least=2)
+        yield from beats_in(self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

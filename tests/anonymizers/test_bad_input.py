@@ -32,7 +32,7 @@ def _replaced(array, index, value):
 BAD_X = {
     "0-D": (lambda X: np.float64(3.0), r"Expected 2D array, got scalar array"),
     "1-D": (lambda X: X[0], r"Expected 2D array, got 1D array"),
-    "4-D": (lambda X: X[None, None], r"X has 4 dimensions \(shape \(1, 1, 90, 48\)\).*BeatSegmenter"),
+    "5-D": (lambda X: X[None, None, None], r"X has 5 dimensions \(shape \(1, 1, 1, 90, 48\)\).*BeatSegmenter"),
     "nan": (lambda X: _with(X, np.nan), r"Input X contains NaN"),
     "row of nan": (lambda X: _replaced(X, 3, np.nan), r"Input X contains NaN"),
     "inf": (lambda X: _with(X, np.inf), r"Input X contains infinity"),

@@ -225,7 +225,7 @@ def test_noise_gives_chance(unfitted):
     ("spoil", "message"),
     [
         (lambda X, s: (X[0], s[:84]), r"Expected 2D array, got 1D array"),
-        (lambda X, s: (X[None, None], s), r"X has 4 dimensions \(shape \(1, 1, 120, 84\)\).*BeatSegmenter"),
+        (lambda X, s: (X[None, None, None], s), r"X has 5 dimensions \(shape \(1, 1, 1, 120, 84\)\).*BeatSegmenter"),
         (lambda X, s: (_with(X, np.nan), s), r"Input X contains NaN"),
         (lambda X, s: (_with(X, np.inf), s), r"Input X contains infinity"),
         (lambda X, s: (np.where(np.arange(120)[:, None] == 7, 0.3, X), s), r"1 flat beat\(s\), the first at row 7"),
@@ -236,7 +236,7 @@ def test_noise_gives_chance(unfitted):
         (lambda X, s: (X[:, :1], s), r"1 feature\(s\).*minimum of 2"),
         (lambda X, s: (np.full((120, 2, 5), np.nan), s), r"X of shape \(120, 2, 5\) has no beat"),
     ],
-    ids=["1-D", "4-D", "nan", "inf", "flat", "length", "none", "one subject", "no name", "one sample", "no beat"],
+    ids=["1-D", "5-D", "nan", "inf", "flat", "length", "none", "one subject", "no name", "one sample", "no beat"],
 )
 def test_bad_data(unfitted, cohort, spoil, message):
     X, subjects = spoil(cohort.X, cohort.subjects)

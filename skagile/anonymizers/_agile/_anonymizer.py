@@ -1,6 +1,6 @@
 """AGILE: adversarial noise that raises identity loss while it holds diagnostic loss."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from numbers import Integral, Real
 
@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skagile._arrays import standardize
 from skagile._seeds import own_random_state, secret_seed
-from skagile._state import Array, Field, Labels, Made, Number, Several, Stateful, features_in
+from skagile._state import Array, Field, Labels, Made, Number, Several, Stateful, beats_in
 from skagile._state_nets import Module
 from skagile._training import (
     RowsDataset,
@@ -102,6 +102,10 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         Images cost about twenty times the time.
     activation : {"gelu", "sigmoid", "relu"}, default="gelu"
         Activation of the CTH's convolution blocks; the paper prints a sigmoid.
+    lead_names : sequence of str, default=None
+        Names of the leads of 4-D `X`, in order. With them the independent leads are anonymized, and the other limb
+        leads follow by Einthoven's and Goldberger's laws, see :func:`~skagile.leads.derive_leads`. None: all leads are
+        anonymized.
     max_epochs : int, default=15
         Passes over the beats, for each surrogate.
     lr : float, default=0.004
@@ -207,6 +211,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
         "representation": [StrOptions({"signal", "image"})],
         "activation": [StrOptions({"gelu", "sigmoid", "relu"})],
+        "lead_names": ["array-like", None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -233,6 +238,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         sampling_rate: float | None = None,
         representation: str = "signal",
         activation: str = "gelu",
+        lead_names: Sequence[str] | None = None,
         max_epochs: int = 15,
         lr: float = 0.004,
         batch_size: int = 128,
@@ -255,6 +261,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         self.sampling_rate = sampling_rate
         self.representation = representation
         self.activation = activation
+        self.lead_names = lead_names
         self.max_epochs = max_epochs
         self.lr = lr
         self.batch_size = batch_size
@@ -421,7 +428,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
     def _state_fields(self) -> Iterator[Field]:
         yield Labels("classes_")
         yield Labels("subjects_")
-        yield from features_in(self, least=2)
+        yield from beats_in(self)
         yield Number("epsilon_mv_", float, low=0)
         yield Number("_views_seed", low=0)
         summary = Array("summary_", shape=(len(BUDGET),), may_hold=("nan", "inf"))
@@ -431,7 +438,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
             lambda values: np.array([values[name] for name in BUDGET]),
             lambda values: dict(zip(BUDGET, values.tolist(), strict=True)),
         )
-        encoders = surrogate_encoders(self.n_features_in_, self.activation, self.representation)
+        encoders = surrogate_encoders(self._n_made, self.activation, self.representation)
         kinds = [*encoders, *STORED]
         made = [partial(self._empty_surrogate, kinds[i % len(kinds)]) for i in range(self.n_surrogates)]
         yield Several("surrogates_", tuple(Module(str(i), make, self.device) for i, make in enumerate(made)))
@@ -442,7 +449,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
 
     def _empty_surrogate(self, kind, weights):
         if kind in STORED:
-            return empty_surrogate(kind, weights, len(self.subjects_), self.n_features_in_)
+            return empty_surrogate(kind, weights, len(self.subjects_), self._n_made)
         return DualHead(kind(), len(self.classes_), len(self.subjects_))
 
 

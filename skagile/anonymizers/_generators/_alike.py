@@ -40,6 +40,7 @@ def alike_classes(basis, X, diagnosis, person, n_classes):
     sets = _sets(of_class, of_person, n_classes)
     if not 1 < len(sets) < n_classes:  # all go together, or none do: then nothing within people tells the person
         return np.arange(n_classes)
+    means = basis.parts(means)[0]
     centred = means - mean_by(means, of_person)[of_person]
     alike = np.full(n_classes, -1)
     alike[sets[0]] = np.arange(len(sets[0]))
@@ -84,7 +85,7 @@ def _are_alike(views, first, second):
     weights = np.where(np.arange(len(rows)) < first.sum(), 1 / first.sum(), -1 / second.sum())
     shuffled = np.random.default_rng(0).permuted(np.tile(weights, (_N_SHUFFLES, 1)), axis=1)  # fixed: a table of chance
     for values in views:
-        shapes = values[rows, :-2]
+        shapes = values[rows]
         energy = ((weights @ shapes) ** 2).sum()
         by_chance = ((shuffled @ shapes) ** 2).sum(axis=1)
         if (1 + np.count_nonzero(by_chance >= energy)) / (1 + _N_SHUFFLES) < _SURE / len(views):

@@ -72,9 +72,10 @@ class Law(Stateful):
         cross = s["share_mean"].T @ contrasts
         between = (s["square"] - cross - cross.T + contrasts.T @ s["share_square"] @ contrasts) / n
         between = _proper(between - np.outer(mean, mean))
-        offsets = contrasts + _between_people(s, columns, k, contrasts, mean, between)
+        n_sizes = statistics.n_sizes
+        offsets = contrasts + _between_people(s, columns, k, contrasts, mean, between, n_sizes)
         within = _within(s, k)
-        between, moved = _moved(s, k, contrasts, mean, _roots(between[None])[0])
+        between, moved = _moved(s, k, contrasts, mean, _roots(between[None])[0], n_sizes)
         return cls(
             mean=mean,
             offsets=offsets,
@@ -82,7 +83,7 @@ class Law(Stateful):
             moved=_roots(moved),
             within=_roots(within),
             noise=_noise(s),
-            sieve=Sieve.of(offsets[: columns.sizes[0]], np.swapaxes(between, 1, 2) @ between + moved + within),
+            sieve=Sieve.of(offsets[: columns.sizes[0]], np.swapaxes(between, 1, 2) @ between + moved + within, n_sizes),
         )
 
     @classmethod
@@ -128,7 +129,7 @@ def _labels(columns):
     return list(zip(columns.starts.tolist(), columns.sizes, strict=True))
 
 
-def _between_people(s, columns, k, contrasts, mean, between):
+def _between_people(s, columns, k, contrasts, mean, between, n_sizes):
     """Estimate what people who have a level differ by from everybody, as far as it is more than chance.
 
     By chance, n of N people differ from all by a normal law of covariance `between` times ``(1/n - 1/N) N/(N-1)``.
@@ -136,7 +137,7 @@ def _between_people(s, columns, k, contrasts, mean, between):
     n_people, offsets = float(s["people"]), np.zeros_like(contrasts)
     if n_people < 3:
         return offsets
-    variances = np.linalg.eigvalsh(between[:-2, :-2])
+    variances = np.linalg.eigvalsh(between[:-n_sizes, :-n_sizes])
     draws = np.random.default_rng(0).standard_normal((_N_CHANCE, len(variances))) ** 2  # fixed: a table of chance
     energy = np.quantile(draws @ np.maximum(variances, 0), _SURE)
     for level in range(len(contrasts)):
@@ -145,12 +146,12 @@ def _between_people(s, columns, k, contrasts, mean, between):
             continue
         seen = (s["mean_of_level"][level] - s["share_of_level"][level] @ contrasts) / n - mean
         chance = energy * (1 / n - 1 / n_people) * n_people / (n_people - 1)
-        sure = max(0.0, 1 - chance / max((seen[:-2] ** 2).sum(), _NO_VARIANCE))
+        sure = max(0.0, 1 - chance / max((seen[:-n_sizes] ** 2).sum(), _NO_VARIANCE))
         offsets[level] = sure * min(1, n / k) * seen
     return offsets
 
 
-def _moved(s, k, contrasts, mean, people):
+def _moved(s, k, contrasts, mean, people, n_sizes):
     """Estimate what a diagnosis changes in one person and not in the next.
 
     Parameters
@@ -159,6 +160,8 @@ def _moved(s, k, contrasts, mean, people):
         As above.
     people : ndarray of shape (n_between, n_features)
         Directions in which people differ, times their standard deviations.
+    n_sizes : int
+        As of `Statistics`.
 
     Returns
     -------
@@ -179,9 +182,9 @@ def _moved(s, k, contrasts, mean, people):
     goes -= mean[:, None] * (s["moved_sum"] - s["moved_share"] @ contrasts)[:, None, :]
     scale = (people**2).sum(axis=1)[:, None]
     slopes = (people / np.maximum(scale, _NO_VARIANCE)) @ goes / n
-    # By chance, a slope over n people has the energy of what moves, over n. Size and offset, the last two features,
-    # have units of their own.
-    for part in (slice(-2), slice(-2, -1), slice(-1, None)):
+    # By chance, a slope over n people has the energy of what moves, over n. Size and offsets, the last features, have
+    # units of their own.
+    for part in (slice(-n_sizes), slice(-n_sizes, 1 - n_sizes), slice(1 - n_sizes, None)):
         chance = np.trace(moved[:, part, part], axis1=1, axis2=2)[:, None] / n[:, :, 0]
         energy = np.maximum((slopes[:, :, part] ** 2).sum(axis=2), _NO_VARIANCE)
         slopes[:, :, part] *= np.maximum(1 - chance / energy, 0)[:, :, None]

@@ -21,7 +21,7 @@ class Sieve(Stateful):
     Attributes
     ----------
     axes : ndarray of shape (n_features, n_axes)
-        Directions; those of size and offset play no part.
+        Directions; those of size and offsets play no part.
     offsets : ndarray of shape (n_classes, n_axes)
         Mean of each diagnosis along them, less everybody's.
     precisions : ndarray of shape (n_classes, n_axes, n_axes)
@@ -36,12 +36,12 @@ class Sieve(Stateful):
     log_scales: np.ndarray
 
     @classmethod
-    def of(cls, offsets, covariances):
+    def of(cls, offsets, covariances, n_sizes=2):
         """Make one of the means of diagnoses, less everybody's, and their covariances."""
-        pooled = covariances.mean(axis=0)[:-2, :-2]
+        pooled = covariances.mean(axis=0)[:-n_sizes, :-n_sizes]
         n_axes = min(_N_AXES, len(pooled))
         axes = np.zeros((offsets.shape[1], n_axes))
-        axes[:-2] = np.linalg.eigh(pooled)[1][:, ::-1][:, :n_axes]
+        axes[:-n_sizes] = np.linalg.eigh(pooled)[1][:, ::-1][:, :n_axes]
         projected = axes.T @ covariances @ axes
         least = _LEAST_VARIANCE * max(np.trace(pooled) / n_axes, _LEAST_VARIANCE)
         projected += least * np.eye(n_axes)

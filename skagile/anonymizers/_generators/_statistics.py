@@ -45,6 +45,8 @@ class Statistics:
         Of a beat.
     columns : Columns
         What beats are labelled with.
+    n_sizes : int, default=2
+        How many of the features, the last, are of size and offsets and not of shape.
 
     Attributes
     ----------
@@ -53,8 +55,8 @@ class Statistics:
         blocks, their columns Z, both less the person's mean.
     """
 
-    def __init__(self, n_features, columns):
-        self.columns = columns
+    def __init__(self, n_features, columns, n_sizes=2):
+        self.columns, self.n_sizes = columns, n_sizes
         d, k, c = n_features, sum(columns.sizes), columns.sizes[0]
         shapes = {
             "people": (),
@@ -93,7 +95,7 @@ class Statistics:
         self.sums = {name: np.zeros(shape) for name, shape in shapes.items()}
 
     @classmethod
-    def of(cls, features, codes, person, columns):
+    def of(cls, features, codes, person, columns, n_sizes=2):
         """Sum over people.
 
         Parameters
@@ -106,20 +108,22 @@ class Statistics:
             Whose beat it is.
         columns : Columns
             Of the codes.
+        n_sizes : int, default=2
+            As above.
         """
         total = None
         for own in _rows_of_people(person):
             of_person = features(own)
             if total is None:
-                total = cls(of_person.shape[1], columns)
+                total = cls(of_person.shape[1], columns, n_sizes)
             total.add_person(of_person, codes[own])
         return total
 
     @classmethod
-    def of_each(cls, features, codes, person, columns):
+    def of_each(cls, features, codes, person, columns, n_sizes=2):
         """Yield the statistics of each person; parameters as of `of`."""
         for own in _rows_of_people(person):
-            yield cls.of(lambda rows, own=own: features(own[rows]), codes[own], person[own], columns)
+            yield cls.of(lambda rows, own=own: features(own[rows]), codes[own], person[own], columns, n_sizes)
 
     def add_person(self, V, codes):
         """Add the features of one person's beats, with their codes."""
@@ -180,7 +184,7 @@ class Statistics:
             R = residuals[rows] * np.sqrt(weight[cell[rows]])[:, None]
             covariances[c] = R.T @ R
         person = sum(covariances.values()) / len(covariances)
-        noise = np.log(max(np.trace(person[:-2, :-2]), np.finfo(float).tiny))
+        noise = np.log(max(np.trace(person[: -self.n_sizes, : -self.n_sizes]), np.finfo(float).tiny))
         s["within_people"] += 1
         s["within"] += person
         s["within_energy"] += (person**2).sum()
@@ -194,13 +198,13 @@ class Statistics:
                 s["own"][c] += covariance - person
 
     def __add__(self, other):
-        total = Statistics(len(self.sums["mean"]), self.columns)
+        total = Statistics(len(self.sums["mean"]), self.columns, self.n_sizes)
         total.sums = {name: value + other.sums[name] for name, value in self.sums.items()}
         return total
 
     def scaled(self, factor):
         """Return the sums of people who count `factor` each."""
-        out = Statistics(len(self.sums["mean"]), self.columns)
+        out = Statistics(len(self.sums["mean"]), self.columns, self.n_sizes)
         out.sums = {name: factor * value for name, value in self.sums.items()}
         return out
 

@@ -12,14 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 from skagile._seeds import own_random_state
 from skagile._state import Field, Stateful
 from skagile._training import draw_seed
-from skagile._validation import check_beats, check_labels
 from skagile.anonymizers._base import BaseAnonymizer
 from skagile.anonymizers._ksame._checks import (
     check_class_mix,
+    check_diagnoses,
     check_enough,
     check_recordings,
     check_rhythm,
     check_settings,
+    fill_lacking,
     units_of,
 )
 from skagile.anonymizers._ksame._facts import Facts
@@ -86,6 +87,9 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         Of the beats, in Hz. Needed by measured facts.
     window : tuple of 2 floats, default=(0.25, 0.45)
         Seconds before and after the R peak that the beats were cut with.
+    lead_names : sequence of str, default=None
+        Names of the leads of 4-D `X`. With them the independent leads are drawn, and the other limb leads follow, see
+        :func:`~skagile.leads.derive_leads`. None: all are drawn.
     max_epochs : int, default=12
         Passes over the beats, of each network that reads the diagnosis of new beats.
     lr : float, default=0.004
@@ -180,8 +184,6 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
     >>> released = ksame.fit_transform(beats.X, beats.y, subjects=beats.subjects)
     >>> released.shape == beats.X.shape
     True
-    >>> ksame.summary_["group_sizes"]
-    [6]
     """
 
     # Asked for by default, so that a Pipeline or a search routes them without a set_..._request.
@@ -202,6 +204,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         "rhythm": [StrOptions({"keep", "resample"})],
         "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
         "window": [tuple, list],
+        "lead_names": ["array-like", None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -226,6 +229,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         rhythm: str = "keep",
         sampling_rate: float | None = None,
         window: tuple[float, float] = (0.25, 0.45),
+        lead_names: Sequence[str] | None = None,
         max_epochs: int = 12,
         lr: float = 0.004,
         batch_size: int = 128,
@@ -246,6 +250,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         self.rhythm = rhythm
         self.sampling_rate = sampling_rate
         self.window = window
+        self.lead_names = lead_names
         self.max_epochs = max_epochs
         self.lr = lr
         self.batch_size = batch_size
@@ -268,15 +273,15 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
-            Beats, or records of beats with missing ones NaN, in millivolts.
-        y : array-like of shape (n_rows,), or of (n_rows, n_beats) for 3-D `X`
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
+            Beats, or records of beats with missing ones NaN, in millivolts. A lead may be missing, too.
+        y : array-like of shape (n_rows,), or of (n_rows, n_beats) for records
             Diagnosis of each row, or of each beat of each record (whatever for missing ones).
         subjects : array-like of shape (n_rows,), default=None
             Subject of each row. None makes every row its own subject.
         facts : DataFrame or mapping of columns, of n_rows rows, default=None
             Values of the facts of `keep` that are not measured, such as the sex.
-        times : array-like of shape (n_rows,), or of (n_rows, n_beats) for 3-D `X`, default=None
+        times : array-like of shape (n_rows,), or of (n_rows, n_beats) for records, default=None
             Time of each beat in seconds, rising within a recording, NaN where missing; all beats of a recording should
             be among them. Needed by ``rhythm="resample"``.
         records : array-like of shape (n_rows,), default=None
@@ -306,7 +311,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         kept = Facts(self.keep, self.sampling_rate, self.window)
         fact_codes = kept.fit(beats.values, facts, beats.row, beats.shape[0])
         keys = Keys(self.classes_, kept, RememberedDiagnoses(beats.values, y_codes))
-        codes = beats.values, y_codes, s_codes, fact_codes
+        codes = fill_lacking(beats, y_codes), y_codes, s_codes, fact_codes
         self._model, key, told = form_model(self, keys, codes, random_state, earlier)
         self.nets_ = self._model.nets
         self.groups_ = self._model.partition.groups
@@ -362,9 +367,8 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
-            Beats, or records of beats with missing ones NaN, in millivolts. No label is used: the diagnosis is
-            predicted.
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
+            As of ``fit``. No label is used: the diagnosis is predicted.
         subjects : array-like of shape (n_rows,), default=None
             Subject of each row; one that was fitted is in their group, a new one goes to the nearest. None takes every
             row for a new subject of its own.
@@ -384,8 +388,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         sklearn.exceptions.NotFittedError
             Before ``fit``.
         ValueError
-            For a wrong shape, NaN outside padding, infinite or flat beats, another number of samples than in ``fit``,
-            or subjects, facts or records of another length.
+            As of ``fit``; also for another number of samples or leads than there.
         """
         beats, key, random = self._find_key(X, subjects, facts)
         unit = units_of(self, beats, subjects, records)
@@ -487,14 +490,11 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         return fields_of(self)
 
     def _check_diagnoses(self, y, beats):
-        if beats.present is None or np.ndim(y) != 2 or np.shape(y) != beats.present.shape:
-            return check_labels(y, beats.shape[0], name="y", row=beats.row, minimum=1)
-        labels = np.asarray(y)[beats.present]
-        return check_labels(labels, len(labels), name="y", minimum=1)
+        return check_diagnoses(y, beats)
 
     def _find_key(self, X, subjects, facts):
         """Beats, their keys, and the source of random numbers."""
         check_is_fitted(self)
-        beats = check_beats(self, X, reset=False)
+        beats = self._check_beats(X, reset=False)
         random = np.random.SeedSequence(self._seed)
         return beats, self._model.find_key(beats, subjects, facts, random, self), random

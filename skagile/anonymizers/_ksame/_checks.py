@@ -44,17 +44,10 @@ def check_prior(settings, facts):
     told = [name for name in facts.names if name not in facts.bounds]
     if told:
         raise ValueError(f"prior with keep={told}: nobody tells these of the prior. Keep measured facts, or no prior.")
-    X = check_array(prior[0], dtype=[np.float64, np.float32], input_name="prior X")
-    names, of_row = check_labels(prior[1], len(X), name="prior y", minimum=1)
-    if X.shape[1] != settings.n_features_in_:
-        raise ValueError(
-            f"prior X has {X.shape[1]} samples a beat, X has {settings.n_features_in_}. Cut both with the same window "
-            "and sampling rate."
-        )
-    if (X.max(axis=1) == X.min(axis=1)).any():
-        raise ValueError("prior X holds flat beats. Drop them.")
-    person = check_owners(None if len(prior) == 2 else prior[2], len(X))[1]
-    codes = pd.Index(settings.classes_).get_indexer(names)[of_row]
+    X, row = _beats_of_prior(settings, prior[0])
+    names, of_row = check_labels(prior[1], len(prior[0]), name="prior y", minimum=1)
+    person = check_owners(None if len(prior) == 2 else prior[2], len(prior[0]))[1][row]
+    codes = pd.Index(settings.classes_).get_indexer(names)[of_row][row]
     known = codes >= 0
     if not known.any():
         raise ValueError(
@@ -63,6 +56,55 @@ def check_prior(settings, facts):
         )
     X, person = X[known], np.unique(person[known], return_inverse=True)[1]
     return X, np.column_stack([codes[known], facts.encode(X, None, np.arange(len(X)), len(X))]), person
+
+
+def _beats_of_prior(settings, X):
+    """Return the beats of the prior, one a row, and the row that each is from."""
+    if settings.n_leads_in_ > 1:
+        try:
+            beats = settings._check_beats(X, reset=False)
+        except ValueError as error:
+            raise ValueError(f"prior X: {error}") from error
+        return fill_lacking(beats, np.zeros(len(beats.values), dtype=np.intp)), beats.row
+    X = check_array(X, dtype=[np.float64, np.float32], input_name="prior X")
+    if X.shape[1] != settings.n_features_in_:
+        raise ValueError(
+            f"prior X has {X.shape[1]} samples a beat, X has {settings.n_features_in_}. Cut both with the same window "
+            "and sampling rate."
+        )
+    if (X.max(axis=1) == X.min(axis=1)).any():
+        raise ValueError("prior X holds flat beats. Drop them.")
+    return X, np.arange(len(X))
+
+
+def fill_lacking(beats, y):
+    """Beats with each lead that they lack filled by the mean of others of the same diagnosis, else of all.
+
+    Parameters
+    ----------
+    beats : Beats
+        As of `check_beats`.
+    y : ndarray of int of shape (n_beats,)
+        Codes of their diagnoses.
+    """
+    if beats.lacks is None:
+        return beats.values
+    filled = beats.values.reshape(len(beats.values), beats.n_leads, -1).copy()
+    for lead in np.flatnonzero(beats.lacks.any(axis=0)):
+        lacks = beats.lacks[:, lead]
+        for label in np.unique(y[lacks]):
+            own = y == label
+            givers = ~lacks & own if (~lacks & own).any() else ~lacks
+            filled[lacks & own, lead] = beats.values.reshape(filled.shape)[givers, lead].mean(axis=0)
+    return filled.reshape(beats.values.shape)
+
+
+def check_diagnoses(y, beats):
+    """Return the diagnoses, and the code of each beat's; `y` may have one of each row, or of each beat of records."""
+    if beats.present is None or np.ndim(y) != 2 or np.shape(y) != beats.present.shape:
+        return check_labels(y, beats.shape[0], name="y", row=beats.row, minimum=1)
+    labels = np.asarray(y)[beats.present]
+    return check_labels(labels, len(labels), name="y", minimum=1)
 
 
 def units_of(settings, beats, subjects, records):
@@ -94,7 +136,7 @@ def check_class_mix(settings, beats):
     """Refuse to draw the diagnoses of beats that are in no record."""
     if settings.class_mix == "resample" and beats.present is None:
         raise ValueError(
-            'class_mix="resample" needs records of beats, X of shape (n_rows, n_beats, n_samples); got X of shape '
+            'class_mix="resample" needs records of beats, 3-D or 4-D X; got X of shape '
             f'{beats.shape}, whose rows stand beside a y of their own. Use class_mix="keep".'
         )
 
@@ -116,7 +158,7 @@ def check_recordings(settings, times, beats, subjects, records):
             )
         return None, None
     names, owner = check_owners(subjects, beats.shape[0])
-    return Recordings(check_times(times, beats.shape[:-1]), owner, records), names[owner]
+    return Recordings(check_times(times, beats.grid), owner, records), names[owner]
 
 
 def check_rhythm(rhythm, times, subjects, records):

@@ -20,11 +20,14 @@ class Critics:
         As of `told_apart`.
     device : torch.device
         Where they read.
+    n_leads : int
+        Leads of a beat.
     """
 
     nets: list
     apart: np.ndarray
     device: torch.device
+    n_leads: int
 
     def agree(self, beats, diagnosis):
         """Return whether all agree with the diagnosis of each beat."""
@@ -33,5 +36,5 @@ class Critics:
             return agreed
         for net in self.nets:
             left = np.flatnonzero(agreed)
-            agreed[left] = ~self.apart[diagnosis[left], read([net], beats[left], self.device)]
+            agreed[left] = ~self.apart[diagnosis[left], read([net], beats[left], self.device, self.n_leads)]
         return agreed

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skagile._state import Choice, Field, Labels, Number, Optional, Piece, blank, check, features_in
+from skagile._state import Choice, Field, Labels, Number, Optional, Piece, beats_in, blank, check
 from skagile._state_reports import Entries, Report, Scalar
 from skagile.anonymizers._ksame._model import Model
 from skagile.anonymizers._ksame._nets import nets_field
@@ -15,7 +15,7 @@ def fields_of(ksame) -> Iterator[Field]:
     """Fields of a `KSameAnonymizer`, of its pieces' states and of what it tells."""
     yield Labels("classes_", least=1)
     yield Labels("subjects_")
-    yield from features_in(ksame, least=2)
+    yield from beats_in(ksame)
     yield Optional("_seed", Number("_seed", low=0))
     names = ("chance", "disclosure", "single", "fused")
     yield Report("expected_leakage_", tuple(_share(name) for name in names), ("fused",))
@@ -23,7 +23,7 @@ def fields_of(ksame) -> Iterator[Field]:
     yield nets_field(ksame)
     yield Piece("_model", lambda: Model.blank(ksame))
     n_samples = ksame._model.basis.n_samples
-    check(n_samples == ksame.n_features_in_, "KSameAnonymizer._model", f"makes beats of {n_samples} samples")
+    check(n_samples == ksame._n_made, "KSameAnonymizer._model", f"makes beats of {n_samples} samples")
     ksame.groups_ = ksame._model.partition.groups
     sizes, n_keys = np.bincount(ksame.groups_).tolist(), len(ksame._model.small_keys.numbers)
     right = ksame.summary_["group_sizes"] == sizes and ksame.summary_["n_keys"] == n_keys

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skagile._arrays import standardize
+from skagile._arrays import standardize_leads
 from skagile._training import resolve_device
 from skagile.anonymizers._generators import CHUNK, Basis, PseudoPeople, alike_classes
 from skagile.anonymizers._ksame._checks import check_prior
@@ -27,7 +27,7 @@ def form_model(settings, keys, beats, random_state, earlier):
     Parameters
     ----------
     settings : KSameAnonymizer
-        Its parameters, ``classes_``, ``subjects_``.
+        Its parameters, ``classes_``, ``subjects_``, and number of leads.
     keys : Keys
         How keys are numbered.
     beats : tuple of ndarray
@@ -46,7 +46,8 @@ def form_model(settings, keys, beats, random_state, earlier):
         As of `find_small_keys`.
     """
     X, y, s, facts = beats
-    Z = standardize(X)
+    n_leads = settings._n_made_leads
+    Z = standardize_leads(X, n_leads)
     described = describe_subjects(Z, y, s, len(keys.classes), len(settings.subjects_))
     partition = Partition.form(settings.subjects_, *described, k=settings.k, grouping=settings.grouping)
     key = Key(partition.groups[s], y, facts)
@@ -56,11 +57,11 @@ def form_model(settings, keys, beats, random_state, earlier):
     # Noise hides what one person's labels do to the law; without it, laws tell no more than hearts do.
     alike = np.arange(len(keys.classes))
     if settings.epsilon is None:
-        alike = alike_classes(Basis(X.shape[1]), X, y, s, len(keys.classes))
+        alike = alike_classes(Basis.of_leads(X.shape[1], n_leads), X, y, s, len(keys.classes))
     columns, codes = keys.columns.merged(alike), key.codes_of(alike)
     if prior is not None:
         prior.codes[:, 0] = alike[prior.codes[:, 0]]
-    params = {"k": settings.k, "prior": prior}
+    params = {"k": settings.k, "prior": prior, "n_leads": n_leads}
     noise_seed, drawn_seed = np.random.SeedSequence(random_state.randint(0, 2**31, 4).tolist()).spawn(2)
     if settings.epsilon is None:
         laws, basis = fit_laws(X, codes, s, key.group, columns, **params)
@@ -110,4 +111,4 @@ def _drawn(laws, basis, columns, seed):
         rows = np.arange(start, min(start + CHUNK, len(y)))
         group = np.zeros(len(rows), dtype=np.intp)
         beats.append(basis.beats(people.draw(rows, group, y[rows], columns.of(codes[rows]), 0)[0]))
-    return standardize(np.concatenate(beats)), y
+    return standardize_leads(np.concatenate(beats), basis.n_leads), y

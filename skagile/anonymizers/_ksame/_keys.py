@@ -65,12 +65,12 @@ class Keys(Stateful):
         yield Piece("remembered", lambda: self.remembered)
         check(self.remembered.y.max() < len(self.classes), "Keys", "remembers diagnoses that there are not")
 
-    def diagnose(self, X, readers, device):
+    def diagnose(self, X, readers, device, n_leads):
         """Return codes of diagnoses: of a fitted beat that which it was fitted with, of others what readers say."""
         codes = self.remembered.find(X)
         new = codes < 0
         if new.any():
-            codes[new] = read(readers, X[new], device)
+            codes[new] = read(readers, X[new], device, n_leads)
         return codes
 
     def number(self, key):

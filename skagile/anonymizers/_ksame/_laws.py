@@ -8,7 +8,7 @@ from skagile.anonymizers._generators import Basis, Law, PrivateSum, Statistics
 N_AXES = 12
 
 
-def fit_laws(X, codes, person, group, columns, *, k, prior=None):
+def fit_laws(X, codes, person, group, columns, *, k, prior=None, n_leads=1):
     """Make the law of each group.
 
     Parameters
@@ -25,13 +25,15 @@ def fit_laws(X, codes, person, group, columns, *, k, prior=None):
         As of `KSameAnonymizer`.
     prior : Prior, default=None
         Beats of other people.
+    n_leads : int, default=1
+        Leads of a beat.
 
     Returns
     -------
     laws : list of Law
     basis : Basis
     """
-    basis = Basis(X.shape[1])
+    basis = Basis.of_leads(X.shape[1], n_leads)
     sums = []
     for i in range(group.max() + 1):
         rows = np.flatnonzero(group == i)
@@ -55,12 +57,12 @@ def fit_laws(X, codes, person, group, columns, *, k, prior=None):
     return laws, basis
 
 
-def fit_private_law(X, codes, person, columns, *, k, prior, epsilon, delta, random_state):
+def fit_private_law(X, codes, person, columns, *, k, prior, epsilon, delta, random_state, n_leads=1):
     """Make one law of sums with noise; parameters as of `fit_laws`."""
-    basis = Basis.of(prior.X, min(N_AXES, X.shape[1] - 1))
+    basis = Basis.of(prior.X, min(N_AXES, X.shape[1] - 1), n_leads)
     others = prior.of_each(basis, columns)
-    private = PrivateSum(Statistics(basis.n_features, columns), others)
-    for of_person in Statistics.of_each(lambda own: basis.features(X[own]), codes, person, columns):
+    private = PrivateSum(Statistics(basis.n_features, columns, basis.n_sizes), others)
+    for of_person in Statistics.of_each(lambda own: basis.features(X[own]), codes, person, columns, basis.n_sizes):
         private.add(of_person)
     public = sum(others[1:], others[0])
     # The prior counts for as many people as the noise of a covariance is as large as: with few people it is the prior.
@@ -70,7 +72,7 @@ def fit_private_law(X, codes, person, columns, *, k, prior, epsilon, delta, rand
 
 
 def _sum_up(basis, X, rows, codes, person, columns):
-    return Statistics.of(lambda own: basis.features(X[rows[own]]), codes[rows], person[rows], columns)
+    return Statistics.of(lambda own: basis.features(X[rows[own]]), codes[rows], person[rows], columns, basis.n_sizes)
 
 
 class Prior:
@@ -95,4 +97,5 @@ class Prior:
 
     def of_each(self, basis, columns):
         """Return the statistics of each of them."""
-        return list(Statistics.of_each(lambda own: basis.features(self.X[own]), self.codes, self.person, columns))
+        parts = self.codes, self.person, columns, basis.n_sizes
+        return list(Statistics.of_each(lambda own: basis.features(self.X[own]), *parts))

@@ -8,7 +8,6 @@ import numpy as np
 
 from skagile._state import Array, Field, Piece, Several, Stateful, blank, check
 from skagile._training import resolve_device
-from skagile._validation import check_beats
 from skagile.anonymizers._generators import Basis, Law
 from skagile.anonymizers._ksame._checks import check_class_mix, check_new, check_owners
 from skagile.anonymizers._ksame._critics import Critics
@@ -123,8 +122,8 @@ class Model(Stateful):
         if not new.any():
             return group
         check_new(X, subjects, group)
-        beats = check_beats(settings, X, reset=False)
-        if beats.shape[:-1] != shape:
+        beats = settings._check_beats(X, reset=False)
+        if beats.grid != shape:
             raise ValueError(f"X has shape {beats.shape}, times {shape}. Give one time per beat of X.")
         of_owner = np.full(owner.max() + 1, -1)
         diagnosis = self._diagnose(beats.values, settings)
@@ -152,7 +151,7 @@ class Model(Stateful):
         -------
         beats : ndarray of shape (n_beats, n_samples)
         """
-        critics = Critics(self.nets, self.apart, resolve_device(settings.device))
+        critics = Critics(self.nets, self.apart, resolve_device(settings.device), self.basis.n_leads)
         draws = Draws(self.alike, self.laws, self.basis, self.columns, self.keys.facts, critics, settings.max_draws)
         released = draws.draw(key, unit, random, dtype, doubted)
         released[self.small_keys.are_suppressed(self.keys.number(key))] = np.nan
@@ -182,7 +181,7 @@ class Model(Stateful):
         return summary
 
     def _diagnose(self, X, settings):
-        return self.keys.diagnose(X, self.nets, resolve_device(settings.device))
+        return self.keys.diagnose(X, self.nets, resolve_device(settings.device), self.basis.n_leads)
 
     def _find_groups(self, beats, diagnosis, subjects):
         if subjects is None:
@@ -190,4 +189,4 @@ class Model(Stateful):
             names, owner = None, np.unique(beats.row, return_inverse=True)[1]
         else:
             names, owner = check_owners(subjects, beats.shape[0], beats.row)
-        return self.partition.groups_of_beats(beats.values, diagnosis, owner, names)
+        return self.partition.groups_of_beats(beats.values, diagnosis, owner, names, self.basis.n_leads)

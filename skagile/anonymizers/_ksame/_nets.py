@@ -10,7 +10,7 @@ from skagile.anonymizers._ksame._readers import fit_reader, make_reader, reader_
 
 def nets_field(settings):
     """Field of the networks of a `KSameAnonymizer` with ``classes_`` and ``n_features_in_``."""
-    encoders = reader_encoders(settings.n_features_in_) if len(settings.classes_) > 1 else ()
+    encoders = reader_encoders(settings._n_made) if len(settings.classes_) > 1 else ()
     make = [lambda _, encoder=encoder: make_reader(encoder, len(settings.classes_)) for encoder in encoders]
     return Several("nets_", tuple(Net(str(i), make[i], settings.device) for i in range(len(make))))
 
@@ -39,7 +39,10 @@ def fit_nets(settings, Z, y, device, random_state, earlier):
     """
     encoders = reader_encoders(Z.shape[1])
     seeds = [draw_seed(random_state) for _ in encoders]
-    if np.array_equal(earlier.get("classes_", ()), settings.classes_) and earlier["n_features_in_"] == Z.shape[1]:
+    if (
+        np.array_equal(earlier.get("classes_", ()), settings.classes_)
+        and earlier["_model"].basis.n_samples == Z.shape[1]
+    ):
         return earlier["nets_"]
     if len(settings.classes_) == 1:  # nothing to read
         return []

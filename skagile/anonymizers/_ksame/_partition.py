@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skagile._arrays import standardize
+from skagile._arrays import standardize_leads
 from skagile._state import Array, Choice, Codes, Field, Number, Several, Stateful
 from skagile.anonymizers._ksame._microaggregation import deal, mdav
 
@@ -84,7 +84,7 @@ class Partition(Stateful):
         known = find_subjects(self.subjects, names)
         return np.where(known < 0, -1, self.groups[known])
 
-    def groups_of_beats(self, X, diagnosis, owner, names=None):
+    def groups_of_beats(self, X, diagnosis, owner, names=None, n_leads=1):
         """Return the group of each beat: of a fitted subject theirs, of a new one the nearest.
 
         Parameters
@@ -97,6 +97,8 @@ class Partition(Stateful):
             Whose each beat is, from 0 on without a gap.
         names : ndarray, default=None
             Name of each owner. None: all are new.
+        n_leads : int, default=1
+            Leads of a beat.
         """
         groups = np.full(owner.max() + 1, -1) if names is None else self.groups_of_names(names)
         if len(self.mix) == 1:
@@ -104,12 +106,14 @@ class Partition(Stateful):
         new = groups < 0
         if new.any():
             for people, rows in _whole_subjects(owner, new):
-                groups[people] = self._nearest(X[rows], diagnosis[rows], np.searchsorted(people, owner[rows]))
+                groups[people] = self._nearest(
+                    standardize_leads(X[rows], n_leads), diagnosis[rows], np.searchsorted(people, owner[rows])
+                )
         return groups[owner]
 
-    def _nearest(self, X, diagnosis, subject):
+    def _nearest(self, Z, diagnosis, subject):
         n_classes = self.mix.shape[1]
-        described = describe_subjects(standardize(X), diagnosis, subject, n_classes, subject.max() + 1)
+        described = describe_subjects(Z, diagnosis, subject, n_classes, subject.max() + 1)
         features = self.features(*described)
         return ((self.centres**2).sum(axis=1) - 2 * features @ self.centres.T).argmin(axis=1)
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from skagile._arrays import standardize
+from skagile._arrays import standardize_leads
 from skagile._training import RowsDataset, pad_rows, seeded, torch_threads, train_net
 from skagile.networks import MLPEncoder
 
@@ -63,7 +63,7 @@ def fit_reader(encoder, X, y, n_classes, *, max_epochs, lr, batch_size, device, 
     return net
 
 
-def read(nets, X, device):
+def read(nets, X, device, n_leads):
     """Diagnosis that networks together see in beats.
 
     Parameters
@@ -74,6 +74,8 @@ def read(nets, X, device):
         Beats, in millivolts.
     device : torch.device
         Where.
+    n_leads : int
+        Leads of a beat.
 
     Returns
     -------
@@ -83,7 +85,7 @@ def read(nets, X, device):
     if not nets:  # of one diagnosis only
         return codes
     with torch.inference_mode(), torch_threads(1):
-        for rows, batch in _batches(X, device):
+        for rows, batch in _batches(X, device, n_leads):
             scores = nets[0].module_(batch)
             if len(nets) > 1:
                 scores = sum(net.module_(batch).softmax(dim=1) for net in nets)
@@ -91,17 +93,17 @@ def read(nets, X, device):
     return codes
 
 
-def log_probabilities(net, X, device):
+def log_probabilities(net, X, device, n_leads):
     """Log-probabilities that one network gives to the diagnoses of beats, of shape (n_beats, n_classes)."""
     scores = []
     with torch.inference_mode(), torch_threads(1):
-        for rows, batch in _batches(X, device):
+        for rows, batch in _batches(X, device, n_leads):
             scores.append(net.module_(batch).log_softmax(dim=1)[: len(X[rows])].cpu().numpy())
     return np.concatenate(scores)
 
 
-def _batches(X, device):
+def _batches(X, device, n_leads):
     """Rows, and what networks are shown of them: a batch may have more rows, which mean nothing."""
     for start in range(0, len(X), _BATCH):
         rows = slice(start, start + _BATCH)
-        yield rows, pad_rows(standardize(X[rows])).to(device)
+        yield rows, pad_rows(standardize_leads(X[rows], n_leads)).to(device)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import ttest_ind
 
-from skagile._arrays import mean_by, standardize
+from skagile._arrays import mean_by, standardize_leads
 from skagile._training import draw_seed
 from skagile.anonymizers._ksame._readers import fit_reader, log_probabilities, reader_encoders
 
@@ -20,7 +20,7 @@ def told_apart(settings, X, y, person, device, random_state):
     Parameters
     ----------
     settings : KSameAnonymizer
-        Whose `classes_`, `max_epochs`, `lr` and `batch_size` are meant.
+        Whose `classes_`, `max_epochs`, `lr`, `batch_size` and leads are meant.
     X : ndarray of shape (n_beats, n_samples)
         Beats in millivolts.
     y, person : ndarray of int of shape (n_beats,)
@@ -38,13 +38,14 @@ def told_apart(settings, X, y, person, device, random_state):
     n_classes = len(settings.classes_)
     half = random_state.permutation(person.max() + 1) % 2
     params = {name: getattr(settings, name) for name in ("max_epochs", "lr", "batch_size")}
-    encoder, blocks = reader_encoders(X.shape[1])[0], []
+    encoder, blocks, n_leads = reader_encoders(X.shape[1])[0], [], settings._n_made_leads
+    Z = standardize_leads(X, n_leads)
     for side in (0, 1):
         train, seed = half[person] == side, draw_seed(random_state)
         if len(np.unique(y[train])) < 2 or train.all():
             continue
-        net = fit_reader(encoder, standardize(X[train]), y[train], n_classes, device=device, seed=seed, **params)
-        blocks.append(_blocks(log_probabilities(net, X[~train], device), y[~train], person[~train]))
+        net = fit_reader(encoder, Z[train], y[train], n_classes, device=device, seed=seed, **params)
+        blocks.append(_blocks(log_probabilities(net, X[~train], device, n_leads), y[~train], person[~train]))
     apart = np.zeros((n_classes, n_classes), dtype=bool)
     for i in range(n_classes):
         for j in range(i):

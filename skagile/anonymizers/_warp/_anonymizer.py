@@ -1,6 +1,6 @@
 """WarpAnonymizer: smooth warps of time and amplitude, learned against a verifier."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from numbers import Integral, Real
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from skagile._arrays import standardize
 from skagile._seeds import own_random_state, secret_seed
-from skagile._state import Array, Field, Labels, Number, Several, Stateful, features_in
+from skagile._state import Array, Field, Labels, Number, Several, Stateful, beats_in
 from skagile._state_nets import Net
 from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, seeded, torch_threads, train_net
 from skagile.anonymizers._base import BaseAnonymizer
@@ -58,6 +58,10 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
     level : {"common", "own"}, default="common"
         Offset and standard deviation of a released beat: the median of the fitted ones for all, or nearly its own. They
         are personal too, but voltage criteria need them.
+    lead_names : sequence of str, default=None
+        Names of the leads of 4-D `X`, in order. With them the independent leads are anonymized, and the other limb
+        leads follow by Einthoven's and Goldberger's laws, see :func:`~skagile.leads.derive_leads`. None: all leads are
+        anonymized.
     max_epochs : int, default=30
         Passes over the beats.
     reinitialize_every : int, default=10
@@ -145,6 +149,7 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
         "smoothing": [Interval(Real, 0, 0.5, closed="both")],
         "noise": ["boolean"],
         "level": [StrOptions({"common", "own"})],
+        "lead_names": ["array-like", None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "reinitialize_every": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -163,6 +168,7 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
         smoothing: float = 0.04,
         noise: bool = True,
         level: str = "common",
+        lead_names: Sequence[str] | None = None,
         max_epochs: int = 30,
         reinitialize_every: int = 10,
         lr: float = 0.002,
@@ -177,6 +183,7 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
         self.smoothing = smoothing
         self.noise = noise
         self.level = level
+        self.lead_names = lead_names
         self.max_epochs = max_epochs
         self.reinitialize_every = reinitialize_every
         self.lr = lr
@@ -235,7 +242,7 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
         )
 
     def _make_field(self, _=None):
-        n_samples = self.n_features_in_
+        n_samples = self._n_made
         return WarpField(n_samples, mu=self.mu, gain=self.gain, smoothing=self.smoothing, n_noise=N_CHANNELS)
 
     def _make_clinical(self, make, _=None):
@@ -245,7 +252,7 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
     def _state_fields(self) -> Iterator[Field]:
         yield Labels("classes_")
         yield Labels("subjects_")
-        yield from features_in(self, least=2)
+        yield from beats_in(self)
         yield Array("level_", shape=(2,))
         yield Number("_noise_seed", low=0)
         nets = [Net(str(i), partial(self._make_clinical, make), self.device) for i, make in enumerate(CLINICAL)]
