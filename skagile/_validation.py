@@ -202,8 +202,8 @@ def refuse_unusable(values, row, name="X"):
     if flat.any():
         raise ValueError(
             f"{name} has {flat.sum()} flat beat(s), the first at row {row[flat][0]}: every sample has the same value, "
-            "so there is no signal to work on. Drop them, or in records of beats mark them, or that lead of them, "
-            "missing (NaN throughout)."
+            "so there is no signal to work on. Drop them, or in records of beats mark them missing (NaN throughout), "
+            "or that lead of them."
         )
     refuse_sizes(values, row, name)
 

@@ -57,7 +57,7 @@ def test_no_torch_before_a_network_is_asked_for(loaded, room):
 
 
 def test_segmenter_alone_loads_segmentation_alone(loaded):
-    assert _rooms_in(loaded["segmentation"]) == {"segmentation"}
+    assert _rooms_in(loaded["segmentation"]) == {"leads", "segmentation"}
 
 
 def test_lower_rooms_know_no_upper_ones(loaded):

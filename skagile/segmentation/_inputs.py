@@ -72,13 +72,8 @@ def choose_lead(
     """Return the chosen lead of every record, and the sampling rate, which of a Bunch of records is its own."""
     names = None
     if isinstance(records, Bunch):
-        records, names, given = records.signals, records.leads, records.sampling_rate
-        if resample_to is None and given != sampling_rate:
-            raise ValueError(
-                f"the records have a sampling rate of {given:g} Hz, but sampling_rate={sampling_rate!r}; set "
-                f"sampling_rate={given:g}, or resample_to to bring them to a common rate."
-            )
-        sampling_rate = given
+        sampling_rate = check_rate_of(records, sampling_rate, resample_to)
+        records, names = records.signals, records.leads
         if len(records) and lead is None:
             check_single_leads(names)
     elif isinstance(lead, str):
@@ -97,6 +92,17 @@ def choose_lead(
     return [
         _lead_of(record, row, lead, None if names is None else list(names[row])) for row, record in enumerate(records)
     ], sampling_rate
+
+
+def check_rate_of(records: Bunch, sampling_rate: float, resample_to: float | None) -> float:
+    """Return the sampling rate of a Bunch of records; without `resample_to` it must be that of the segmenter."""
+    given = records.sampling_rate
+    if resample_to is None and given != sampling_rate:
+        raise ValueError(
+            f"the records have a sampling rate of {given:g} Hz, but sampling_rate={sampling_rate!r}; set "
+            f"sampling_rate={given:g}, or resample_to to bring them to a common rate."
+        )
+    return given
 
 
 def names_of(records: object, n_records: int) -> list[str]:

@@ -1,7 +1,6 @@
 """Cut records into beats around their R peaks, and write beats back into records."""
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,43 +9,23 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skagile._output import SetOutputMixin
-from skagile._state import Field, Stateful, features_in
-from skagile.segmentation._cut import (
-    cut_beats,
-    fits_record,
-    move_peaks,
-    rate_ratio,
-    resample,
-    resampled_length,
-    window_samples,
-)
-from skagile.segmentation._gaps import has_gaps, refuse_gaps, refuse_gaps_under, without_gaps
-from skagile.segmentation._inputs import (
-    as_records,
-    check_beats,
-    check_r_peaks,
-    check_sampling_rate,
-    choose_lead,
-    names_of,
-    refuse_huge,
-    transposed,
-)
+from skagile._state import Field, Names, Number, Optional, Stateful, features_in
 from skagile.segmentation._lazily import are_lazy, first_batch, segment_in_batches, stack_batches
-from skagile.segmentation._pan_tompkins import find_r_peaks
-from skagile.segmentation._quality import signal_quality, touches
-from skagile.segmentation._restore import write_back
+from skagile.segmentation._one_lead import OneLead
+from skagile.segmentation._over_leads import OverLeads
+from skagile.segmentation._several_leads import are_several
 
 
 def _is_two_dimensional(segmenter):
     """Only 2-D output has columns to name, and so a DataFrame form."""
-    return segmenter.layout != "beats"
+    return segmenter.layout == "flat" or (segmenter.layout == "median" and not are_several(segmenter.lead))
 
 
 class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
-    """Cut electrocardiograms into beats around the R peaks of one lead.
+    """Cut electrocardiograms into beats around their R peaks, of one lead or of several.
 
     One row in, one row out: ``transform`` turns a matrix of records into an array with the beats of
     one record a row, so that labels, subjects and cross-validation stay aligned. For work on
@@ -72,6 +51,9 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
           NaN in all its columns.
         - "median": shape (n_records, n_samples), the sample-wise median of *all* complete beats of
           the record; NaN where there is none.
+
+        Of several leads: (n_records, n_beats, n_leads, n_samples), n_beats being 1 for "median";
+        "flat" lays it out beat after beat and lead after lead.
     on_bad : {"auto", "nan", "raise"}, default="auto"
         What to do with a record that no R peaks can be found in because it is flat or shorter than
         2 s: "nan" treats it as a record without beats, "raise" raises ValueError, and "auto" is
@@ -82,9 +64,10 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         Whether beats that the segmenter found itself count as missing where `signal_quality` says
         that no beat can be told: where the lead is flat, saturated, disconnected or mere noise
         anywhere within the window of the beat.
-    lead : int or str, default=None
+    lead : int, str, "all" or sequence of int or str, default=None
         Which lead to use of records with several: its index, or its name if the records are a Bunch
-        that names its leads. None takes records of one lead only.
+        that names its leads. None takes records of one lead only. With "all", or a sequence, beats
+        have several leads, see Notes.
     resample_to : float, default=None
         Samples per second of the beats, to bring records of several databases to a common rate. R
         peaks are found at the rate of the records, and move to the nearest sample at the new one (of
@@ -94,6 +77,8 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Samples per record and lead seen in ``fit``.
+    leads_ : list of str or None
+        Names of the leads of a beat, where several were asked for and the records name them.
     feature_names_in_ : ndarray of str of shape (n_features,)
         Column names seen in ``fit``; only when the records were a DataFrame with string columns.
 
@@ -117,6 +102,13 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     ``(n_leads_i, n_times_i)`` does as well. How many beats a record lacks is in ``n_missing`` of
     what `segment` returns; of what ``transform`` returns, ``np.isnan(out[..., 0]).sum(axis=1)`` are
     missing in layout "beats".
+
+    **Several leads.** Each lead is searched, and a beat is where at least half of those that can be read
+    have one. It is placed on the R wave of lead II, or where none has that name, of the lead with the
+    highest R waves; where the lead goes down three times as far as up, on its lowest point. A lead that a
+    record lacks, that is NaN throughout or that has no usable signal around a beat (`check_quality`) is
+    missing: NaN throughout. A beat without any lead is missing. "all" takes the leads in the order in
+    which the records name them, and ``transform`` those of ``fit``.
 
     References
     ----------
@@ -149,7 +141,7 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         "layout": [StrOptions({"beats", "flat", "median"})],
         "on_bad": [StrOptions({"auto", "nan", "raise"})],
         "check_quality": ["boolean"],
-        "lead": [Interval(Integral, 0, None, closed="left"), str, None],
+        "lead": [Interval(Integral, 0, None, closed="left"), str, "array-like", None],
         "resample_to": [Interval(Real, 0, None, closed="neither"), None],
     }
 
@@ -161,7 +153,7 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         layout: str = "beats",
         on_bad: str = "auto",
         check_quality: bool = True,
-        lead: int | str | None = None,
+        lead: int | str | Sequence[int | str] | None = None,
         resample_to: float | None = None,
     ):
         self.sampling_rate = sampling_rate
@@ -197,8 +189,7 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         """
         if are_lazy(X):
             X = first_batch(X, self.lead)
-        _, sampling_rate = self._check_records(X, reset=True)
-        check_sampling_rate(sampling_rate)
+        self._cutter().fit(X)
         return self
 
     def transform(self, X: ArrayLike | Bunch) -> np.ndarray:
@@ -224,32 +215,8 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if not are_lazy(X):
-            return self._cut_rows(X, self.on_bad)
-        return stack_batches(X, self.lead, self.on_bad, self._cut_rows)
-
-    def _cut_rows(self, X, on_bad):
-        """Cut records into a row each."""
-        X, sampling_rate = self._check_records(X, reset=False)
-        X = without_gaps(X, has_gaps(X))
-        n_before, n_samples = self._window_samples()
-        r_peaks, bad = self._find(X, sampling_rate, on_bad)
-        X, r_peaks = self._resample(X, r_peaks, sampling_rate)
-        record, r_peak = self._complete(r_peaks, [X.shape[1]] * len(X))
-        if bad is not None:
-            good = ~touches(bad, record, r_peak, self._window_samples(), self._ratio(sampling_rate))
-            record, r_peak = record[good], r_peak[good]
-        if self.layout == "median":
-            out = np.full((len(X), n_samples), np.nan, dtype=X.dtype)
-            bounds = np.searchsorted(record, np.arange(len(X) + 1))
-            for row in np.unique(record):
-                own = r_peak[bounds[row] : bounds[row + 1]]
-                out[row] = np.median(cut_beats(X[row], own, n_before, n_samples), axis=0)
-            return out
-        rank = np.arange(len(record)) - np.searchsorted(record, record)
-        first = rank < self.n_beats
-        out = np.full((len(X), self.n_beats, n_samples), np.nan, dtype=X.dtype)
-        out[record[first], rank[first]] = cut_beats(X, (record[first], r_peak[first]), n_before, n_samples)
-        return out if self.layout == "beats" else out.reshape(len(X), -1)
+            return self._cutter().rows(X)
+        return stack_batches(X, self.lead, self.on_bad, lambda batch, on_bad: self._cutter(on_bad).rows(batch))
 
     def segment(
         self, records: ArrayLike | Sequence[ArrayLike] | Bunch, r_peaks: Sequence[ArrayLike] | None = None
@@ -268,7 +235,8 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         Returns
         -------
         Bunch
-            - ``X`` of shape (n_beats_total, n_samples): the beats; NaN throughout where not good.
+            - ``X`` of shape (n_beats_total, n_samples), or of several leads (n_beats_total, 1, n_leads,
+              n_samples): the beats; NaN throughout where not good.
             - ``record`` of shape (n_beats_total,): the index of each beat's record, ascending.
             - ``r_peak`` of shape (n_beats_total,): the sample of each beat's R peak in
               ``records``.
@@ -291,49 +259,12 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         """
         self._validate_params()
         if not are_lazy(records):
-            return self._cut_beats(records, self.on_bad, r_peaks)
-        return segment_in_batches(records, self.lead, self.on_bad, r_peaks, self._cut_beats, self._lead_at_beat_rate)
+            return self._cutter().segment(records, r_peaks)
 
-    def _lead_at_beat_rate(self, records):
-        leads, sampling_rate = choose_lead(records, self.lead, self.sampling_rate, self.resample_to)
-        leads = as_records(leads, finite=self.on_bad != "nan")
-        if self._ratio(sampling_rate) != 1:
-            leads = without_gaps(leads, has_gaps(leads), np.nan)
-        return self._resample(leads, [], sampling_rate)[0]
+        def cut(batch, on_bad, r_peaks):
+            return self._cutter(on_bad).segment(batch, r_peaks)
 
-    def _cut_beats(self, records, on_bad, r_peaks):
-        """Cut records into a row for each complete beat."""
-        n_before, n_samples = self._window_samples()
-        names = names_of(records, len(records.signals if isinstance(records, Bunch) else records))
-        records, sampling_rate = choose_lead(records, self.lead, self.sampling_rate, self.resample_to)
-        records = as_records(records, names, finite=self.on_bad != "nan")
-        lengths = [len(record) for record in records]
-        hint = transposed(np.shape(records)) if isinstance(records, np.ndarray) else ""
-        for length, name in zip(lengths, names, strict=True):
-            self._check_length(length, n_samples, sampling_rate, name, hint)
-        gaps, bad = has_gaps(records), None
-        if r_peaks is None:
-            r_peaks, bad = self._find(without_gaps(records, gaps), sampling_rate, on_bad)
-        else:
-            r_peaks = check_r_peaks(r_peaks, lengths)
-            r_peaks = [peaks[:0] if gap else peaks for peaks, gap in zip(r_peaks, gaps, strict=True)]
-        if self._ratio(sampling_rate) != 1:
-            records = without_gaps(records, gaps, np.nan)
-        records, r_peaks = self._resample(records, r_peaks, sampling_rate)
-        record, r_peak = self._complete(r_peaks, [len(x) for x in records])
-        if isinstance(records, np.ndarray):
-            X = cut_beats(records, (record, r_peak), n_before, n_samples)
-        else:
-            parts = np.split(r_peak, np.searchsorted(record, np.arange(1, len(records))))
-            X = np.concatenate(
-                [cut_beats(x, part, n_before, n_samples) for x, part in zip(records, parts, strict=True)]
-            )
-        good = np.ones(len(record), dtype=bool)
-        if bad is not None:
-            good = ~touches(bad, record, r_peak, self._window_samples(), self._ratio(sampling_rate))
-            X[~good] = np.nan
-        n_missing = np.bincount(record[~good], minlength=len(records))
-        return Bunch(X=X, record=record, r_peak=r_peak, good=good, n_missing=n_missing, records=records)
+        return segment_in_batches(records, self.lead, self.on_bad, r_peaks, cut, self._cutter().at_beat_rate)
 
     def restore(
         self,
@@ -355,9 +286,10 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         records : array-like of shape (n_records, n_times) or list of arrays of shape (n_times_i,)
-            Records to write into copies of: one lead, at the rate of the beats.
-        beats : array-like of shape (n_beats_total, n_samples)
-            Beats, in the unit of the records.
+            Records to write into copies of: one lead, at the rate of the beats. Of several leads
+            (n_records, n_leads, n_times), or a list of (n_leads, n_times_i).
+        beats : array-like of shape (n_beats_total, n_samples) or (n_beats_total, 1, n_leads, n_samples)
+            Beats, in the unit of the records. A missing lead covers nothing either.
         r_peak : array-like of int of shape (n_beats_total,)
             Sample of each beat's R peak in its record.
         record : array-like of int of shape (n_beats_total,)
@@ -368,7 +300,7 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_records, n_times) or list of ndarray
+        ndarray or list of ndarray
             As `records` came. ``float32`` stays ``float32``; integers become ``float64``.
 
         Raises
@@ -379,15 +311,7 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
             beat that reaches out of its record.
         """
         self._validate_params()
-        n_before, n_samples = self._window_samples()
-        if not isinstance(fade, Real) or not 0 <= fade < np.inf:
-            raise ValueError(f"fade must be a finite number of seconds, 0 or more, got {fade!r}.")
-        records = as_records(records, finite=self.on_bad != "nan")
-        lengths = np.array([len(x) for x in records])
-        beats, r_peak, record = check_beats(beats, r_peak, record, lengths, n_before, n_samples)
-        refuse_gaps_under(records, record)
-        n_fade = min(round(fade * self._beat_rate()), n_samples // 2)
-        return write_back(records, beats, r_peak - n_before, record, n_fade)
+        return self._cutter().restore(records, beats, r_peak, record, fade)
 
     @available_if(_is_two_dimensional)
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
@@ -404,14 +328,13 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features)
-        n_before, n_samples = self._window_samples()
-        samples = [f"sample{k - n_before:+d}" for k in range(n_samples)]
-        if self.layout == "flat":
-            samples = [f"beat{beat}_{sample}" for beat in range(self.n_beats) for sample in samples]
-        return np.array(samples, dtype=object)
+        return np.array(self._cutter().columns(), dtype=object)
 
     def _state_fields(self) -> Iterator[Field]:
         yield from features_in(self, least=2, most=2**40)  # samples of a record, of which nothing is made
+        if are_several(self.lead):
+            yield Number("_n_leads", low=1)
+            yield Optional("leads_", Names("leads_", self._n_leads))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -419,81 +342,6 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = self.on_bad == "nan"
         return tags
 
-    def _beat_rate(self):
-        return self.sampling_rate if self.resample_to is None else self.resample_to
-
-    def _window_samples(self):
-        """Count the samples of a beat before the R peak, and in all."""
-        rate = self._beat_rate()
-        for name in ("sampling_rate", "resample_to"):
-            if getattr(self, name) is not None and not np.isfinite(getattr(self, name)):
-                raise ValueError(f"{name} must be finite, got {getattr(self, name)!r}.")
-        window = self.window
-        if len(window) != 2 or not all(isinstance(side, Real) and 0 <= side < np.inf for side in window):
-            raise ValueError(
-                f"window must be two finite numbers of seconds, before and after the R peak, neither negative, "
-                f"such as (0.25, 0.45); got {window!r}."
-            )
-        n_before, n_samples = window_samples(window, rate)
-        if n_samples < 2:
-            raise ValueError(
-                f"window={window!r} at {'sampling_rate' if self.resample_to is None else 'resample_to'}={rate!r} makes "
-                f"a beat of {n_samples} sample(s); at least 2 are needed. Give the window in seconds and the rate in "
-                "Hz."
-            )
-        return n_before, n_samples
-
-    def _check_length(self, n_times, n_samples, sampling_rate, name, hint=""):
-        n_left = resampled_length(n_times, self._ratio(sampling_rate))
-        if n_left < n_samples:
-            raise ValueError(
-                f"window={self.window!r} is longer than {name}: at sampling_rate={self._beat_rate()!r} the window is "
-                f"{n_samples} samples and the record {n_left}. Give a shorter window or longer records.{hint}"
-            )
-
-    def _check_records(self, X, *, reset):
-        given = X
-        X, sampling_rate = choose_lead(X, self.lead, self.sampling_rate, self.resample_to)
-        if isinstance(X, list) and len({np.shape(record) for record in X}) > 1 and np.ndim(X[0]) == 1:
-            lengths = sorted({np.shape(record)[-1] for record in X})
-            raise ValueError(
-                f"records must be equally long here, one row each, got {lengths[0]} to {lengths[-1]} samples. Cut them "
-                "to one length, or use segment."
-            )
-        options = {"ensure_min_features": 2 if reset else 1, "ensure_all_finite": False}  # gaps: below, by their record
-        X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], **options)
-        self._check_length(X.shape[1], self._window_samples()[1], sampling_rate, "the records", transposed(X.shape))
-        if self.on_bad != "nan":
-            refuse_gaps(X, names_of(given, len(X)))
-        refuse_huge(X, "records")
-        return X, sampling_rate
-
-    def _find(self, records, sampling_rate, on_bad):
-        """Find the R peaks of every record, and a mask of the samples without a usable signal."""
-        sampling_rate = check_sampling_rate(sampling_rate)
-        peaks = find_r_peaks(records, sampling_rate, name="record {}", on_bad=on_bad)
-        if not self.check_quality:
-            return peaks, None
-        good = signal_quality(records, sampling_rate).good
-        return peaks, [~row for row in good]
-
-    def _ratio(self, sampling_rate):
-        if self.resample_to is None:
-            return Fraction(1)
-        return rate_ratio(sampling_rate, self.resample_to)
-
-    def _resample(self, records, r_peaks, sampling_rate):
-        """Bring records and R peaks to the rate of the beats."""
-        ratio = self._ratio(sampling_rate)
-        if isinstance(records, np.ndarray):
-            records = resample(records, ratio, axis=1)
-        else:
-            records = [resample(record, ratio) for record in records]
-        return records, [move_peaks(peaks, ratio) for peaks in r_peaks]
-
-    def _complete(self, r_peaks, lengths):
-        """Record and sample of every R peak whose window lies wholly inside its record."""
-        record = np.repeat(np.arange(len(lengths)), [len(peaks) for peaks in r_peaks])
-        r_peak = np.concatenate(r_peaks)
-        complete = fits_record(r_peak, *self._window_samples(), np.asarray(lengths)[record])
-        return record[complete], r_peak[complete]
+    def _cutter(self, on_bad=None):
+        """Return what cuts beats of one lead or of several; batches of lazy records have an `on_bad` of their own."""
+        return (OverLeads if are_several(self.lead) else OneLead)(self, on_bad or self.on_bad)

@@ -134,7 +134,7 @@ def test_only_new_beats_are_read(monkeypatch):
     X = np.arange(12.0).reshape(4, 3) + np.eye(4, 3)
     keys = _make_keys(X=X, y=np.array([2, 0, 1, 2]))
     shown = []
-    monkeypatch.setattr(_keys, "read", lambda nets, beats, device: shown.append(beats) or np.full(len(beats), 1))
+    monkeypatch.setattr(_keys, "read", lambda nets, beats, device, n_leads: shown.append(beats) or np.full(len(beats), 1))
     assert keys.diagnose(X[::-1], [], None).tolist() == [2, 1, 0, 2]
     assert not shown
     assert keys.diagnose(np.vstack([X[:1], X[:2] + 1]), [], None).tolist() == [2, 1, 1]
@@ -283,7 +283,7 @@ def test_critics_are_asked_before_facts():
 
 def test_critics_disagree_where_diagnoses_are_told_apart(monkeypatch):
     """Nets that read the first and the second sample; 0 and 1 are told apart, 2 from neither."""
-    monkeypatch.setattr(_critics, "read", lambda nets, beats, device: beats[:, nets[0]].astype(int))
+    monkeypatch.setattr(_critics, "read", lambda nets, beats, device, n_leads: beats[:, nets[0]].astype(int))
     apart = np.zeros((3, 3), dtype=bool)
     apart[0, 1] = apart[1, 0] = True
     said = np.array([(i, j) for i in range(3) for j in range(3)])

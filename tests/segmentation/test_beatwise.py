@@ -183,7 +183,7 @@ def test_errors_name_what_is_wrong(records):
     with pytest.raises(ValueError, match="y has length 23"):
         BeatwiseClassifier(LogisticRegression()).fit(X, y[1:])
     with pytest.raises(ValueError, match="dimensions"):
-        BeatwiseClassifier(LogisticRegression()).fit(X[None], y)
+        BeatwiseClassifier(LogisticRegression()).fit(X[None, None], y)
 
 
 class OnlyPredicts(DummyClassifier):

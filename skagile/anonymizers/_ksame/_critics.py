@@ -20,14 +20,14 @@ class Critics:
         As of `told_apart`.
     device : torch.device
         Where they read.
-    n_leads : int
+    n_leads : int, default=1
         Leads of a beat.
     """
 
     nets: list
     apart: np.ndarray
     device: torch.device
-    n_leads: int
+    n_leads: int = 1
 
     def agree(self, beats, diagnosis):
         """Return whether all agree with the diagnosis of each beat."""

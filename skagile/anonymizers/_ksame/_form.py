@@ -84,7 +84,7 @@ def _told_apart(settings, beats, device, random_state):
         return np.zeros((n_classes, n_classes), dtype=bool)
     if settings.epsilon is not None:
         return ~np.eye(n_classes, dtype=bool)
-    return told_apart(settings, *beats, device, own_seed)
+    return told_apart(settings, *beats, device, own_seed, settings._n_made_leads)
 
 
 def delta_of(settings, n_subjects):

@@ -65,7 +65,7 @@ class Keys(Stateful):
         yield Piece("remembered", lambda: self.remembered)
         check(self.remembered.y.max() < len(self.classes), "Keys", "remembers diagnoses that there are not")
 
-    def diagnose(self, X, readers, device, n_leads):
+    def diagnose(self, X, readers, device, n_leads=1):
         """Return codes of diagnoses: of a fitted beat that which it was fitted with, of others what readers say."""
         codes = self.remembered.find(X)
         new = codes < 0

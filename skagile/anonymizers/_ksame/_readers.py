@@ -63,7 +63,7 @@ def fit_reader(encoder, X, y, n_classes, *, max_epochs, lr, batch_size, device, 
     return net
 
 
-def read(nets, X, device, n_leads):
+def read(nets, X, device, n_leads=1):
     """Diagnosis that networks together see in beats.
 
     Parameters
@@ -74,7 +74,7 @@ def read(nets, X, device, n_leads):
         Beats, in millivolts.
     device : torch.device
         Where.
-    n_leads : int
+    n_leads : int, default=1
         Leads of a beat.
 
     Returns
@@ -93,7 +93,7 @@ def read(nets, X, device, n_leads):
     return codes
 
 
-def log_probabilities(net, X, device, n_leads):
+def log_probabilities(net, X, device, n_leads=1):
     """Log-probabilities that one network gives to the diagnoses of beats, of shape (n_beats, n_classes)."""
     scores = []
     with torch.inference_mode(), torch_threads(1):

@@ -11,7 +11,7 @@ _SURE = 0.01
 _LEAST_SPREAD = 1e-9
 
 
-def told_apart(settings, X, y, person, device, random_state):
+def told_apart(settings, X, y, person, device, random_state, n_leads=1):
     """Find the pairs of diagnoses that are told apart on other people, by more than chance.
 
     A network that is trained on a label which no heart shows learns it by heart, person by person. On the other half of
@@ -20,7 +20,7 @@ def told_apart(settings, X, y, person, device, random_state):
     Parameters
     ----------
     settings : KSameAnonymizer
-        Whose `classes_`, `max_epochs`, `lr`, `batch_size` and leads are meant.
+        Whose `classes_`, `max_epochs`, `lr` and `batch_size` are meant.
     X : ndarray of shape (n_beats, n_samples)
         Beats in millivolts.
     y, person : ndarray of int of shape (n_beats,)
@@ -29,6 +29,8 @@ def told_apart(settings, X, y, person, device, random_state):
         Where.
     random_state : RandomState
         Parts the people in halves, and seeds the networks.
+    n_leads : int, default=1
+        Leads of a beat.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def told_apart(settings, X, y, person, device, random_state):
     n_classes = len(settings.classes_)
     half = random_state.permutation(person.max() + 1) % 2
     params = {name: getattr(settings, name) for name in ("max_epochs", "lr", "batch_size")}
-    encoder, blocks, n_leads = reader_encoders(X.shape[1])[0], [], settings._n_made_leads
+    encoder, blocks = reader_encoders(X.shape[1])[0], []
     Z = standardize_leads(X, n_leads)
     for side in (0, 1):
         train, seed = half[person] == side, draw_seed(random_state)
