@@ -4,6 +4,7 @@ from skagile._names import lazy_names
 
 # isort: split
 # For the rooms above.
+from skagile.attackers._base import BaseIdentifier as BaseIdentifier
 from skagile.attackers._registry import ATTACKERS as ATTACKERS
 from skagile.attackers._registry import FRONT_ENDS as FRONT_ENDS
 from skagile.attackers._registry import HOME_OF

@@ -22,6 +22,7 @@ from skagile.audit._release import (
     split_beats,
 )
 from skagile.audit._settings import Settings
+from skagile.audit._with_leads import of_leads
 from skagile.audit.threats._copies import MIN_PEOPLE
 from skagile.audit.threats._disclosure import check_disclosed
 from skagile.audit.threats._traits import check_attributes
@@ -102,34 +103,37 @@ class Inputs:
 def check_inputs(
     original,
     released,
-    y,
+    y=None,
     *,
     subjects,
-    sessions,
-    attackers,
-    knowledge,
-    attributes,
-    members,
-    tasks,
-    new_patients,
-    sampling_rate,
-    window,
-    model,
-    evidence,
-    estimators,
-    size,
-    random_state,
+    sessions=None,
+    attackers="all",
+    knowledge="all",
+    attributes=None,
+    members=None,
+    tasks=None,
+    new_patients=None,
+    sampling_rate=None,
+    window=(0.25, 0.45),
+    lead_names=None,
+    model=None,
+    evidence=None,
+    estimators=None,
+    size=None,
+    random_state=0,
 ):
-    """Check the arguments of an audit and lay them out."""
+    """Check the arguments of an audit, with its defaults, and lay them out."""
     evidence, estimators, size = evidence or Evidence(), estimators or Estimators(), size or Size()
     settings = _settings_of(size, sampling_rate, window, draw_seed(random_state))
+    if lead_names is not None:
+        check_lead_names(lead_names, np.shape(original))
     sources = {"original": original, "released": released, "auxiliary": evidence.auxiliary}
     n_classes = 1 if estimators.diagnostic_estimator is None else 2
     release, shape, n_subjects, enrols = _check_release(
         sources, y, subjects, sessions, size, settings.seed, n_classes=n_classes
     )
     n_rows = shape[0]
-    attackers, not_run = _check_attackers(attackers, evidence, settings)
+    attackers, not_run = _check_attackers(attackers, evidence, settings, release.n_leads)
     knowledge, lacking = check_knowledge(knowledge, evidence.auxiliary, evidence.external, n_subjects)
     traits, unknown = check_attributes(
         attributes if estimators.attribute_estimator is not None else None, release.subject, release.row, n_rows
@@ -147,7 +151,7 @@ def check_inputs(
     disclosed, unreadable = check_disclosed(release, members, tasks)
     not_run += unreadable
     if new_patients is not None:
-        new_patients = check_new_patients(new_patients, shape[-1], release, diagnostician)
+        new_patients = check_new_patients(new_patients, shape, release, diagnostician)
     return Inputs(
         release=release,
         shape=shape,
@@ -157,7 +161,7 @@ def check_inputs(
         knowledge=knowledge,
         not_run=not_run,
         parts=_lay_out(release, attackers, evidence, sessions, enrols, n_rows),
-        external=None if evidence.external is None else check_external(evidence.external, shape[-1]),
+        external=None if evidence.external is None else check_external(evidence.external, shape),
         traits=traits,
         members=members,
         tasks=tasks,
@@ -212,6 +216,7 @@ def _check_release(sources, y, subjects, sessions, size, seed, *, n_classes):
             labels,
             draw_beats(np.flatnonzero(enrols), subject, size.max_enrolment_beats, seed),
             draw_beats(np.flatnonzero(probes), subject, size.max_probe_beats, seed),
+            shape[2] if len(shape) == 4 else 1,
         ),
         shape,
         len(people),
@@ -219,7 +224,7 @@ def _check_release(sources, y, subjects, sessions, size, seed, *, n_classes):
     )
 
 
-def _check_attackers(attackers, evidence, settings):
+def _check_attackers(attackers, evidence, settings, n_leads):
     """Attackers with their seeds, and those that cannot be run, with the reason."""
     timed = evidence.times is not None and evidence.released_times is not None
     given = {
@@ -230,9 +235,14 @@ def _check_attackers(attackers, evidence, settings):
     }
     attackers, not_run = check_attackers(attackers, given)
     return {
-        name: attacker._replace(estimator=with_seed(attacker.estimator, settings.seed))
+        name: attacker._replace(estimator=_seeded(attacker, settings.seed, n_leads))
         for name, attacker in attackers.items()
     }, not_run
+
+
+def _seeded(attacker, seed, n_leads):
+    estimator = with_seed(attacker.estimator, seed)
+    return of_leads(estimator, n_leads) if attacker.known.kind == "beats" else estimator
 
 
 def _check_diagnosis(release, tasks, n_rows, estimators, settings):
@@ -244,6 +254,7 @@ def _check_diagnosis(release, tasks, n_rows, estimators, settings):
     diagnostician = estimators.diagnostic_estimator if known_of else None
     if diagnostician is not None:
         diagnostician = with_seed(default_estimator(diagnostician, "diagnostic_estimator"), settings.seed)
+        diagnostician = of_leads(diagnostician, release.n_leads)
     return known_of, diagnostician
 
 
@@ -257,6 +268,17 @@ def _lay_out(release, attackers, evidence, sessions, enrols, n_rows):
     for kind in kinds & {"order", "order_within"}:
         parts[kind] = order_parts(evidence.release_order, release, n_rows, within=kind == "order_within")
     return parts
+
+
+def check_lead_names(names, shape):
+    """Return names of the leads of a release, as texts."""
+    n_leads = shape[2] if len(shape) == 4 else 1
+    if isinstance(names, str) or len(names) != n_leads or len(set(map(str, names))) < n_leads:
+        raise ValueError(
+            f"lead_names is {names!r}, for beats of shape {tuple(shape)}; expected {n_leads} different name(s), one a "
+            "lead, in the order of original."
+        )
+    return [str(name) for name in names]
 
 
 def check_knowledge(knowledge, auxiliary, external, n_subjects):

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import validate_params
 
 from skagile.audit._groups import Estimators, Evidence, Size
 from skagile.audit._inputs import check_inputs
+from skagile.audit._leads import audit_leads
 from skagile.audit._plan import make_plan, run_plan
 from skagile.audit._runner import Runner
 from skagile.audit._write_up import write_up
@@ -32,6 +33,7 @@ from skagile.audit.report import AuditReport
         "new_patients": [tuple, list, None],
         "sampling_rate": [Range(Real, 0, None, closed="neither"), None],
         "window": [tuple, list],
+        "lead_names": ["array-like", None],
         "model": [str, os.PathLike, None],
         "evidence": [Evidence, None],
         "estimators": [Estimators, None],
@@ -58,6 +60,7 @@ def audit_release(
     new_patients: tuple | None = None,
     sampling_rate: float | None = None,
     window: Sequence[float] = (0.25, 0.45),
+    lead_names: Sequence[str] | None = None,
     model: str | os.PathLike | None = None,
     evidence: Evidence | None = None,
     estimators: Estimators | None = None,
@@ -76,8 +79,10 @@ def audit_release(
 
     Parameters
     ----------
-    original : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
-        Beats before the release, in millivolts. In the 3-D layout a beat that is NaN throughout is missing.
+    original : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
+        Beats before the release, in millivolts. In records of beats, one that is NaN throughout is missing, and so is a
+        lead of a beat. 4-D beats are attacked with all leads together and one lead at a time, and the verdict is the
+        worst.
     released : array-like of the same shape
         The same beats after it, row by row.
     y : array-like of shape (n_rows,), default=None
@@ -131,6 +136,9 @@ def audit_release(
         report says so.
     window : tuple of two floats, default=(0.25, 0.45)
         Seconds before and after the R peak that the beats were cut with.
+    lead_names : sequence of str, default=None
+        Names of the leads of 4-D beats, in order. With them the report names leads, and says by how much limb leads
+        contradict each other. None: leads are numbered from 0.
     model : path-like, default=None
         File of the fitted anonymizer, whose SHA-256 goes into the report.
     evidence : Evidence, default=None
@@ -205,25 +213,29 @@ def audit_release(
     1      svd    static           6
     2      svd  adaptive           6
     """
-    inputs = check_inputs(
-        original,
-        released,
-        y,
-        subjects=subjects,
-        sessions=sessions,
-        attackers=attackers,
-        knowledge=knowledge,
-        attributes=attributes,
-        members=members,
-        tasks=tasks,
-        new_patients=new_patients,
-        sampling_rate=sampling_rate,
-        window=window,
-        model=model,
-        evidence=evidence,
-        estimators=estimators,
-        size=size,
-        random_state=random_state,
-    )
+    arguments = {
+        "original": original,
+        "released": released,
+        "y": y,
+        "subjects": subjects,
+        "sessions": sessions,
+        "attackers": attackers,
+        "knowledge": knowledge,
+        "attributes": attributes,
+        "members": members,
+        "tasks": tasks,
+        "new_patients": new_patients,
+        "sampling_rate": sampling_rate,
+        "window": window,
+        "lead_names": lead_names,
+        "model": model,
+        "evidence": evidence,
+        "estimators": estimators,
+        "size": size,
+    }
+    if np.ndim(original) == 4:
+        work = {"n_jobs": n_jobs, "cache": cache, "progress": progress, "random_state": random_state}
+        return audit_leads(arguments, **work)
+    inputs = check_inputs(**arguments, random_state=random_state)
     runner = Runner(cache, n_jobs, progress, inputs.settings)
     return write_up(inputs, run_plan(make_plan(inputs), inputs, runner), runner.start)

@@ -31,15 +31,16 @@ class Part(NamedTuple):
 
 
 class Release(NamedTuple):
-    """The release with one beat per row."""
+    """The release with one beat per row, lead after lead; a lead that is missing is zero throughout."""
 
-    beats: dict  # source -> (n_beats, n_samples)
+    beats: dict  # source -> (n_beats, n_leads * n_samples)
     row: np.ndarray  # row of the caller's arrays that each beat came from
     subject: np.ndarray  # code of each beat's subject
     label: np.ndarray | None  # code of each beat's diagnosis
     labels: np.ndarray | None  # the diagnoses
     enrolment: np.ndarray  # indices of the beats that enrol
     probe: np.ndarray  # indices of the beats that are probed
+    n_leads: int = 1
 
     def part(self, source):
         """Beats of one source as an attack sees them."""
@@ -53,10 +54,11 @@ def check_sources(**sources):
     """
     arrays = {name: _as_numbers(values, name) for name, values in sources.items()}
     shape = arrays["original"].shape
-    if len(shape) not in (2, 3) or shape[-1] < 2:
+    if len(shape) not in (2, 3, 4) or shape[-1] < 2:
         raise ValueError(
-            f"original has shape {shape}; expected (n_rows, n_samples), one beat a row, or (n_rows, n_beats, "
-            "n_samples), one record a row, with at least 2 samples. Cut records into beats with BeatSegmenter."
+            f"original has shape {shape}; expected (n_rows, n_samples), one beat a row, (n_rows, n_beats, n_samples), "
+            "one record a row, or (n_rows, n_beats, n_leads, n_samples), with at least 2 samples. Cut records into "
+            "beats with BeatSegmenter."
         )
     for name, values in arrays.items():
         if values.shape != shape:
@@ -65,25 +67,43 @@ def check_sources(**sources):
                 "by row. Where the tool dropped rows or samples, drop them from original, y, subjects and sessions too."
             )
     row = np.arange(shape[0])
-    if len(shape) == 3:
-        missing = {name: np.isnan(values).all(axis=2) for name, values in arrays.items()}
+    if len(shape) > 2:
+        missing = {name: np.isnan(values).all(axis=-1) for name, values in arrays.items()}
+        what = "beats" if len(shape) == 3 else "leads of beats"
         for name in arrays:
             differ = missing["original"] != missing[name]
             if differ.any():
                 raise ValueError(
-                    f"{name} and original miss different beats ({int(differ.sum())} differ, the first in row "
-                    f"{np.argwhere(differ)[0][0]}); a beat that is missing (NaN throughout) in one must be in the "
-                    "other."
+                    f"{name} and original miss different {what} ({int(differ.sum())} differ, the first in row "
+                    f"{np.argwhere(differ)[0][0]}); what is missing (NaN throughout) in one must be in the other."
                 )
-        present = ~missing["original"]
+        present = ~(missing["original"] if len(shape) == 3 else missing["original"].all(axis=2))
         row = np.nonzero(present)[0]
-        arrays = {name: values[present] for name, values in arrays.items()}
+        arrays = {name: _one_a_row(values[present]) for name, values in arrays.items()}
     if not len(row):
         raise ValueError(f"original of shape {shape} holds no beat. Look at the records it was cut from.")
     for name, values in arrays.items():
-        check_sound(values, row, name)
+        _check_leads(values, row, name, shape)
     dtype = np.result_type(*arrays.values())
     return {name: values.astype(dtype, copy=False) for name, values in arrays.items()}, row, shape
+
+
+def _one_a_row(beats):
+    """Beats of one lead as they are, of several lead after lead; a missing lead as zeros."""
+    if beats.ndim == 2:
+        return beats
+    lacks = np.isnan(beats).all(axis=2)
+    return np.where(lacks[..., None], beats.dtype.type(0), beats).reshape(len(beats), -1)
+
+
+def _check_leads(values, row, name, shape):
+    """Raise ValueError where a lead of a beat is not finite or is flat."""
+    if len(shape) < 4:
+        check_sound(values, row, name)
+        return
+    leads, rows = values.reshape(-1, shape[-1]), np.repeat(row, shape[2])
+    there = leads.any(axis=1)
+    check_sound(leads[there], rows[there], name)
 
 
 def _as_numbers(values, name):
@@ -115,31 +135,36 @@ def check_sound(values, row, name):
     refuse_sizes(values, row, name)
 
 
-def check_external(external, n_samples):
+def check_external(external, shape):
     """Beats and subject codes of people of another database."""
     if not isinstance(external, tuple | list) or len(external) != 2:
         raise ValueError(
             f"external is {type(external).__name__}; expected a pair (X, subjects): beats of people of another "
             "database, and who they are."
         )
-    X, row = check_others(external[0], n_samples, "external X")
+    X, row = check_others(external[0], shape, "external X")
     n_rows = len(external[0])
     return X, check_rows(external[1], n_rows, name="external subjects", kind="subjects", of="external X")[1][row]
 
 
-def check_others(X, n_samples, name):
-    """Beats of people who are not in the original, one a row, and the row that each is from."""
-    X = _as_numbers(X, name)
-    if X.ndim not in (2, 3) or X.shape[-1] != n_samples:
+def check_others(X, shape, name):
+    """Beats of people who are not in the original, of this shape, one a row, and the row that each is from."""
+    X, n_samples = _as_numbers(X, name), shape[-1]
+    if len(shape) == 4 and (X.ndim != 4 or X.shape[2:] != shape[2:]):
+        raise ValueError(
+            f"{name} has shape {X.shape}; expected (n_rows, n_beats, {shape[2]}, {n_samples}), the leads and samples "
+            "that original has. Cut both with the same leads, window and sampling rate."
+        )
+    if len(shape) < 4 and (X.ndim not in (2, 3) or X.shape[-1] != n_samples):
         raise ValueError(
             f"{name} has shape {X.shape}; expected beats of {n_samples} samples, as original has them. Cut both "
             "with the same window and sampling rate."
         )
     row = np.arange(len(X))
-    if X.ndim == 3:
-        present = ~np.isnan(X).all(axis=2)
-        row, X = np.nonzero(present)[0], X[present]
-    check_sound(X, row, name)
+    if X.ndim > 2:
+        present = ~np.isnan(X).all(axis=tuple(range(2, X.ndim)))
+        row, X = np.nonzero(present)[0], _one_a_row(X[present])
+    _check_leads(X, row, name, shape)
     return X, row
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from inspect import signature
 from os import PathLike
 from typing import Any
 
@@ -11,25 +10,15 @@ import numpy as np
 from skagile.audit._headline import find_headlines, find_worsts
 from skagile.audit._inputs import check_inputs
 from skagile.audit._plan import make_plan, run_plan
-from skagile.audit._protocol import audit_release
 from skagile.audit._runner import Runner
 from skagile.audit._write_up import put_together
 from skagile.audit.report import AuditReport, summary_of_view, worst_view
 from skagile.audit.threats._floors import measure_floors
 
-# What all views share, and no view says.
-_SHARED = ("n_jobs", "cache", "progress", "random_state")
-# Of audit_release, what a view that says nothing of it gets.
-_DEFAULTS = {
-    name: parameter.default
-    for name, parameter in signature(audit_release).parameters.items()
-    if parameter.default is not parameter.empty and name not in _SHARED
-}
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class View:
-    """Beats of one lead of a release, cut one way.
+    """Beats of one lead of a release, or of all its leads, cut one way.
 
     Attributes
     ----------
@@ -110,11 +99,11 @@ def as_only_view(report: AuditReport, view: View, not_attacked: Sequence[dict[st
 
 
 def _arguments(view, *, use):
-    given = {**_DEFAULTS, **view.arguments}
+    given = dict(view.arguments)
     given["subjects"] = np.asarray(given["subjects"]).astype(str)
     if not use:
         given |= {"new_patients": None}
-    if view.is_recut and given["knowledge"] != "all":
+    if view.is_recut and given.get("knowledge", "all") != "all":
         given["knowledge"] = [known for known in given["knowledge"] if known != "clean"] or given["knowledge"]
     return given
 

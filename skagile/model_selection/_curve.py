@@ -195,7 +195,7 @@ class PrivacyUtilityCurve:
         ----------
         anonymizer : estimator
             With ``fit`` and ``transform`` that keeps the shape: an anonymizer, or a pipeline of beats to beats.
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             Beats in millivolts; in the 3-D layout a beat that is NaN throughout is missing.
         y : array-like of shape (n_rows,)
             Diagnosis of each row.
@@ -340,11 +340,11 @@ def _enrolment(X, subjects, sessions):
     _, row, _ = check_sources(original=X)
     _, person = check_rows(subjects, len(X), name="subjects", kind="subjects")
     enrols, probes = split_beats(person[row], row, sessions, len(X))
-    mask = np.zeros(X.shape[:-1], dtype=bool)
+    mask = np.zeros(X.shape[: min(X.ndim - 1, 2)], dtype=bool)
     if X.ndim == 2:
         mask[row] = enrols
     else:
-        mask[~np.isnan(np.asarray(X, dtype=float)).all(axis=2)] = enrols
+        mask[~np.isnan(np.asarray(X, dtype=float)).all(axis=tuple(range(2, X.ndim)))] = enrols
     return mask, person, np.bincount(person[row][probes], minlength=person.max() + 1) > 0
 
 
@@ -391,9 +391,9 @@ def _measure(anonymizer, setting, data, parts, audit, fit_params):
 
 def _fit(anonymizer, X, y, subjects, enrolled, fit_params):
     """Fit on the beats that enrol."""
-    if X.ndim == 3:
+    if X.ndim > 2:
         rows = enrolled.any(axis=1)
-        X = np.where(enrolled[..., None], X, np.nan)[rows]
+        X = np.where(enrolled.reshape(*enrolled.shape, *[1] * (X.ndim - 2)), X, np.nan)[rows]
     else:
         rows = enrolled
         X = X[rows]

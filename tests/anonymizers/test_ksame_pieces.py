@@ -134,7 +134,9 @@ def test_only_new_beats_are_read(monkeypatch):
     X = np.arange(12.0).reshape(4, 3) + np.eye(4, 3)
     keys = _make_keys(X=X, y=np.array([2, 0, 1, 2]))
     shown = []
-    monkeypatch.setattr(_keys, "read", lambda nets, beats, device, n_leads: shown.append(beats) or np.full(len(beats), 1))
+    monkeypatch.setattr(
+        _keys, "read", lambda nets, beats, device, n_leads: shown.append(beats) or np.full(len(beats), 1)
+    )
     assert keys.diagnose(X[::-1], [], None).tolist() == [2, 1, 0, 2]
     assert not shown
     assert keys.diagnose(np.vstack([X[:1], X[:2] + 1]), [], None).tolist() == [2, 1, 1]

@@ -5,6 +5,15 @@ from skagile.audit.report._judged import LEAST_PEOPLE
 from skagile.audit.report._leads import summary_of_view, worst_view
 from skagile.audit.report._limits import LIMITS
 from skagile.audit.report._report import AuditReport
-from skagile.audit.report._words import percent
+from skagile.audit.report._words import TOGETHER, percent
 
-__all__ = ["LEAST_PEOPLE", "LIMITS", "AuditReport", "percent", "sentences_if_red", "summary_of_view", "worst_view"]
+__all__ = [
+    "LEAST_PEOPLE",
+    "LIMITS",
+    "TOGETHER",
+    "AuditReport",
+    "percent",
+    "sentences_if_red",
+    "summary_of_view",
+    "worst_view",
+]

@@ -1,7 +1,7 @@
 """What an audit of several leads says: of each its worst figures, the worst of all, and the leads that it left out."""
 
 from skagile.audit.report import _limits, _threats
-from skagile.audit.report._words import cells, percent
+from skagile.audit.report._words import TOGETHER, cells, percent
 
 
 def summary_of_view(report):
@@ -71,8 +71,12 @@ def in_short(report):
     if len(report.lead_results) == 1:
         return f"One lead was attacked: {names[0]}, cut at the {report.lead_results[0]['cut']}."
     worst = max(report.lead_results, key=lambda view: _threats.badness(_source_of(view)))
+    alone = ", ".join(f"lead {name}" for name in names if name != TOGETHER)
+    if TOGETHER in names and not alone:
+        return "All leads were attacked together."
+    first = "All leads were attacked together, and one by one" if TOGETHER in names else "Attacked one by one"
     return (
-        f"Attacked one by one: {', '.join(f'lead {name}' for name in names)}. The most people are named in "
+        f"{first}: {alone}. The most people are named in "
         f"{_threats.called(worst)}: {percent(_source_of(worst)['value'])}. Intervals are corrected for picking the "
         "worst of all."
     )

@@ -30,6 +30,7 @@ def attention(attacks, release, settings):
 
 def pictures(release):
     """Median beats of the commonest classes: of each person first, then over people, so that each counts once."""
+    n_samples = release.beats["original"].shape[1] // release.n_leads  # the first lead is drawn
     label = np.zeros(len(release.subject), dtype=int) if release.label is None else release.label
     names = ["all beats"] if release.label is None else [str(name) for name in release.labels]
     pictures = []
@@ -39,7 +40,7 @@ def pictures(release):
         picture = {"class": names[code], "n_beats": int(chosen.sum()), "n_subjects": len(people)}
         if len(people) >= MIN_SUBJECTS_DRAWN:
             for source in SOURCES:
-                values = release.beats[source]
+                values = release.beats[source][:, :n_samples]
                 of_person = [np.median(values[chosen & (release.subject == person)], axis=0) for person in people]
                 # A tenth of a microvolt is less than any recorder resolves.
                 picture[source] = np.round(np.median(of_person, axis=0).astype(np.float64), 4).tolist()

@@ -1,7 +1,7 @@
 """The four threats that the verdict is the worst of, each red, inconclusive, green or not tested."""
 
 from skagile.audit.report._judged import too_wide, unjudged
-from skagile.audit.report._words import percent, share, who
+from skagile.audit.report._words import TOGETHER, percent, share, who
 
 # Name -> what is asked, and what is said where it is red.
 THREATS = {
@@ -29,7 +29,8 @@ def threats(report):
 
 def called(view):
     """Name of a view, for a sentence."""
-    return f"lead {view['lead']}, cut at the {view['cut']}"
+    lead = view["lead"] if view["lead"] == TOGETHER else f"lead {view['lead']}"
+    return f"{lead}, cut at the {view['cut']}"
 
 
 def badness(entry):

@@ -1,9 +1,11 @@
 """Whether released beats are somebody's own: nearer to one person's original than a stranger's beat comes."""
 
+from functools import partial
+
 import numpy as np
 
 from skagile import metrics
-from skagile._arrays import standardize
+from skagile._arrays import standardize_leads
 from skagile.audit._measurement import Job, Measurement, in_words
 from skagile.audit.threats._people import PeopleRow, interval_of, published_rows
 
@@ -52,6 +54,7 @@ class Copies(Measurement):
             "released": release.beats["released"],
             "subject": release.subject,
             "published": self._published,
+            "n_leads": release.n_leads,
         }
         return [Job(f"copies, {scale}", find_nearest, {**given, "scale": scale}) for scale in _SCALES]
 
@@ -152,10 +155,10 @@ def _quantile(scores, owner, weight):
 # What goes to other processes.
 
 
-def find_nearest(what, *, original, released, subject, published, scale):
+def find_nearest(what, *, original, released, subject, published, scale, n_leads=1):
     """Measure how near each published beat is to originals, and its own original to those of others."""
     del what
-    prepare = standardize if scale == "shape" else _centred
+    prepare = partial(standardize_leads if scale == "shape" else _centred, n_leads=n_leads)
     order = np.argsort(subject, kind="stable")
     originals = prepare(original.astype(np.float64))
     starts = np.flatnonzero(np.diff(subject[order], prepend=-1))
@@ -164,8 +167,9 @@ def find_nearest(what, *, original, released, subject, published, scale):
     return {"released": near, "whose": whose, "strangers": strangers}
 
 
-def _centred(beats):
-    return beats - beats.mean(axis=1, keepdims=True)
+def _centred(beats, n_leads):
+    leads = beats.reshape(len(beats), n_leads, -1)
+    return (leads - leads.mean(axis=2, keepdims=True)).reshape(beats.shape)
 
 
 def _nearest(rows, others, starts, owner=None):

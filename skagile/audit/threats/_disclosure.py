@@ -8,6 +8,7 @@ from skagile.attackers import known_estimator
 from skagile.audit._measurement import Job, Measurement, in_words
 from skagile.audit._release import draw_beats
 from skagile.audit._settings import fit
+from skagile.audit._with_leads import of_leads
 from skagile.audit.threats._people import MAX_HELD, PeopleRow, interval_of, published_rows
 
 MIN_PEOPLE = 3  # with a label, on each side, for the label to count
@@ -37,7 +38,8 @@ class Disclosure(Measurement):
     def __init__(self, inputs):
         self.inputs = inputs
         seed = inputs.settings.seed
-        self._readers = {"nearest_neighbour": with_seed(known_estimator("nearest_neighbour"), seed)}
+        reader = with_seed(known_estimator("nearest_neighbour"), seed)
+        self._readers = {"nearest_neighbour": of_leads(reader, inputs.release.n_leads)}
         if inputs.diagnostician is not None:
             self._readers["network"] = inputs.diagnostician
 

@@ -10,6 +10,7 @@ from skagile._validation import LEAST_SPREAD
 from skagile.attackers import FRONT_ENDS
 from skagile.audit._measurement import Job, Measurement, Row, Sources, in_words
 from skagile.audit._settings import fit, log_proba
+from skagile.audit._with_leads import with_leads
 from skagile.audit.threats._recognition import Recognised, measure_attack, recognise
 
 
@@ -213,6 +214,7 @@ def denoise_jobs(inputs):
         "original": release.beats["original"],
         "released": release.beats["released"],
         "enrolment": release.enrolment,
+        "n_leads": release.n_leads,
         "sampling_rate": settings.sampling_rate,
         "seed": settings.seed,
     }
@@ -224,16 +226,17 @@ def denoise_jobs(inputs):
     }
 
 
-def denoise(what, *, front_end, original, released, enrolment, sampling_rate, seed):
+def denoise(what, *, front_end, original, released, enrolment, sampling_rate, seed, n_leads=1):
     """Clean the release: by a band-pass, or by what the enrolled pairs of original and released beat teach."""
     del what
     # Here and not on top: it loads torch.
     from skagile.attackers import BeatDenoiser
 
     denoiser = BeatDenoiser(method=front_end, sampling_rate=sampling_rate, random_state=seed)
-    denoiser.fit(released[enrolment], clean=original[enrolment] if front_end == "learned" else None)
-    cleaned = denoiser.transform(released)
+    given, clean = with_leads(released, n_leads), with_leads(original[enrolment], n_leads)
+    denoiser.fit(given[enrolment], clean=clean if front_end == "learned" else None)
+    cleaned = np.nan_to_num(denoiser.transform(given)).reshape(len(released) * n_leads, -1)
     # What is flat once it is clean holds nothing to attack; estimators refuse it.
     flat = np.ptp(cleaned, axis=1) < LEAST_SPREAD
-    cleaned[flat] = released[flat]
-    return cleaned
+    cleaned[flat] = released.reshape(cleaned.shape)[flat]
+    return cleaned.reshape(released.shape)

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skagile import metrics
-from skagile._arrays import rank_within, standardize
+from skagile._arrays import rank_within, standardize_leads
 from skagile.audit._measurement import Job, Measurement, in_words
 from skagile.audit._release import draw_beats
 from skagile.audit.threats._people import MAX_HELD, PeopleRow, interval_of, published_rows
@@ -71,6 +71,7 @@ class Presence(Measurement):
             **given,
             "published": published_rows(release, self.inputs.members),
             "reference": release.enrolment[outside],
+            "n_leads": release.n_leads,
         }
         held = dict(zip(HELD, (release.enrolment, release.probe), strict=True))
         jobs = [Job(f"presence, {name}", find_presence, {**attack, "held": rows}) for name, rows in held.items()]
@@ -170,7 +171,7 @@ def shuffled(scores, inside, seed):
 # What goes to other processes.
 
 
-def find_presence(what, *, members, original, released, subject, published, reference, held, seed):
+def find_presence(what, *, members, original, released, subject, published, reference, held, seed, n_leads=1):
     """Score every person whose beats are `held`, by each way of estimating densities and of pooling beats."""
     del what
     rng = np.random.RandomState(seed)
@@ -180,7 +181,9 @@ def find_presence(what, *, members, original, released, subject, published, refe
     reference = draw_beats(reference[np.isin(subject[reference], outside)], subject, MAX_HELD, seed)
     reference = reference[np.argsort(subject[reference], kind="stable")]
     held = draw_beats(held[np.isin(subject[held], np.concatenate(sides))], subject, MAX_HELD, seed)
-    near, far, beats = (standardize(rows) for rows in (released[published], original[reference], original[held]))
+    near, far, beats = (
+        standardize_leads(rows, n_leads) for rows in (released[published], original[reference], original[held])
+    )
     # Components of what is held of everybody alike: those of the reference would fit people outside better.
     components = _in_equal_parts(near, beats, rng)
     pca = PCA(min(_N_COMPONENTS, *components.shape), svd_solver="full").fit(components)

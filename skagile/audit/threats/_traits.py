@@ -10,6 +10,7 @@ from skagile._seeds import with_seed
 from skagile.attackers import default_estimator
 from skagile.audit._measurement import Job, Measurement, Row, Sources, in_words
 from skagile.audit._settings import fit, log_proba, with_interval
+from skagile.audit._with_leads import of_leads
 from skagile.audit.use import SOURCES
 
 N_FOLDS = 5
@@ -69,7 +70,7 @@ class Traits(Measurement):
             default_estimator(inputs.estimators.attribute_estimator, "attribute_estimator"), inputs.settings.seed
         )
         self._given = {
-            "estimator": estimator,
+            "estimator": of_leads(estimator, inputs.release.n_leads),
             "parts": Sources(inputs.parts["beats"], SOURCES),
             "seed": inputs.settings.seed,
         }

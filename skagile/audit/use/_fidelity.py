@@ -30,7 +30,7 @@ class Fidelity(Measurement):
     def rows(self, results):
         """Give a row for each measure; they need no fit."""
         del results
-        measured = fidelity(self.inputs.release.beats, self.inputs.settings, _MAX_BEATS)
+        measured = fidelity(self.inputs.release.beats, self.inputs.settings, _MAX_BEATS, self.inputs.release.n_leads)
         return [_row(name, detail) for name, detail in measured.items()]
 
 
@@ -42,12 +42,14 @@ def _row(name, detail):
     return Row(name, value, low, high, None, f"{name}: {words}.", detail)
 
 
-def fidelity(beats, settings, max_beats):
-    """Median and 5th and 95th percentile over beats; percentiles are beats' own values, so inf does no harm.
+def fidelity(beats, settings, max_beats, n_leads=1):
+    """Median and 5th and 95th percentile over beats and leads; percentiles are their own values, so inf does no harm.
 
     Of more than `max_beats` beats so many are drawn.
     """
-    original, released = beats["original"], beats["released"]
+    original, released = (by_lead(beats[source], n_leads) for source in ("original", "released"))
+    there = original.any(axis=1) if n_leads > 1 else slice(None)
+    original, released = original[there], released[there]
     if len(original) > max_beats:
         drawn = np.sort(np.random.RandomState(settings.seed).permutation(len(original))[:max_beats])
         original, released = original[drawn], released[drawn]
@@ -69,6 +71,11 @@ def fidelity(beats, settings, max_beats):
             errors = metrics.measurement_errors(*measured)
             values.update({name: (np.abs(errors[name]), unit) for name, unit in _MEASUREMENTS.items()})
     return {name: {**_percentiles(of_beats), "unit": unit} for name, (of_beats, unit) in values.items()}
+
+
+def by_lead(beats, n_leads):
+    """Give beats of several leads as a row for each lead."""
+    return beats.reshape(len(beats) * n_leads, -1)
 
 
 def _measure(rows, settings):

@@ -16,7 +16,7 @@ class NewPatients(NamedTuple):
     known: bool  # whether people are
 
 
-def check_new_patients(new_patients, n_samples, release, diagnostician):
+def check_new_patients(new_patients, shape, release, diagnostician):
     """Check ``new_patients`` of an audit and lay them out as the release is."""
     wanted = "expected (X, y) or (X, y, subjects): beats of people who are in neither side, and their diagnoses"
     if not isinstance(new_patients, tuple | list) or len(new_patients) not in (2, 3):
@@ -26,7 +26,7 @@ def check_new_patients(new_patients, n_samples, release, diagnostician):
             "new_patients was given, but no diagnosis to test on them: give y, and a diagnostic_estimator that is "
             "not None, or leave new_patients out."
         )
-    X, row = check_others(new_patients[0], n_samples, "new_patients X")
+    X, row = check_others(new_patients[0], shape, "new_patients X")
     if len(row) < 2:
         raise ValueError(f"new_patients X holds {len(row)} beat(s); at least 2 are needed.")
     n_rows = len(new_patients[0])
