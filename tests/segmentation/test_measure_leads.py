@@ -142,6 +142,12 @@ def test_axis_of_a_dipole(names):
     assert turn(over(see(angle, names, noise=0.01), lead_names=names).qrs_axis[:, 0], angle).max() < 8.0
 
 
+def test_half_a_turn_is_180():
+    beats = see([180.0, 180.0], ("I", "aVF"))
+    beats[:, :, 1] = np.array([[1e-20], [-1e-20]])[:, None] * beats[:, :, 0]
+    assert_array_equal(over(beats, lead_names=("I", "aVF")).qrs_axis, 180.0)
+
+
 def test_axis_of_leads_that_are_there():
     angle = np.arange(-150, 181, 30.0)
     beats = see(angle, LIMB)

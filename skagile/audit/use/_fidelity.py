@@ -98,8 +98,7 @@ def fidelity_by_lead(beats, settings, max_beats, lead_names=None):
     pair = _drawn(beats, settings, max_beats)
     by_lead = {}
     for lead in range(pair[0].shape[1]):
-        there = ~np.isnan(pair[0][:, lead, 0])
-        own = dict(zip(("original", "released"), (rows[there, lead] for rows in pair), strict=True))
+        own = dict(zip(("original", "released"), (rows[:, lead] for rows in pair), strict=True))
         name = str(lead) if lead_names is None else lead_names[lead]
         by_lead[name] = fidelity(own, settings, max_beats)
     return by_lead
