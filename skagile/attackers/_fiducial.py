@@ -1,11 +1,11 @@
 """Fiducial attacker."""
 
 import numbers
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.utils import check_random_state
+from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skagile._state import Array, Field, Made, Names, Number, check
@@ -29,7 +29,8 @@ class FiducialIdentifier(BaseIdentifier):
     The features are those of :func:`~skagile.segmentation.measure_beats` (presence of P, PR, QRS, QT, ST level,
     amplitudes of P, Q, R, S and T, position of every mark), the spans between marks, amplitudes as shares of the
     beat's height, and the level of the beat (mean, standard deviation, height, extremes, quantiles) in millivolts. What
-    could not be measured stays NaN, which is a feature too.
+    could not be measured stays NaN, which is a feature too. Of several leads there are all these of each lead, those of
+    the leads together (medians, 12-lead QT, axis of the QRS), and NaN for what is of a missing lead.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ class FiducialIdentifier(BaseIdentifier):
         Samples per second, at least 100. None: not known, and the level of the beat is all that is used.
     window : tuple of 2 floats or None, default=(0.25, 0.45)
         Seconds before and after the R peak that the beats were cut with, each at least 0.1. None: not known; the R
-        peak is where the median enrolled beat is farthest from its own median.
+        peak is where the median enrolled beat is farthest from its own median, over its leads together.
     classifier : {"forest", "boosting"}, default="forest"
         Extremely randomised trees, or gradient boosting, which grows one tree per subject and iteration.
     n_estimators : int, default=None
@@ -50,6 +51,8 @@ class FiducialIdentifier(BaseIdentifier):
         Trees grown in parallel by the forest, through joblib. The answer does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Seed of the trees.
+    lead_names : sequence of str, default=None
+        Names of the leads of 4-D `X`, which the axis of the QRS needs. None: it is not measured.
 
     Attributes
     ----------
@@ -60,7 +63,9 @@ class FiducialIdentifier(BaseIdentifier):
     feature_names_ : list of str
         Names of the features that some enrolled beat has.
     n_features_in_ : int
-        Samples per beat.
+        Samples per beat, of all its leads.
+    n_leads_in_ : int
+        Leads of a beat.
     r_index_ : int or None
         Sample taken for the R peak; None where ``sampling_rate`` is None.
 
@@ -106,6 +111,7 @@ class FiducialIdentifier(BaseIdentifier):
         "n_estimators": [Interval(numbers.Integral, 1, None, closed="left"), None],
         "n_jobs": [numbers.Integral, None],
         "random_state": ["random_state"],
+        "lead_names": ["array-like", None],
     }
 
     def __init__(
@@ -118,6 +124,7 @@ class FiducialIdentifier(BaseIdentifier):
         standardize: bool = False,
         n_jobs: int | None = None,
         random_state: RandomState = None,
+        lead_names: Sequence[str] | None = None,
     ):
         self.sampling_rate = sampling_rate
         self.window = window
@@ -126,8 +133,14 @@ class FiducialIdentifier(BaseIdentifier):
         self.standardize = standardize
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.lead_names = lead_names
 
     def _fit_beats(self, X, codes):
+        if self.lead_names is not None and len(self.lead_names) != self.n_leads_in_:
+            raise ValueError(
+                f"lead_names has {len(self.lead_names)} name(s) and X has {self.n_leads_in_} lead(s); expected one "
+                "name a lead, in the order of X, of shape (n_rows, n_beats, n_leads, n_samples)."
+            )
         self._window = self._find_window(X)
         self.r_index_ = None if self._window is None else round(self._window[0] * self.sampling_rate)
         features, names = self._measure(X)
@@ -167,7 +180,7 @@ class FiducialIdentifier(BaseIdentifier):
             self._window = self.r_index_ = None
         else:
             yield Made("_window", window, np.asarray, lambda edges: tuple(edges.tolist()))
-            yield Number("r_index_", low=0, high=n_samples - 1)
+            yield Number("r_index_", low=0, high=n_samples // self.n_leads_in_ - 1)
         names = self._measure(np.sin(np.arange(n_samples))[None])[1]
         yield Array("_used", "bool", (len(names),))
         used = [name for name, used in zip(names, self._used, strict=True) if used]
@@ -196,22 +209,50 @@ class FiducialIdentifier(BaseIdentifier):
             return None
         if self.window is not None:
             return self.window
-        typical = np.median(X, axis=0)
-        r_index = int(np.abs(typical - np.median(typical)).argmax())
-        return r_index / self.sampling_rate, (X.shape[1] - r_index) / self.sampling_rate
+        leads = self._leads_of(X)
+        typical = np.stack([np.median(lead[~np.isnan(lead[:, 0])], axis=0) for lead in np.swapaxes(leads, 0, 1)])
+        pronounced = np.abs(typical - np.median(typical, axis=1)[:, None]).sum(axis=0)
+        r_index = int(pronounced.argmax())
+        return r_index / self.sampling_rate, (leads.shape[2] - r_index) / self.sampling_rate
+
+    def _leads_of(self, X):
+        """Beats of shape (n_beats, n_leads, n_samples); NaN throughout where one lacks a lead."""
+        leads = X.reshape(len(X), self.n_leads_in_, -1)
+        if self.n_leads_in_ == 1:
+            return leads
+        return np.where(leads.any(axis=2, keepdims=True), leads, np.nan)
 
     def _measure(self, X):
-        """Features of beats, and their names."""
-        X = X.astype(np.float64)
-        low, high = X.min(axis=1), X.max(axis=1)
-        level = np.stack([X.mean(axis=1), X.std(axis=1), high - low, low, high, *np.quantile(X, _QUANTILES, axis=1)])
-        if self._window is None:
-            return level.T.astype(np.float32), list(_LEVELS)
-        marks = measure_beats(X, self.sampling_rate, window=self._window)
-        table = {name: np.asarray(values, dtype=np.float64) for name, values in marks.items()}
+        """Features of beats, and their names: lead after lead, then of the leads together."""
+        leads = self._leads_of(X.astype(np.float64))
+        several = self.n_leads_in_ > 1
+        marks, together = Bunch(), {}
+        if self._window is not None and several:
+            measured = measure_beats(
+                leads[:, None], self.sampling_rate, window=self._window, lead_names=self.lead_names
+            )
+            marks = measured.pop("by_lead")
+            together = {f"leads_{name}": values[:, 0].astype(np.float64) for name, values in measured.items()}
+        elif self._window is not None:
+            marks = measure_beats(leads, self.sampling_rate, window=self._window)
+        table = {}
+        for lead in range(self.n_leads_in_):
+            of_lead = {name: values.reshape(len(X), -1)[:, lead] for name, values in marks.items()}
+            features = _features_of(leads[:, lead], of_lead)
+            table.update({f"lead_{lead}_{name}" if several else name: each for name, each in features.items()})
+        table.update(together)
+        features = np.stack(list(table.values()), axis=1)
+        return np.ascontiguousarray(features, dtype=np.float32), [*table]
+
+
+def _features_of(beats, marks):
+    """Features of one lead, by name: what the ruler measured and the spans between, if it did, and the level."""
+    low, high = beats.min(axis=1), beats.max(axis=1)
+    level = [beats.mean(axis=1), beats.std(axis=1), high - low, low, high, *np.quantile(beats, _QUANTILES, axis=1)]
+    table = {name: np.asarray(values, dtype=np.float64) for name, values in marks.items()}
+    if table:
         for first, last in _SPANS:
             table[f"{first}_to_{last}"] = table[last] - table[first]
         for name in _AMPLITUDES:
             table[f"{name}_share"] = table[name] / (high - low)
-        features = np.concatenate([np.stack(list(table.values())), level])
-        return np.ascontiguousarray(features.T, dtype=np.float32), [*table, *_LEVELS]
+    return {**table, **dict(zip(_LEVELS, level, strict=True))}

@@ -72,6 +72,8 @@ class Inputs:
         As given.
     settings : Settings
         What all measurements share.
+    lead_names : list of str or None
+        Names of the leads of 4-D beats.
     known_seed : bool
         As of ``Evidence``.
     sha256 : dict of str to str or None
@@ -96,6 +98,7 @@ class Inputs:
     estimators: Estimators
     size: Size
     settings: Settings
+    lead_names: list[str] | None
     known_seed: bool
     sha256: dict[str, str | None]
 
@@ -126,7 +129,7 @@ def check_inputs(
     evidence, estimators, size = evidence or Evidence(), estimators or Estimators(), size or Size()
     settings = _settings_of(size, sampling_rate, window, draw_seed(random_state))
     if lead_names is not None:
-        check_lead_names(lead_names, np.shape(original))
+        lead_names = check_lead_names(lead_names, np.shape(original))
     sources = {"original": original, "released": released, "auxiliary": evidence.auxiliary}
     n_classes = 1 if estimators.diagnostic_estimator is None else 2
     release, shape, n_subjects, enrols = _check_release(
@@ -171,6 +174,7 @@ def check_inputs(
         estimators=estimators,
         size=size,
         settings=settings,
+        lead_names=lead_names,
         known_seed=bool(evidence.known_seed),
         sha256=_digests(released, model),
     )

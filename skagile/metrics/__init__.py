@@ -17,6 +17,7 @@ from skagile.metrics._fidelity import (
 from skagile.metrics._floors import label_only_floor, majority_floor
 from skagile.metrics._gallery import gallery_curve
 from skagile.metrics._identification import information_bound, permutation_p_value, rank1_null, rank_k_accuracy
+from skagile.metrics._lead_consistency import lead_consistency
 from skagile.metrics._privacy import (
     VerificationScores,
     cmc_curve,
@@ -57,6 +58,7 @@ __all__ = [
     "identity_divergence",
     "information_bound",
     "label_only_floor",
+    "lead_consistency",
     "majority_floor",
     "max_abs_error",
     "measurement_errors",

@@ -22,6 +22,7 @@ __all__ = [
 
 _INTERVALS = ("pr_interval", "qrs_duration", "qt_interval")
 _LEVELS = ("st_level", "p_amplitude", "q_amplitude", "r_amplitude", "s_amplitude", "t_amplitude")
+_OVER_LEADS = ("global_qrs_duration", "global_qt_interval")
 
 
 def prd(original: ArrayLike, released: ArrayLike) -> np.ndarray:
@@ -368,11 +369,13 @@ def measurement_errors(original: Mapping[str, ArrayLike], released: Mapping[str,
         Released minus original, ndarrays of the beats' shape, NaN where either lacks the wave: ``pr_interval``,
         ``qrs_duration``, ``qt_interval`` in ms; ``st_level``, ``p_amplitude``, ``q_amplitude``, ``r_amplitude``,
         ``s_amplitude``, ``t_amplitude`` in mV. And ``p_lost`` and ``p_gained``, bool: a P wave is gone, or is new.
+        Of beats of several leads also ``global_qrs_duration`` and ``global_qt_interval`` in ms; ``qrs_axis``, the turn
+        in degrees, above -180 up to 180; and ``by_lead``, the errors of each lead.
 
     Raises
     ------
     ValueError
-        For measurements of other shapes.
+        For measurements of other shapes, or of several leads and of one.
 
     Examples
     --------
@@ -386,7 +389,7 @@ def measurement_errors(original: Mapping[str, ArrayLike], released: Mapping[str,
     >>> bool(errors.r_amplitude[0] > 0.9), float(errors.qrs_duration[0])
     (True, 0.0)
     """
-    shapes = {np.shape(measured["qrs_duration"]) for measured in (original, released)}
+    shapes = {np.shape(measured.get("by_lead", measured)["qrs_duration"]) for measured in (original, released)}
     if len(shapes) > 1:
         raise ValueError(
             f"released and original were measured on beats of shapes {sorted(shapes)}; give the same beats."
@@ -394,6 +397,11 @@ def measurement_errors(original: Mapping[str, ArrayLike], released: Mapping[str,
     errors = Bunch(**{name: released[name] - original[name] for name in (*_INTERVALS, *_LEVELS)})
     errors.p_lost = original["p_present"] & ~released["p_present"]
     errors.p_gained = released["p_present"] & ~original["p_present"]
+    if "by_lead" in original:
+        errors.update({name: released[name] - original[name] for name in _OVER_LEADS})
+        # The shorter way round.
+        errors.qrs_axis = 180 - (180 - (released["qrs_axis"] - original["qrs_axis"])) % 360
+        errors.by_lead = measurement_errors(original["by_lead"], released["by_lead"])
     return errors
 
 

@@ -20,6 +20,7 @@ from skagile.segmentation._cut import resample as resample
 from skagile.segmentation._cut import resampled_length as resampled_length
 from skagile.segmentation._cut import window_samples as window_samples
 from skagile.segmentation._inputs import transposed as transposed
+from skagile.segmentation._measure_leads import tells_axis as tells_axis
 
 __all__ = [
     "BeatImager",

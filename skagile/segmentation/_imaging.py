@@ -153,7 +153,9 @@ class BeatImager(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     Attributes
     ----------
     n_features_in_ : int
-        Samples per beat.
+        Samples per beat, of all its leads.
+    n_leads_in_ : int
+        Leads of a beat.
     feature_names_in_ : ndarray of str of shape (n_features,)
         Column names seen in ``fit``; only when `X` was a DataFrame with string columns.
 
@@ -173,7 +175,8 @@ class BeatImager(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     finest detail: unfiltered MIT-BIH beats (252 samples) come back to 0.9 % PRDN in the median and 3.6 % at most.
     Filter first, or take a larger `size`.
 
-    Offset and gain of a beat are not in its image.
+    Offset and gain of a beat are not in its image. Of several leads each has an image of its own, drawn as if it were a
+    beat of one lead.
 
     References
     ----------
@@ -213,8 +216,8 @@ class BeatImager(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
-            Beats, or records of beats with missing ones NaN.
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
+            Beats, or records of beats with missing ones, and missing leads, NaN.
         y : None
             Ignored.
 
@@ -236,13 +239,14 @@ class BeatImager(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
-            Beats, or records of beats with missing ones NaN, in any unit.
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
+            Beats, or records of beats with missing ones, and missing leads, NaN; in any unit.
 
         Returns
         -------
-        images : ndarray of float32 of shape (n_rows, size, size) or (n_rows, n_beats, size, size)
-            Gray between 0 (background) and 1, rows from the top; NaN for missing beats.
+        images : ndarray of float32 of shape (n_rows, size, size), (n_rows, n_beats, size, size) or \
+(n_rows, n_beats, n_leads, size, size)
+            Gray between 0 (background) and 1, rows from the top; NaN for missing beats and leads.
 
         Raises
         ------
@@ -255,16 +259,17 @@ class BeatImager(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
         check_is_fitted(self)
         beats = check_beats(self, X, reset=False)
-        images = np.empty((len(beats.values), self.size, self.size), dtype=np.float32)
+        leads = beats.values.reshape(len(beats.values) * beats.n_leads, -1)
+        images = np.empty((len(leads), self.size, self.size), dtype=np.float32)
         with torch.no_grad():
             for start in range(0, len(images), self.batch_size):
                 # In float64, so that neither an offset nor the batch a beat is in can be seen; near 1, by a power of
                 # two and so exactly, lest sums of the largest floats overflow.
-                batch = beats.values[start : start + self.batch_size].astype(np.float64)
+                batch = leads[start : start + self.batch_size].astype(np.float64)
                 batch = np.ldexp(batch, -np.frexp(np.abs(batch).max(axis=1, keepdims=True))[1])
                 drawn = _draw(_trace(torch.from_numpy(batch), self.size, self.n_sd).float(), self.line_width)
                 images[start : start + self.batch_size] = drawn.numpy()
-        return beats.restore(images)
+        return beats.restore(images.reshape(len(beats.values), *beats.shape[2:-1], self.size, self.size))
 
     def inverse_transform(
         self, X: ArrayLike, *, offset: ArrayLike | None = None, scale: ArrayLike | None = None
@@ -273,17 +278,19 @@ class BeatImager(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, size, size) or (n_rows, n_beats, size, size)
+        X : array-like of shape (n_rows, size, size), (n_rows, n_beats, size, size) or \
+(n_rows, n_beats, n_leads, size, size)
             Images as ``transform`` gives them, possibly changed since. An image that is NaN throughout is a missing
-            beat.
-        offset, scale : array-like of shape (n_rows,) or (n_rows, n_beats), default=None
+            beat, or lead of one.
+        offset, scale : array-like of the shape of the beats without samples, default=None
             Mean and standard deviation of each beat, ``beats.mean(axis=-1)`` and ``beats.std(axis=-1)``, which the
-            images do not hold. None takes 0 and 1: z-scored beats.
+            images do not hold, of each lead by itself. None takes 0 and 1: z-scored beats.
 
         Returns
         -------
-        beats : ndarray of float32 of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
-            Beats, in the unit of `offset` and `scale`; NaN for missing ones.
+        beats : ndarray of float32 of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or \
+(n_rows, n_beats, n_leads, n_samples)
+            Beats, in the unit of `offset` and `scale`; NaN for missing ones and missing leads.
 
         Raises
         ------
@@ -297,14 +304,11 @@ class BeatImager(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
         check_is_fitted(self)
         X = np.asarray(X)
-        if X.ndim not in (3, 4) or X.shape[-2:] != (self.size, self.size) or X.dtype.kind not in "fiu":
-            raise ValueError(
-                f"X has shape {X.shape} and dtype {X.dtype}; expected numbers of shape (n_rows, {self.size}, "
-                f"{self.size}) or (n_rows, n_beats, {self.size}, {self.size}), as transform gives."
-            )
+        self._check_images(X)
+        n_samples = self.n_features_in_ // self.n_leads_in_
         shape = X.shape[:-2]
         images = X.reshape(-1, self.size, self.size)
-        beats = np.full((len(images), self.n_features_in_), np.nan, dtype=np.float32)
+        beats = np.full((len(images), n_samples), np.nan, dtype=np.float32)
         with torch.no_grad():
             for start in range(0, len(images), self.batch_size):
                 batch = images[start : start + self.batch_size].astype(np.float32)
@@ -314,14 +318,25 @@ class BeatImager(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
                         f"X contains infinity, or NaN in part of an image, among images {start} to "
                         f"{start + len(batch) - 1}. Missing beats are NaN throughout."
                     )
-                read = read_beats(torch.from_numpy(batch[~missing]), self.n_features_in_, n_sd=self.n_sd)
+                read = read_beats(torch.from_numpy(batch[~missing]), n_samples, n_sd=self.n_sd)
                 beats[start : start + self.batch_size][~missing] = read.numpy()
-        beats = beats.reshape(*shape, self.n_features_in_)
+        beats = beats.reshape(*shape, n_samples)
         if scale is not None:
             beats = beats * _check_statistic(scale, "scale", beats)
         if offset is not None:
             beats = beats + _check_statistic(offset, "offset", beats)
         return beats
+
+    def _check_images(self, X):
+        """Refuse what are not images of the beats that `fit` saw."""
+        n_leads, size = self.n_leads_in_, f"{self.size}, {self.size})"
+        right = (X.ndim == 5 and X.shape[2] == n_leads) or (X.ndim in (3, 4) and n_leads == 1)
+        if not right or X.shape[-2:] != (self.size, self.size) or X.dtype.kind not in "fiu":
+            several = f"(n_rows, n_beats, {n_leads}, {size}"
+            wanted = f"(n_rows, {size} or (n_rows, n_beats, {size}" if n_leads == 1 else several
+            raise ValueError(
+                f"X has shape {X.shape} and dtype {X.dtype}; expected numbers of shape {wanted}, as transform gives."
+            )
 
     def _state_fields(self) -> Iterator[Field]:
         yield from beats_in(self)
@@ -338,7 +353,7 @@ def _check_statistic(values, name, beats):
     if values.shape != beats.shape[:-1] or values.dtype.kind not in "fiu":
         raise ValueError(
             f"{name} has shape {values.shape} and dtype {values.dtype}; expected numbers of shape {beats.shape[:-1]}, "
-            "one per beat."
+            "one per beat, or per lead of it."
         )
     if not np.isfinite(values[~np.isnan(beats[..., 0])]).all():
         raise ValueError(f"{name} contains NaN or infinity for a beat that is present.")

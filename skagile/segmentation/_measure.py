@@ -1,13 +1,17 @@
 """The waves of a beat measured: bounds, intervals and amplitudes, all beats at once."""
 
 from collections import namedtuple
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from sklearn.utils import Bunch
+
+from skagile.segmentation._measure_leads import check_over, measure_over_leads
 
 _BLOCK = 2**18  # samples worked on at a time: bounds memory
 _MIN_SAMPLING_RATE = 100.0
@@ -80,13 +84,21 @@ _LEVELS = ("st_level", "p_amplitude", "q_amplitude", "r_amplitude", "s_amplitude
 _FIELDS = ("p_present", *_INTERVALS, *_LEVELS, *Marks._fields)
 
 
-def measure_beats(beats: ArrayLike, sampling_rate: float, *, window: tuple[float, float] = (0.25, 0.45)) -> Bunch:
+def measure_beats(
+    beats: ArrayLike,
+    sampling_rate: float,
+    *,
+    window: tuple[float, float] = (0.25, 0.45),
+    lead_names: Sequence[str] | None = None,
+    over: str = "median",
+) -> Bunch:
     """Measure the waves of beats: intervals, ST level and amplitudes.
 
     Parameters
     ----------
-    beats : array-like of shape (n_beats, n_samples) or (n_rows, n_beats, n_samples)
-        Beats of one lead in millivolts, as `BeatSegmenter` cuts them. A beat that is NaN throughout is missing.
+    beats : array-like of shape (n_beats, n_samples), (n_rows, n_beats, n_samples) or \
+(n_rows, n_beats, n_leads, n_samples)
+        Beats in millivolts, as `BeatSegmenter` cuts them. A beat, or a lead of it, that is NaN throughout is missing.
     sampling_rate : float
         Samples per second, at least 100 Hz. Marks fall on samples: bounds are no finer than ``1000 / sampling_rate``
         ms.
@@ -94,6 +106,12 @@ def measure_beats(beats: ArrayLike, sampling_rate: float, *, window: tuple[float
         Seconds before and after the R peak that the beats were cut with, each at least 0.1. The default of
         `BeatSegmenter` cuts off the P wave where PR is long and the T wave where QT is: what is to be measured is best
         cut with ``(0.35, 0.65)``.
+    lead_names : sequence of str, default=None
+        Names of the leads of 4-D beats, which the axis needs.
+    over : {"median", "rms"}, default="median"
+        What is measured of 4-D beats. "median": every lead is, and each mark and amplitude is the median of the leads
+        that have it, NaN where less than half of those there do. "rms": the root mean square of the leads is, as if it
+        were a lead; its amplitudes have no sign.
 
     Returns
     -------
@@ -114,13 +132,24 @@ def measure_beats(beats: ArrayLike, sampling_rate: float, *, window: tuple[float
         p_onset, p_peak, p_offset, qrs_onset, qrs_offset, t_peak, t_end : float
             Where the waves are, in ms from the R peak, negative before it.
 
-        Levels and amplitudes count from the mean of the 16 ms before the onset of QRS.
+        Levels and amplitudes count from the mean of the 16 ms before the onset of QRS. Of 4-D beats there are also:
+
+        global_qrs_duration, global_qt_interval : float
+            Earliest onset of QRS in any lead to the latest offset, and to the latest end of T, in ms: the 12-lead QT. A
+            mark counts that two other leads have within 10 ms (20 ms for T), or all others where there are fewer; the
+            median lead's where none does.
+        qrs_axis : float
+            Direction of the QRS in the frontal plane, in degrees: 0 to the left, 90 to the feet, above -180 up to 180.
+            NaN without `lead_names`, and without two limb leads.
+        by_lead : :class:`~sklearn.utils.Bunch`
+            What was measured on each lead by itself, of shape (n_rows, n_beats, n_leads).
 
     Raises
     ------
-    ValueError
-        For beats that are not 2-D or 3-D numbers, hold infinity, or NaN and numbers in one beat; for a sampling rate
-        below 100 Hz; for a window shorter than 0.1 s on a side, or one that does not fit the beats' length.
+    TypeError, ValueError
+        For beats that are not 2-D to 4-D numbers, hold infinity, or NaN and numbers in one beat; for a sampling rate
+        below 100 Hz; for a window shorter than 0.1 s on a side, or one that does not fit the beats' length; for
+        `lead_names` that are not one a lead, and for another `over`.
 
     See Also
     --------
@@ -131,6 +160,14 @@ def measure_beats(beats: ArrayLike, sampling_rate: float, *, window: tuple[float
     -----
     All beats are measured at once, each by itself, and only ratios of slopes, areas and heights are compared: gain,
     offset and polarity change no bound.
+
+    Over leads the median is the default because it came closer to the median of cardiologists' marks in all twelve
+    leads of LUDB (even-numbered subjects; mean absolute error in ms): QRS duration 7.2, QT 9.2 and PR 6.4, against 9.2,
+    11.6 and 7.8 of the root mean square, and 13.1, 16.7 and 11.2 of lead II alone.
+
+    The axis is that of the net area of QRS, in the plane of Einthoven's triangle. Areas between common bounds obey
+    Einthoven's law as samples do, so that any two limb leads give one answer; heights of R and S do not. Of the limb
+    leads that are there, all have a say (least squares), but not MLII and the like, which are of the chest.
 
     The QRS reaches from its steepest slopes outwards to where the slope stays small against the steepest and against
     the beat's noise. T ends where the area between the curve and its value there, over a sliding stretch before, is
@@ -165,14 +202,23 @@ def measure_beats(beats: ArrayLike, sampling_rate: float, *, window: tuple[float
     """
     rate = _check_rate(sampling_rate)
     beats = _check_beats(beats)
-    r_index, n_samples = _check_window(window, rate, beats.shape)
-    rows = beats.reshape(-1, n_samples)
+    check_over(over, lead_names, beats.shape)
+    r_index = _check_window(window, rate, beats.shape)
+    measure = partial(_measure_rows, sampling_rate=rate, r_index=r_index)
+    if beats.ndim < 4:
+        return measure(beats)
+    return measure_over_leads(beats, measure(beats), measure, lead_names, over, (rate, r_index))
+
+
+def _measure_rows(beats, *, sampling_rate, r_index):
+    """Measurements of beats of one lead, in arrays of their shape without the last axis; NaN for missing ones."""
+    rows = beats.reshape(-1, beats.shape[-1])
     present = ~np.isnan(rows).any(axis=1)
     measured = np.full((len(_FIELDS), len(rows)), np.nan)
     measured[0] = 0.0
     for block in np.array_split(np.flatnonzero(present), max(1, -(-rows.size // _BLOCK))):
         if len(block):
-            measured[:, block] = _measure(rows[block], rate, r_index)
+            measured[:, block] = _measure(rows[block], sampling_rate, r_index)
     out = Bunch(**{name: row.reshape(beats.shape[:-1]) for name, row in zip(_FIELDS, measured, strict=True)})
     out.p_present = out.p_present.astype(bool)
     return out
@@ -241,14 +287,14 @@ def _check_rate(sampling_rate):
 
 
 def _check_beats(beats):
-    """Return float64 beats of 2 or 3 dimensions, each finite or NaN throughout."""
+    """Return float64 beats of 2 to 4 dimensions, each finite or NaN throughout."""
     beats = np.asarray(beats)
     if beats.dtype.kind not in "fiu":
         raise ValueError(f"beats must hold real numbers, got dtype {beats.dtype}.")
-    if beats.ndim not in (2, 3):
+    if beats.ndim not in (2, 3, 4):
         raise ValueError(
-            f"beats has shape {beats.shape}; expected (n_beats, n_samples) or (n_rows, n_beats, n_samples). "
-            "Put a single beat in a list."
+            f"beats has shape {beats.shape}; expected (n_beats, n_samples), (n_rows, n_beats, n_samples) or (n_rows, "
+            "n_beats, n_leads, n_samples). Put a single beat in a list."
         )
     beats = beats.astype(np.float64)
     if np.isinf(beats).any():
@@ -265,7 +311,7 @@ def _check_beats(beats):
 
 
 def _check_window(window, sampling_rate, shape):
-    """Return the index of the R peak and the number of samples."""
+    """Return the index of the R peak."""
     if (
         not isinstance(window, (tuple, list))
         or len(window) != 2
@@ -282,7 +328,7 @@ def _check_window(window, sampling_rate, shape):
             f"beats has {shape[-1]} samples, but window={window!r} at sampling_rate={sampling_rate:g} makes "
             f"{n_samples}. Give the window and the rate that the beats were cut with."
         )
-    return r_index, n_samples
+    return r_index
 
 
 def delineate(beats: np.ndarray, sampling_rate: float, r_index: int, rules: Rules = RULES) -> Marks:

@@ -93,6 +93,18 @@ def test_views_are_the_audits_of_the_arrays(people):
     assert one.fidelity().equals(three.fidelity())
 
 
+def test_contradictions_of_leads_and_fidelity_of_each_are_told(people):
+    X, subjects, sessions = people
+    X = np.concatenate([X, X[:, :, 1:] - X[:, :, :1]], axis=2)
+    released = X + np.array([0.0, 0.0, 0.3])[:, None] * np.sin(np.arange(N_SAMPLES))
+    report = audit_release(X, released, subjects=subjects, sessions=sessions, lead_names=["I", "II", "III"], **QUICK)
+    told = report.fidelity()["median"].astype(float)
+    assert told["lead_residual_original"] == pytest.approx(0, abs=1e-9)
+    assert told["lead_residual_released"] == pytest.approx(0.3, abs=0.01)
+    assert told["prdn of lead II"] == 0
+    assert told["prdn of lead III"] > 5
+
+
 def test_report_is_written_and_read(people, tmp_path):
     X, subjects, sessions = people
     report = audit_release(X, X, subjects=subjects, sessions=sessions, lead_names=["I", "V1"], **QUICK)

@@ -205,3 +205,60 @@ def test_real_beats_come_back(realdata):
     imager = BeatImager().fit(beats)
     back = imager.inverse_transform(imager.transform(beats), **statistics(beats))
     assert prdn(beats, back.astype(float)).max() < 1
+
+
+def _leads(n_rows=3, n_beats=2, n_leads=3):
+    """Records of beats of leads of different sizes; one beat is missing, and one lead of another."""
+    beats = smooth_beats(n_rows * n_beats * n_leads).reshape(n_rows, n_beats, n_leads, -1)
+    beats = beats * np.array([1.0, -0.3, 40.0])[:n_leads, None] + np.array([0.0, 5.0, -2.0])[:n_leads, None]
+    beats[1, 1] = np.nan
+    beats[0, 1, 2] = np.nan
+    return beats
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_leads_are_drawn_each_by_itself(batch_size):
+    beats = _leads()
+    imager = BeatImager(size=50, batch_size=batch_size).fit(beats)
+    images = imager.transform(beats)
+    assert images.shape == (3, 2, 3, 50, 50)
+    missing = np.isnan(beats).all(axis=-1)
+    assert_array_equal(np.isnan(images).all(axis=(-2, -1)), missing)
+    assert np.isfinite(images[~missing]).all()
+    for lead in range(3):
+        alone = BeatImager(size=50).fit_transform(beats[:, :, lead])
+        assert_allclose(images[:, :, lead], alone, atol=1e-6)
+
+
+def test_leads_come_back():
+    beats = _leads()
+    imager = BeatImager().fit(beats)
+    images = imager.transform(beats)
+    back = imager.inverse_transform(images, **statistics(beats))
+    assert back.shape == beats.shape
+    there = ~np.isnan(beats).any(axis=-1)
+    assert_array_equal(np.isnan(back).all(axis=-1), ~there)
+    assert prdn(beats[there], back[there].astype(float)).max() < 0.1
+    z = imager.inverse_transform(images)
+    assert_allclose(z[there].std(axis=-1), 1.0, atol=0.01)
+    again = BeatImager()._set_state(imager._get_state())
+    assert_array_equal(again.inverse_transform(images), z)
+
+
+def test_one_lead_in_four_dimensions():
+    beats = smooth_beats(6).reshape(3, 2, 1, -1)
+    imager, as_ever = BeatImager(size=40), BeatImager(size=40)
+    images, expected = imager.fit_transform(beats), as_ever.fit_transform(beats[:, :, 0])
+    assert_array_equal(images, expected[:, :, None])
+    assert_array_equal(imager.inverse_transform(images)[:, :, 0], as_ever.inverse_transform(expected))
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 40, 40), (2, 2, 40, 40), (2, 2, 2, 40, 40), (2, 2, 3, 40, 41), (1, 2, 2, 3, 40, 40)]
+)
+def test_images_of_other_leads_are_refused(shape):
+    imager = BeatImager(size=40).fit(_leads())
+    with pytest.raises(ValueError, match=re.escape("(n_rows, n_beats, 3, 40, 40)")):
+        imager.inverse_transform(np.zeros(shape))
+    with pytest.raises(ValueError, match=r"scale has shape .* one per beat, or per lead"):
+        imager.inverse_transform(np.zeros((1, 2, 3, 40, 40)), scale=np.ones((1, 2)))

@@ -179,7 +179,7 @@ def test_anything_finite_is_measured(beats):
     ("beats", "arguments", "message"),
     [
         (np.zeros(70), {}, "beats has shape"),
-        (np.zeros((1, 1, 1, 70)), {}, "beats has shape"),
+        (np.zeros((1, 1, 1, 1, 70)), {}, "beats has shape"),
         (np.full((2, 70), "a"), {}, "beats must hold real numbers"),
         (np.full((2, 70), np.inf), {}, "contains infinity"),
         (np.tile(np.where(np.arange(70) == 3, np.nan, 1.0), (2, 1)), {}, "some samples NaN"),

@@ -47,10 +47,10 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         Least number of subjects in a group. Nobody has a larger share than ``1 / k`` in any statistic of the law.
     keep : sequence of str, or mapping of str to bounds or None, default=()
         Facts that a released beat shares with its source, in bins. Measured ones: ``"qrs_duration"``,
-        ``"qt_interval"``, ``"pr_interval"`` (ms), ``"st_level"``, ``"t_amplitude"`` (mV), ``"p_present"``; they need
-        `sampling_rate` and `window`. A mapping gives the bounds between the bins, None taking the usual ones. Any
-        other name is a column of `facts` in ``fit`` and ``transform``. Each fact makes keys smaller and gives more
-        away.
+        ``"qt_interval"``, ``"pr_interval"`` (ms), ``"st_level"``, ``"t_amplitude"`` (mV), ``"p_present"``, and over
+        leads ``"global_qrs_duration"``, ``"global_qt_interval"``, ``"qrs_axis"`` (degrees, from `lead_names`); they
+        need `sampling_rate` and `window`. A mapping gives bounds between bins, None the usual ones. Other names are
+        columns of `facts` in ``fit`` and ``transform``. Each fact makes keys smaller and gives more away.
     coherence : {"beat", "record", "subject"}, default=None
         What has one pseudo-person throughout: every beat its own, a record, or all beats of a subject in one call. A
         record of one looks like one heart. With "subject", one released row of a person finds their others. None: a
@@ -308,7 +308,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         recordings, names = check_recordings(self, times, beats, subjects, records)
         check_enough(self.k, len(self.subjects_), beats.shape[0])
         random_state = own_random_state(self.random_state)
-        kept = Facts(self.keep, self.sampling_rate, self.window)
+        kept = Facts.of(self)
         fact_codes = kept.fit(beats.values, facts, beats.row, beats.shape[0])
         keys = Keys(self.classes_, kept, RememberedDiagnoses(beats.values, y_codes))
         codes = fill_lacking(beats, y_codes), y_codes, s_codes, fact_codes

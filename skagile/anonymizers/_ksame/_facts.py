@@ -7,7 +7,7 @@ import pandas as pd
 
 from skagile._state import Array, Field, Labels, Names, Number, Several, Stateful, check
 from skagile._state_reports import Report
-from skagile.segmentation import measure_beats
+from skagile.segmentation import measure_beats, tells_axis
 
 # Bins of what `measure_beats` measures: bounds in ms or mV. That of 140 ms is added to the clinical ones of the QRS,
 # 100 and 120 ms, which keep the kind of a block but not the width of a wide beat.
@@ -19,6 +19,13 @@ MEASURED = {
     "t_amplitude": (-0.05, 0.05),
     "p_present": (0.5,),
 }
+# Of several leads. The axis goes round: normal, right, extreme and left.
+OVER_LEADS = {
+    "global_qrs_duration": MEASURED["qrs_duration"],
+    "global_qt_interval": MEASURED["qt_interval"],
+    "qrs_axis": (-180.0, -90.0, -30.0, 90.0),
+}
+_AXIS = "qrs_axis"
 
 
 class Facts(Stateful):
@@ -28,8 +35,10 @@ class Facts(Stateful):
     ----------
     keep : sequence of str or mapping of str to sequence of float
         Names of facts. Of a measured one a mapping may give the bounds of the bins; None takes the usual ones.
-    sampling_rate, window
+    sampling_rate, window, lead_names
         As of `measure_beats`.
+    n_leads : int, default=1
+        Leads of a beat.
 
     Attributes
     ----------
@@ -39,7 +48,7 @@ class Facts(Stateful):
         Distinct values of each, after `fit`.
     """
 
-    def __init__(self, keep, sampling_rate, window):
+    def __init__(self, keep, sampling_rate, window, n_leads=1, lead_names=None):
         if isinstance(keep, str):
             raise ValueError(f"keep={keep!r} is one string; give a tuple of names, such as keep=({keep!r},).")
         self.names = list(keep)
@@ -49,22 +58,50 @@ class Facts(Stateful):
         bounds = dict(keep) if isinstance(keep, Mapping) else dict.fromkeys(self.names)
         self.bounds = {}
         for name in self.names:
-            if name in MEASURED:
+            if name in MEASURED or name in OVER_LEADS:
                 self.bounds[name] = self._checked(name, bounds[name])
             elif bounds[name] is not None:
-                raise ValueError(f"keep gives bounds for {name!r}, which is not measured; bins are for {[*MEASURED]}.")
+                known = [*MEASURED, *OVER_LEADS]
+                raise ValueError(f"keep gives bounds for {name!r}, which is not measured; bins are for {known}.")
         if self.bounds and sampling_rate is None:
             raise ValueError(
                 f"keep={keep!r} with sampling_rate=None: {next(iter(self.bounds))} is measured in time. "
                 "Give sampling_rate in Hz, and the window that the beats were cut with."
             )
-        self.sampling_rate, self.window = sampling_rate, window
+        self.sampling_rate, self.window, self.n_leads, self.lead_names = sampling_rate, window, n_leads, lead_names
+        self._check_leads()
+
+    @classmethod
+    def of(cls, settings):
+        """Make those of a `KSameAnonymizer`, of the leads that it makes."""
+        leads, names = settings._leads.kept, settings.lead_names
+        names = None if names is None or settings.n_leads_in_ == 1 else [names[place] for place in leads]
+        return cls(settings.keep, settings.sampling_rate, settings.window, len(leads), names)
+
+    def _check_leads(self):
+        """Refuse facts of several leads where there is one, and the axis where no two limb leads have a name."""
+        several = [name for name in self.bounds if name in OVER_LEADS]
+        if several and self.n_leads == 1:
+            raise ValueError(
+                f"keep names {several[0]!r}, which is measured over leads, and X has one lead. Give X as (n_rows, "
+                "n_beats, n_leads, n_samples), or leave it out."
+            )
+        if _AXIS in several and (self.lead_names is None or not tells_axis(self.lead_names)):
+            raise ValueError(
+                f"keep names {_AXIS!r} with lead_names={self.lead_names}: the axis is measured on two limb leads or "
+                "more. Give lead_names, such as ('I', 'II', 'V1')."
+            )
 
     @staticmethod
     def _checked(name, bounds):
-        bounds = np.asarray(MEASURED[name] if bounds is None else bounds, dtype=np.float64)
+        bounds = np.asarray({**MEASURED, **OVER_LEADS}[name] if bounds is None else bounds, dtype=np.float64)
         if bounds.ndim != 1 or not len(bounds) or not np.isfinite(bounds).all() or (np.diff(bounds) <= 0).any():
             raise ValueError(f"keep[{name!r}]={bounds.tolist()} must be rising, finite bounds between bins.")
+        if name == _AXIS and (len(bounds) < 2 or bounds[0] < -180 or bounds[-1] > 180 or np.ptp(bounds) >= 360):
+            raise ValueError(
+                f"keep[{name!r}]={bounds.tolist()} must be two bounds or more from -180 to 180 degrees, of which one "
+                "only is given: they part a circle."
+            )
         return bounds
 
     def fit(self, X, facts, row, n_rows):
@@ -80,9 +117,13 @@ class Facts(Stateful):
     def _count_values(self):
         # A measured fact may also be absent: no P wave, or a wave that the window cuts off.
         return np.array(
-            [len(self.bounds[name]) + 2 if name in self.bounds else len(self.values[name]) for name in self.names],
+            [self._n_bins(name) + 1 if name in self.bounds else len(self.values[name]) for name in self.names],
             dtype=np.intp,
         )
+
+    def _n_bins(self, name):
+        """Count the bins of a measured fact: on a circle as many as bounds."""
+        return len(self.bounds[name]) + (name != _AXIS)
 
     def _state_fields(self) -> Iterator[Field]:
         names, bounds = self.names, self.bounds  # of the parameters, where a state is taken
@@ -121,13 +162,23 @@ class Facts(Stateful):
         codes = np.zeros((len(X), len(self.names)), dtype=np.intp)
         if not self.bounds or not len(X):
             return codes
-        measured = measure_beats(X, self.sampling_rate, window=self.window)
+        measured = self._measured(X)
         for i, name in enumerate(self.names):
             if name in self.bounds:
-                value, bounds = np.asarray(measured[name], dtype=np.float64), self.bounds[name]
-                inside = np.searchsorted(bounds, value, side="right")
-                codes[:, i] = np.where(np.isnan(value), len(bounds) + 1, inside)
+                value, bounds = np.asarray(measured[name], dtype=np.float64).reshape(-1), self.bounds[name]
+                if name == _AXIS:
+                    value = np.where(value == 180, -180.0, value)
+                inside = np.searchsorted(bounds, value, side="right") % self._n_bins(name)
+                codes[:, i] = np.where(np.isnan(value), self._n_bins(name), inside)
         return codes
+
+    def _measured(self, X):
+        """Measurements of beats, lead after lead; a lead that they lack is zero."""
+        if self.n_leads == 1:
+            return measure_beats(X, self.sampling_rate, window=self.window)
+        leads = X.reshape(len(X), 1, self.n_leads, -1)
+        leads = np.where(leads.any(axis=-1, keepdims=True), leads, np.nan)
+        return measure_beats(leads, self.sampling_rate, window=self.window, lead_names=self.lead_names)
 
     def agree(self, X, codes):
         """Return which beats of X have, measured, the facts of `codes`."""
@@ -143,8 +194,11 @@ class Facts(Stateful):
         for name, code in zip(self.names, codes, strict=True):
             if name not in self.bounds:
                 told[name] = self.values[name][[code]].tolist()[0]
-            elif code > len(self.bounds[name]):
+            elif code == self._n_bins(name):
                 told[name] = "absent"
+            elif name == _AXIS:
+                first, last = self.bounds[name][[code - 1, code]]
+                told[name] = f"{first:g}..{180 if last == -180 else last:g}"
             else:
                 edges = ["", *(f"{bound:g}" for bound in self.bounds[name]), ""]
                 told[name] = f"{edges[code]}..{edges[code + 1]}"
@@ -156,7 +210,8 @@ class Facts(Stateful):
             return {}
         if facts is None:
             raise ValueError(
-                f"keep names {wanted}, which are not measured ({[*MEASURED]} are): give them as facts, one column each."
+                f"keep names {wanted}, which are not measured ({[*MEASURED, *OVER_LEADS]} are): give them as facts, "
+                "one column each."
             )
         table = pd.DataFrame(facts)
         missing = [name for name in wanted if name not in table.columns]

@@ -59,7 +59,7 @@ class Model(Stateful):
     @classmethod
     def blank(cls, settings):
         """Make an unfitted one that takes a state, of a `KSameAnonymizer` that has the rest of its own already."""
-        facts = Facts(settings.keep, settings.sampling_rate, settings.window)
+        facts = Facts.of(settings)
         suppresses = settings.on_small_key == "suppress"
         n_groups = len(settings.summary_["group_sizes"])
         return cls(

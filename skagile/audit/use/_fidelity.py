@@ -4,6 +4,7 @@ import numpy as np
 
 from skagile import metrics
 from skagile.audit._measurement import Measurement, Row
+from skagile.audit._with_leads import with_leads
 from skagile.segmentation import measure_beats
 
 _MAX_BEATS = 2000  # drawn at random: the distance after warping takes a while
@@ -17,6 +18,8 @@ _MEASUREMENTS = {
     "r_amplitude": "mV",
     "t_amplitude": "mV",
 }
+_SIDES = "original", "released"
+_OVER_LEADS = {"global_qrs_duration": "ms", "global_qt_interval": "ms", "qrs_axis": "degrees"}
 
 
 class Fidelity(Measurement):
@@ -30,7 +33,14 @@ class Fidelity(Measurement):
     def rows(self, results):
         """Give a row for each measure; they need no fit."""
         del results
-        measured = fidelity(self.inputs.release.beats, self.inputs.settings, _MAX_BEATS, self.inputs.release.n_leads)
+        release, settings, names = self.inputs.release, self.inputs.settings, self.inputs.lead_names
+        if release.n_leads == 1:
+            measured = fidelity(release.beats, settings, _MAX_BEATS)
+        else:
+            beats = {source: with_leads(release.beats[source], release.n_leads)[:, 0] for source in _SIDES}
+            measured = fidelity(beats, settings, _MAX_BEATS, names)
+            of_leads = fidelity_by_lead(beats, settings, _MAX_BEATS // release.n_leads, names)
+            measured |= {f"prdn of lead {lead}": own["prdn"] for lead, own in of_leads.items()}
         return [_row(name, detail) for name, detail in measured.items()]
 
 
@@ -42,17 +52,26 @@ def _row(name, detail):
     return Row(name, value, low, high, None, f"{name}: {words}.", detail)
 
 
-def fidelity(beats, settings, max_beats, n_leads=1):
-    """Median and 5th and 95th percentile over beats and leads; percentiles are their own values, so inf does no harm.
+def fidelity(beats, settings, max_beats, lead_names=None):
+    """Median and 5th and 95th percentile over beats; percentiles are beats' own values, so inf does no harm.
 
     Of more than `max_beats` beats so many are drawn.
+
+    Parameters
+    ----------
+    beats : dict of ndarray of shape (n_beats, n_samples) or (n_beats, n_leads, n_samples)
+        Of "original" and "released". Of several leads, a figure is of every lead of every beat, and a measurement of
+        the leads together; NaN throughout where a lead is missing.
+    settings : Settings
+        Of the audit.
+    max_beats : int
+        How many at most; of several leads each lead of a beat counts.
+    lead_names : sequence of str, default=None
+        Names of the leads. With them axis and contradictions of the leads are told, too.
     """
-    original, released = (by_lead(beats[source], n_leads) for source in ("original", "released"))
-    there = original.any(axis=1) if n_leads > 1 else slice(None)
-    original, released = original[there], released[there]
-    if len(original) > max_beats:
-        drawn = np.sort(np.random.RandomState(settings.seed).permutation(len(original))[:max_beats])
-        original, released = original[drawn], released[drawn]
+    several = beats["original"].ndim == 3
+    n_leads = beats["original"].shape[1] if several else 1
+    original, released = _drawn(beats, settings, max(1, max_beats // n_leads))
     values = {
         "prdn": (metrics.prdn(original, released), "%"),
         "snr": (metrics.snr(original, released), "dB"),
@@ -66,22 +85,48 @@ def fidelity(beats, settings, max_beats, n_leads=1):
         if rate > 80:
             share = metrics.high_frequency_energy(released, rate) - metrics.high_frequency_energy(original, rate)
             values["energy_above_40hz"] = share, "points of %"
-        measured = [_measure(rows, settings) for rows in (original, released)]
+        measured = [_measure(rows, settings, lead_names) for rows in (original, released)]
         if None not in measured:
             errors = metrics.measurement_errors(*measured)
-            values.update({name: (np.abs(errors[name]), unit) for name, unit in _MEASUREMENTS.items()})
+            wanted = {**_MEASUREMENTS, **(_OVER_LEADS if several else {})}
+            values.update({name: (np.abs(errors[name]), unit) for name, unit in wanted.items()})
+    if several and lead_names is not None:
+        residual = metrics.lead_consistency(original, released, lead_names)
+        values.update({f"lead_residual_{name}": (residual[name], "mV") for name in ("original", "released")})
     return {name: {**_percentiles(of_beats), "unit": unit} for name, (of_beats, unit) in values.items()}
 
 
-def by_lead(beats, n_leads):
-    """Give beats of several leads as a row for each lead."""
-    return beats.reshape(len(beats) * n_leads, -1)
+def fidelity_by_lead(beats, settings, max_beats, lead_names=None):
+    """Give the figures of `fidelity` of each lead by itself, by its name; by its number where leads have no names.
+
+    Parameters
+    ----------
+    beats, settings, max_beats, lead_names
+        As of `fidelity`, of several leads.
+    """
+    pair = _drawn(beats, settings, max_beats)
+    by_lead = {}
+    for lead in range(pair[0].shape[1]):
+        own = dict(zip(("original", "released"), (rows[:, lead] for rows in pair), strict=True))
+        name = str(lead) if lead_names is None else lead_names[lead]
+        by_lead[name] = fidelity(own, settings, max_beats)
+    return by_lead
 
 
-def _measure(rows, settings):
+def _drawn(beats, settings, max_beats):
+    original, released = beats["original"], beats["released"]
+    if len(original) > max_beats:
+        drawn = np.sort(np.random.RandomState(settings.seed).permutation(len(original))[:max_beats])
+        original, released = original[drawn], released[drawn]
+    return original, released
+
+
+def _measure(rows, settings, lead_names=None):
     """Intervals and amplitudes of beats; None where their window is not the one that was named."""
     try:
-        return measure_beats(rows, settings.sampling_rate, window=settings.window)
+        if rows.ndim < 3:
+            return measure_beats(rows, settings.sampling_rate, window=settings.window)
+        return measure_beats(rows[:, None], settings.sampling_rate, window=settings.window, lead_names=lead_names)
     except ValueError:
         return None
 
