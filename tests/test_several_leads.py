@@ -363,6 +363,19 @@ def test_missing_limb_leads(anonymizer, twelve):
         np.testing.assert_allclose(released[1, 1, kept], whole[1, 1, kept], atol=1e-4)
 
 
+@pytest.mark.parametrize("lead", ["III", "aVF", "aVR", "II"])
+@pytest.mark.parametrize("anonymizer", ANONYMIZERS, ids=_name)
+def test_the_only_limb_lead_is_not_lost(anonymizer, lead, twelve):
+    names, X = list(twelve.names), twelve.X.copy()
+    X[:3, :, [at for at in range(6) if names[at] != lead]] = np.nan
+    anonymizer = clone(anonymizer).set_params(lead_names=names)
+    released = anonymizer.fit_transform(X, twelve.y, subjects=twelve.subjects)
+    np.testing.assert_array_equal(np.isnan(released), np.isnan(X))
+    only = released[:3, :, names.index(lead)]
+    assert (np.ptp(only, axis=-1) > 0.02).all()
+    assert (np.abs(only - X[:3, :, names.index(lead)]).max(axis=-1) > 1e-4).all()
+
+
 @pytest.mark.parametrize("anonymizer", ANONYMIZERS, ids=_name)
 def test_derived_leads_are_not_looked_at(anonymizer, twelve):
     """What goes in of them changes nothing: they are made of the others."""

@@ -395,7 +395,8 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         Returns
         -------
         images : ndarray of float32 of shape (n_rows, 200, 200) or (n_rows, n_beats, 200, 200)
-            Grayscale images of the released beats, as `~skagile.segmentation.BeatImager` draws them, with either
+            Grayscale images of the released beats, as `~skagile.segmentation.BeatImager` draws them, which also says
+            what it makes of several leads, with either
             `representation`; NaN for missing beats. They hold 160 kB a beat: give many beats in parts.
 
         Raises
