@@ -50,6 +50,45 @@ def standardize_leads(beats, n_leads):
     return standardize((leads - leads.mean(-1)[..., None]).reshape(beats.shape))
 
 
+def standardize_channels(beats):
+    """Scale beats as `standardize_leads` does, with leads on an axis of their own.
+
+    Parameters
+    ----------
+    beats : ndarray or torch.Tensor of shape (n_beats, n_leads, n_samples)
+        Beats; a missing lead is zero.
+
+    Returns
+    -------
+    standardized : same type and shape
+        As of `standardize_leads`.
+    """
+    n_beats, n_leads = beats.shape[:2]
+    return standardize_leads(beats.reshape(n_beats, -1), n_leads).reshape(beats.shape)
+
+
+def lead_scale(beats, n_leads):
+    """Say what `standardize_leads` takes off beats, and what it divides them by.
+
+    Parameters
+    ----------
+    beats : ndarray of shape (n_beats, n_leads * n_samples)
+        Beats, lead after lead; a missing lead is zero.
+    n_leads : int
+        How many leads.
+
+    Returns
+    -------
+    level : ndarray of shape (n_beats, n_leads, 1)
+        Mean of each lead.
+    spread : ndarray of shape (n_beats, 1, 1)
+        Standard deviation of all leads together, each about its own mean.
+    """
+    leads = beats.reshape(len(beats), n_leads, -1)
+    spread = np.sqrt(leads.var(axis=2).mean(axis=1))
+    return leads.mean(axis=2, keepdims=True), spread[:, None, None]
+
+
 def mean_by(values, group):
     """Mean of the rows of each group; groups are numbered from 0, and each has a row."""
     sums = np.zeros((group.max() + 1, values.shape[1]))

@@ -86,13 +86,18 @@ class Leads:
         return np.linalg.lstsq(self._limb.laws[sources].T, self._limb.laws[place], rcond=None)[0]
 
     def _filled(self, leads, lacks):
-        """Beats and place of missing independent limb leads that two others make, with what they make."""
+        """Beats and place of missing independent limb leads that others make, with what they make.
+
+        Where all that is there is one derived lead, the independent ones are made so small as to give it back: else it
+        would come out flat.
+        """
         rows = self._limb.rows
         missing = lacks[:, rows]
         for pattern in np.unique(missing[missing.any(axis=1)], axis=0):
             beats = np.flatnonzero((missing == pattern).all(axis=1))
             there = np.flatnonzero(~pattern)
-            if np.linalg.matrix_rank(self._limb.laws[there]) < 2:
+            alone = np.linalg.matrix_rank(self._limb.laws[there]) < 2
+            if alone and (not len(there) or np.isin(rows[there], self.kept).any()):
                 continue
             for place in np.flatnonzero(pattern):
                 if rows[place] in self.kept:

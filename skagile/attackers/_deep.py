@@ -32,7 +32,7 @@ _FALLING = 1 / 3  # share of the epochs that the learning rate falls in, after a
 
 
 class BaseDeepIdentifier(BaseIdentifier):
-    """Base of the attackers that train a network on enrolled beats.
+    """Base of the attackers that train a network on enrolled beats, whose leads are its channels.
 
     A subclass builds the network in ``_make_module`` and its loss in ``_make_criterion``; the network must have
     ``embed``.
@@ -59,7 +59,7 @@ class BaseDeepIdentifier(BaseIdentifier):
 
     @abstractmethod
     def _make_module(self, n_samples):
-        """Make a new network for beats of that length and the subjects of ``classes_``."""
+        """Make a new network for the subjects of ``classes_``, and beats of ``n_leads_in_`` leads that long."""
 
     @abstractmethod
     def _make_criterion(self):
@@ -70,8 +70,9 @@ class BaseDeepIdentifier(BaseIdentifier):
 
     def _fit_beats(self, X, codes):
         device = resolve_device(self.device)
+        X = self._leads_apart(X)
         with seeded(draw_seed(check_random_state(self.random_state))):
-            module = self._make_module(X.shape[1])
+            module = self._make_module(X.shape[2])
             held_out = last_rows(codes, self.validation_fraction) if self.early_stopping else None
             if held_out is None or self.max_epochs < 2:
                 self.net_ = self._train(module, X, codes, self.max_epochs, device)
@@ -117,10 +118,14 @@ class BaseDeepIdentifier(BaseIdentifier):
     def _state_fields(self) -> Iterator[Field]:
         yield from super()._state_fields()
         yield Number("n_epochs_", low=1)
-        yield Net("net_", lambda _: self._make_module(self.n_features_in_), self.device)
+        yield Net("net_", lambda _: self._make_module(self.n_features_in_ // self.n_leads_in_), self.device)
+
+    def _leads_apart(self, X):
+        """Beats with an axis of leads."""
+        return X.reshape(len(X), self.n_leads_in_, -1)
 
     def _apply(self, function, X):
-        return in_batches(function, X, batch_size=self.batch_size, device=self.net_.device)
+        return in_batches(function, self._leads_apart(X), batch_size=self.batch_size, device=self.net_.device)
 
     def _embed_beats(self, X):
         return self._apply(self.net_.module_.eval().embed, X)
@@ -135,17 +140,18 @@ CNN_CONSTRAINTS = {
 
 
 def make_cnn(attacker: BaseDeepIdentifier) -> CNNEncoder:
-    """Make the convolutional trunk that an attacker's parameters, those of `CNN_CONSTRAINTS`, ask for."""
+    """Make the convolutional trunk that an attacker's leads and parameters, those of `CNN_CONSTRAINTS`, ask for."""
     return CNNEncoder(
         channels=tuple(attacker.channels),
         kernel_size=attacker.kernel_size,
         embedding_size=attacker.embedding_size,
         dropout=attacker.dropout,
+        n_leads=attacker.n_leads_in_,
     )
 
 
 class ShiftBatch:
-    """Collate function that shifts each beat of a finished batch by a few samples, repeating its edge."""
+    """Collate function that shifts beats of a finished batch by a few samples, all leads alike, repeating edges."""
 
     def __init__(self, shift: int):
         self.shift = shift
@@ -155,7 +161,7 @@ class ShiftBatch:
         if self.shift:
             offset = torch.randint(-self.shift, self.shift + 1, (len(X), 1))
             index = (torch.arange(X.shape[-1]) + offset).clamp_(0, X.shape[-1] - 1)
-            X = X.gather(2, index[:, None])
+            X = X.gather(2, index[:, None].expand_as(X))
         return X, y
 
 

@@ -47,7 +47,8 @@ class DeepECGIdentifier(BaseMarginIdentifier):
     shift : int, default=3
         Largest random shift of a training beat, in samples, either way.
     standardize : bool, default=True
-        Z-score each beat first, so that offset and gain play no part.
+        Z-score each beat first, so that offset and gain play no part. Of several leads each is taken about its mean,
+        and all are divided by one standard deviation: their sizes relative to each other are the person's, too.
     device : str, default="auto"
         ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
     random_state : int, RandomState instance or None, default=None
@@ -62,7 +63,7 @@ class DeepECGIdentifier(BaseMarginIdentifier):
     net_ : skorch.NeuralNet
         The fitted net.
     n_features_in_ : int
-        Samples per beat.
+        Samples per beat, of all its leads.
 
     See Also
     --------

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skagile._arrays import lead_scale
 from skagile._output import SetOutputMixin
 from skagile._state import Array, Field, Stateful, beats_in
 from skagile._state_nets import Net
@@ -33,7 +34,9 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     method : {"band_pass", "low_rank", "learned"}, default="band_pass"
         "band_pass" filters with a Butterworth band-pass of second order, without delay. "low_rank" projects beats on
         the leading principal components of the beats seen in ``fit``. "learned" trains a small residual convolutional
-        net, from release to clean where ``fit`` is given pairs, else from each beat's own neighbourhood.
+        net, from release to clean where ``fit`` is given pairs, else from each beat's own neighbourhood. Of several
+        leads, "band_pass" filters each, the components of "low_rank" are of all together, and they are the channels of
+        the net of "learned".
     sampling_rate : float, default=None
         Samples per second; needed by "band_pass".
     band : tuple of 2 floats, default=(0.5, 40.0)
@@ -59,14 +62,14 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components, n_samples)
+    components_ : ndarray of shape (n_components, n_features_in_)
         Principal components ("low_rank").
-    mean_ : ndarray of shape (n_samples,)
+    mean_ : ndarray of shape (n_features_in_,)
         Mean beat ("low_rank").
     net_ : skorch.NeuralNet
         The fitted net ("learned").
     n_features_in_ : int
-        Samples per beat.
+        Samples per beat, of all its leads.
 
     See Also
     --------
@@ -74,11 +77,13 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    "learned" works on beats z-scored by their own mean and standard deviation, which it gives back afterwards. Without
+    "learned" works on beats z-scored by their own mean and standard deviation, which it gives back afterwards (of
+    several leads, each about its mean and all by one standard deviation). Without
     pairs, runs of a few samples are replaced by ones from elsewhere in their neighbourhood and the net learns what
     stood there: what is foreseeable from the rest of the beat stays and noise, which is not, goes (after [1]_; runs
     instead of single samples are ours, because noise within the band of an ECG reaches over several). Noise that is the
-    same for all beats is foreseeable and stays.
+    same for all beats is foreseeable and stays. The same runs are hidden in all leads of a beat: limb leads follow from
+    each other, noise and all, and would tell what was hidden.
 
     **Cost.** "band_pass" and "low_rank" are one filter pass and one matrix product. "learned" trains a net of some
     16,000 weights that takes 2 million multiplications for a beat of 126 samples, about as many as the net of
@@ -156,7 +161,7 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             Released beats, or records of beats with missing ones NaN, in millivolts.
         y : Ignored
             For pipelines.
@@ -192,13 +197,13 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             Beats, or records of beats, in millivolts.
 
         Returns
         -------
         denoised : ndarray of the shape of `X`
-            Missing beats stay NaN.
+            Missing beats and leads stay NaN.
         """
         check_is_fitted(self)
         beats = check_beats(self, X, reset=False)
@@ -207,16 +212,19 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     def _denoise(self, X):
         if self.method == "band_pass":
             low, high, rate = self._filter.tolist()
+            leads = X.reshape(len(X) * self.n_leads_in_, -1)
             # Odd extension of the whole beat: the filter's memory is longer than a beat.
-            return band_pass(X, (low, high), rate, axis=1, pad=X.shape[1] - 1)
+            return band_pass(leads, (low, high), rate, axis=1, pad=leads.shape[1] - 1).reshape(X.shape)
         if self.method == "low_rank":
             return self.mean_ + (X - self.mean_) @ self.components_.T @ self.components_
-        level, spread = _level_and_spread(X)
-        module = self.net_.module_.eval()
-        scaled = in_batches(
-            lambda batch: module(batch)[:, 0], (X - level) / spread, batch_size=self.batch_size, device=self.net_.device
-        )
-        return scaled * spread + level
+        level, spread = lead_scale(X, self.n_leads_in_)
+        scaled = (self._leads_apart(X) - level) / spread
+        denoised = in_batches(self.net_.module_.eval(), scaled, batch_size=self.batch_size, device=self.net_.device)
+        return (denoised * spread + level).reshape(X.shape)
+
+    def _leads_apart(self, X):
+        """Beats with an axis of leads."""
+        return X.reshape(len(X), self.n_leads_in_, -1)
 
     def _fit_low_rank(self, X):
         self.mean_ = X.mean(axis=0)
@@ -226,9 +234,9 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
     def _fit_net(self, X, clean):
         device = resolve_device(self.device)
-        level, spread = _level_and_spread(X)
-        scaled = (X - level) / spread
-        target = scaled if clean is None else (clean - level) / spread
+        level, spread = lead_scale(X, self.n_leads_in_)
+        scaled = (self._leads_apart(X) - level) / spread
+        target = scaled if clean is None else (self._leads_apart(clean) - level) / spread
         with seeded(draw_seed(check_random_state(self.random_state))):
             self.net_ = train_net(
                 self._make_module(),
@@ -242,7 +250,7 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
             )
 
     def _make_module(self):
-        return ResidualDenoiser(channels=self.channels, n_blocks=self.n_blocks)
+        return ResidualDenoiser(channels=self.channels, n_blocks=self.n_blocks, n_leads=self.n_leads_in_)
 
     def _state_fields(self) -> Iterator[Field]:
         yield from beats_in(self)
@@ -261,7 +269,7 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
 
 class MaskBatch:
-    """Collate function that hides runs of samples, and keeps as targets nothing but what was hidden.
+    """Collate function that hides runs of samples in all leads, and keeps as targets nothing but what was hidden.
 
     Parameters
     ----------
@@ -280,15 +288,15 @@ class MaskBatch:
 
     def __call__(self, batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         X, y = keep_batch(batch)
-        n_rows, n_samples = y.shape
+        n_rows, _, n_samples = X.shape
         run = min(self.run, n_samples)
         # The odds that none of the `run` samples that could start a run here does, are those of staying.
         start = torch.rand(n_rows, n_samples) < 1 - (1 - self.share) ** (1 / run)
         hidden = torch.nn.functional.max_pool1d(torch.nn.functional.pad(start.float(), (run - 1, 0)), run, stride=1) > 0
         offset = torch.randint(-self.reach, self.reach + 1, (n_rows, n_samples))
         elsewhere = (torch.arange(n_samples) + offset).clamp_(0, n_samples - 1)
-        masked = torch.where(hidden, X[:, 0].gather(1, elsewhere), X[:, 0])[:, None]
-        return masked, y.masked_fill(~hidden, torch.nan)
+        hidden, elsewhere = hidden[:, None], elsewhere[:, None].expand_as(X)
+        return torch.where(hidden, X.gather(2, elsewhere), X), y.masked_fill(~hidden, torch.nan)
 
 
 class KnownError(nn.Module):
@@ -297,16 +305,12 @@ class KnownError(nn.Module):
     def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the mean loss."""
         known = ~torch.isnan(target)
-        error = output[:, 0][known] - target[known]
+        error = output[known] - target[known]
         return error.square().sum() / max(len(error), 1)
 
 
-def _level_and_spread(X):
-    return X.mean(axis=1, keepdims=True), X.std(axis=1, keepdims=True)
-
-
 def _match(clean, beats):
-    """Beats of `clean` where those of `beats` are."""
+    """Beats of `clean` where those of `beats` are, lead after lead, and zeros where these lack a lead."""
     clean = check_array(
         clean, allow_nd=True, ensure_all_finite="allow-nan", dtype=beats.values.dtype, input_name="clean"
     )
@@ -316,10 +320,13 @@ def _match(clean, beats):
             "release."
         )
     clean = clean if beats.present is None else clean[beats.present]
+    if beats.lacks is not None:
+        clean[beats.lacks] = 0
+    clean = clean.reshape(len(clean), -1)
     if np.isnan(clean).any():
         raise ValueError(
-            f"clean has NaN in {np.isnan(clean).any(axis=1).sum()} beat(s) that X has. Mark them missing in X, too "
-            "(NaN throughout), or drop them from both."
+            f"clean has NaN in {np.isnan(clean).any(axis=1).sum()} beat(s) that X has. Mark them, or that lead of "
+            "them, missing in X, too (NaN throughout), or drop them from both."
         )
     return clean
 

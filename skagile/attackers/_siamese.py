@@ -63,7 +63,8 @@ class SiameseIdentifier(BaseDeepIdentifier):
     shift : int, default=3
         Largest random shift of a training beat, in samples, either way.
     standardize : bool, default=True
-        Z-score each beat first, so that offset and gain play no part.
+        Z-score each beat first, so that offset and gain play no part. Of several leads each is taken about its mean,
+        and all are divided by one standard deviation: their sizes relative to each other are the person's, too.
     device : str, default="auto"
         ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
     random_state : int, RandomState instance or None, default=None
@@ -80,7 +81,7 @@ class SiameseIdentifier(BaseDeepIdentifier):
     net_ : skorch.NeuralNet
         The fitted net.
     n_features_in_ : int
-        Samples per beat.
+        Samples per beat, of all its leads.
 
     See Also
     --------
@@ -203,7 +204,7 @@ class PartneredRows(RowsDataset):
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_samples)
+    X : ndarray of shape (n_rows, n_samples) or (n_rows, n_leads, n_samples)
         Beats.
     y : ndarray of int of shape (n_rows,)
         Subject codes.

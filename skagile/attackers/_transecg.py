@@ -21,7 +21,8 @@ class TransECGIdentifier(BaseMarginIdentifier):
     """Identify subjects with a transformer over patches of the beat, and see where in the beat identity sits.
 
     The beat is cut into patches that attend to each other (a vision transformer); trained as `DeepECGIdentifier` is,
-    with an angular margin. Its attention says which patches the decision is made of.
+    with an angular margin. Its attention says which patches the decision is made of. A patch holds the same stretch of
+    all leads.
 
     Parameters
     ----------
@@ -67,7 +68,8 @@ class TransECGIdentifier(BaseMarginIdentifier):
     shift : int, default=3
         Largest random shift of a training beat, in samples, either way.
     standardize : bool, default=True
-        Z-score each beat first, so that offset and gain play no part.
+        Z-score each beat first, so that offset and gain play no part. Of several leads each is taken about its mean,
+        and all are divided by one standard deviation: their sizes relative to each other are the person's, too.
     device : str, default="auto"
         ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
     random_state : int, RandomState instance or None, default=None
@@ -82,7 +84,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
     net_ : skorch.NeuralNet
         The fitted net.
     n_features_in_ : int
-        Samples per beat.
+        Samples per beat, of all its leads.
 
     See Also
     --------
@@ -185,13 +187,14 @@ class TransECGIdentifier(BaseMarginIdentifier):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             Beats, or records of beats.
 
         Returns
         -------
         attention : ndarray of shape (n_rows, n_samples)
-            Not negative; each row sums to 1. Of a record it is the mean over its beats, and NaN where it has none.
+            Not negative; each row sums to 1. It is along time, over all leads together. Of a record it is the mean over
+            its beats, and NaN where it has none.
         """
         check_is_fitted(self)
         beats = check_beats(self, X, reset=False)
@@ -204,7 +207,7 @@ class TransECGIdentifier(BaseMarginIdentifier):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             Beats, or records of beats, in millivolts.
         sampling_rate : float
             Samples per second, at least 100 Hz.
@@ -234,12 +237,15 @@ class TransECGIdentifier(BaseMarginIdentifier):
         -----
         P reaches from its onset to its offset, QRS likewise, as `measure_beats` finds them. The T wave has a peak and
         an end; its onset is taken as far before the peak as the end is after it, but not before the end of QRS. ST is
-        what lies between QRS and T.
+        what lies between QRS and T. Of several leads each mark is the median over those that show the wave.
         """
         check_is_fitted(self)
         beats = check_beats(self, X, reset=False)
         attention = self._attend(beats).astype(np.float64)
-        wave = _wave_masks(beats.values, sampling_rate, window)
+        leads = beats.values if beats.n_leads == 1 else self._leads_apart(beats.values).copy()
+        if beats.lacks is not None:
+            leads[beats.lacks] = np.nan
+        wave = _wave_masks(leads, sampling_rate, window)
         share, density, n_beats = {}, {}, {}
         for name, inside in zip(WAVES, wave, strict=True):
             has = inside.any(axis=1)
@@ -269,16 +275,20 @@ class TransECGIdentifier(BaseMarginIdentifier):
             embedding_size=self.embedding_size,
             pool=self.pool,
             dropout=self.dropout,
+            n_leads=self.n_leads_in_,
         )
         return AngularMarginHead(encoder, len(self.classes_))
 
 
 def _wave_masks(beats, sampling_rate, window):
-    """Which samples of each beat belong to each of `WAVES`, of shape (4, n_beats, n_samples)."""
+    """Which samples of each beat belong to each of `WAVES`, of shape (4, n_beats, n_samples).
+
+    Beats are (n_beats, n_samples), or of several leads (n_beats, n_leads, n_samples).
+    """
     marks = measure_beats(beats, sampling_rate, window=window)
     # Marks fall on samples: rounding undoes that of the milliseconds, so that bounds compare exactly.
-    time = np.rint(np.arange(beats.shape[1]) - round(window[0] * sampling_rate))
-    at = {name: np.rint(marks[name] * sampling_rate / 1000)[:, None] for name in _MARKS}
+    time = np.rint(np.arange(beats.shape[-1]) - round(window[0] * sampling_rate))
+    at = {name: np.rint(_over_leads(marks[name]) * sampling_rate / 1000)[:, None] for name in _MARKS}
     t_onset = np.maximum(2 * at["t_peak"] - at["t_end"], at["qrs_offset"] + 1)
     # Comparisons with NaN, of a wave that is not there, are False.
     return np.stack(
@@ -289,6 +299,13 @@ def _wave_masks(beats, sampling_rate, window):
             (time >= t_onset) & (time <= at["t_end"]),
         ]
     )
+
+
+def _over_leads(marks):
+    """Take the median of marks over the leads that show the wave, where there are several; NaN where none does."""
+    if marks.ndim == 1:
+        return marks
+    return np.ma.median(np.ma.masked_invalid(marks), axis=1).filled(np.nan)
 
 
 _MARKS = ("p_onset", "p_offset", "qrs_onset", "qrs_offset", "t_peak", "t_end")

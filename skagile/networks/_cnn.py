@@ -25,6 +25,8 @@ class CNNEncoder(nn.Module):
         Dropout before the dense layer.
     activation : {"gelu", "sigmoid", "relu"}, default="relu"
         Activation function.
+    n_leads : int, default=1
+        Leads of a beat, which are the channels of the input.
 
     Attributes
     ----------
@@ -48,9 +50,10 @@ class CNNEncoder(nn.Module):
         embedding_size: int = 64,
         dropout: float = 0.0,
         activation: str = "relu",
+        n_leads: int = 1,
     ):
         super().__init__()
-        blocks, width = [], 1
+        blocks, width = [], n_leads
         for i, out in enumerate(channels):
             blocks += [
                 nn.Conv1d(width, out, kernel_size, stride=1 + (i > 0), padding=kernel_size // 2, bias=False),
@@ -68,5 +71,5 @@ class CNNEncoder(nn.Module):
         self.n_features_out = embedding_size
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return features of shape (batch, embedding_size)."""
+        """Return features, (batch, embedding_size), of beats of shape (batch, n_leads, n_samples)."""
         return self.layers(x)

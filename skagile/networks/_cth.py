@@ -22,7 +22,7 @@ class CTHEncoder(nn.Module):
     Parameters
     ----------
     n_dims : {1, 2}, default=1
-        1 for beats of shape (batch, 1, n_samples), 2 for images of shape (batch, 1, height, width).
+        1 for beats of shape (batch, n_leads, n_samples), 2 for images of shape (batch, n_leads, height, width).
     channels : tuple of int, default=(16, 32, 48)
         Output channels of the convolution blocks; each halves the resolution.
     kernel_size : int, default=7
@@ -40,6 +40,8 @@ class CTHEncoder(nn.Module):
     activation : {"gelu", "sigmoid", "relu"}, default="gelu"
         Activation of the convolution blocks. The paper prints a sigmoid; GELU is our default because it trains in
         fewer epochs.
+    n_leads : int, default=1
+        Leads of a beat, which are the channels of the input.
 
     Attributes
     ----------
@@ -75,9 +77,10 @@ class CTHEncoder(nn.Module):
         n_heads: int = 4,
         n_layers: int = 1,
         activation: str = "gelu",
+        n_leads: int = 1,
     ):
         super().__init__()
-        blocks, width = [], 1
+        blocks, width = [], n_leads
         for i, out in enumerate(channels):
             stride = 2 if i else first_stride
             blocks += [

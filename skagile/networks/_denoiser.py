@@ -15,6 +15,8 @@ class ResidualDenoiser(nn.Module):
         Width of the kernels, odd.
     n_blocks : int, default=4
         Residual blocks; the dilation doubles from one to the next.
+    n_leads : int, default=1
+        Leads of a beat: channels of input and output.
 
     Examples
     --------
@@ -25,10 +27,10 @@ class ResidualDenoiser(nn.Module):
     True
     """
 
-    def __init__(self, *, channels: int = 24, kernel_size: int = 7, n_blocks: int = 4):
+    def __init__(self, *, channels: int = 24, kernel_size: int = 7, n_blocks: int = 4, n_leads: int = 1):
         super().__init__()
         reach = kernel_size // 2
-        self.first = nn.Conv1d(1, channels, kernel_size, padding=reach)
+        self.first = nn.Conv1d(n_leads, channels, kernel_size, padding=reach)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.BatchNorm1d(channels),
@@ -37,12 +39,12 @@ class ResidualDenoiser(nn.Module):
             )
             for i in range(n_blocks)
         )
-        self.last = nn.Conv1d(channels, 1, 1)
+        self.last = nn.Conv1d(channels, n_leads, 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return beats of the shape of `x`."""
+        """Return beats of the shape of `x`, (batch, n_leads, n_samples)."""
         hidden = self.first(x)
         for block in self.blocks:
             hidden = hidden + block(hidden)

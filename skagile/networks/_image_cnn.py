@@ -26,6 +26,8 @@ class ImageCNNEncoder(nn.Module):
         Width of the feature.
     activation : {"gelu", "sigmoid", "relu"}, default="relu"
         Activation of the blocks.
+    n_leads : int, default=1
+        Images of a beat, one a lead, which are the channels of the input.
 
     Attributes
     ----------
@@ -48,9 +50,10 @@ class ImageCNNEncoder(nn.Module):
         n_positions: int = 6,
         embedding_size: int = 64,
         activation: str = "relu",
+        n_leads: int = 1,
     ):
         super().__init__()
-        blocks, width = [], 1
+        blocks, width = [], n_leads
         for i, out in enumerate(channels):
             blocks += [
                 nn.Conv2d(width, out, kernel_size, stride=2 if i else 4, padding=kernel_size // 2, bias=False),

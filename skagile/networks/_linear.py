@@ -5,14 +5,16 @@ from torch import nn
 
 
 class LinearEncoder(nn.Module):
-    """Flatten a beat and project it linearly.
+    """Flatten a beat, lead after lead, and project it linearly.
 
     Parameters
     ----------
     n_samples : int
-        Samples per beat.
+        Samples per beat of one lead.
     embedding_size : int, default=48
         Rank of the projection.
+    n_leads : int, default=1
+        Leads of a beat.
 
     Attributes
     ----------
@@ -27,9 +29,9 @@ class LinearEncoder(nn.Module):
     torch.Size([2, 48])
     """
 
-    def __init__(self, *, n_samples: int, embedding_size: int = 48):
+    def __init__(self, *, n_samples: int, embedding_size: int = 48, n_leads: int = 1):
         super().__init__()
-        self.projection = nn.Sequential(nn.Flatten(), nn.Linear(n_samples, embedding_size))
+        self.projection = nn.Sequential(nn.Flatten(), nn.Linear(n_leads * n_samples, embedding_size))
         self.n_features_out = embedding_size
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -7,14 +7,16 @@ from torch import nn
 
 
 class MLPEncoder(nn.Module):
-    """Dense layers on the samples of a beat.
+    """Dense layers on the samples of a beat, lead after lead.
 
     Parameters
     ----------
     n_samples : int
-        Samples per beat.
+        Samples per beat of one lead.
     widths : tuple of int, default=(256, 128)
         Units of the layers.
+    n_leads : int, default=1
+        Leads of a beat.
 
     Attributes
     ----------
@@ -29,9 +31,9 @@ class MLPEncoder(nn.Module):
     torch.Size([2, 128])
     """
 
-    def __init__(self, *, n_samples: int, widths: Sequence[int] = (256, 128)):
+    def __init__(self, *, n_samples: int, widths: Sequence[int] = (256, 128), n_leads: int = 1):
         super().__init__()
-        layers, width = [nn.Flatten()], n_samples
+        layers, width = [nn.Flatten()], n_leads * n_samples
         for out in widths:
             layers += [nn.Linear(width, out), nn.ReLU()]
             width = out

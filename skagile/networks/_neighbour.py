@@ -12,8 +12,8 @@ class SoftNearestNeighbour(nn.Module):
 
     Parameters
     ----------
-    references : torch.Tensor of shape (n_references, n_samples)
-        Stored beats.
+    references : torch.Tensor of shape (n_references, n_leads * n_samples)
+        Stored beats, lead after lead; n_samples below is that of all leads.
     subjects : torch.Tensor of int64 of shape (n_references,)
         Their subjects, coded 0 ... n_subjects - 1.
     n_subjects : int

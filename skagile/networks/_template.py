@@ -9,8 +9,8 @@ class TemplateMatcher(nn.Module):
 
     Parameters
     ----------
-    templates : torch.Tensor of shape (n_subjects, n_samples)
-        A beat of each subject, such as the mean of their beats; z-scored here.
+    templates : torch.Tensor of shape (n_subjects, n_leads * n_samples)
+        A beat of each subject, lead after lead, such as the mean of their beats; z-scored here over all leads.
     scale : float, default=1.0
         Factor on the correlations. A small one spreads the softmax over all subjects, so that its gradient points from
         the subject's own template to the mean of all others, which is what a threshold on the similarity looks at; a
@@ -34,5 +34,6 @@ class TemplateMatcher(nn.Module):
         self.scale = scale
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return logits of shape (batch, n_subjects) of z-scored beats."""
-        return self.scale / x.shape[-1] * (x.flatten(1) @ self.templates.T)
+        """Return logits of shape (batch, n_subjects) of beats z-scored over all leads, (batch, n_leads, n_samples)."""
+        x = x.flatten(1)
+        return self.scale / x.shape[1] * (x @ self.templates.T)

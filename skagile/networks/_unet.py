@@ -18,7 +18,7 @@ class UNet(nn.Module):
     Parameters
     ----------
     in_channels : int, default=1
-        Channels of the input.
+        Channels of the input, such as leads.
     out_channels : int, default=2
         Channels of the output.
     channels : tuple of int, default=(16, 32, 48)

@@ -11,7 +11,7 @@ class ConditionalVAE(nn.Module):
     Parameters
     ----------
     n_samples : int
-        Samples per beat.
+        Samples per beat, of all its leads.
     n_conditions : int
         Number of conditions, such as keys.
     n_latent : int, default=12

@@ -32,6 +32,8 @@ class PatchTransformer(nn.Module):
         The feature is made of the mean token, or of an extra classification token.
     dropout : float, default=0.0
         Dropout after attention, after the feed-forward part, and before the feature.
+    n_leads : int, default=1
+        Leads of a beat. A patch holds the same samples of all of them.
 
     Attributes
     ----------
@@ -69,6 +71,7 @@ class PatchTransformer(nn.Module):
         embedding_size: int = 96,
         pool: str = "mean",
         dropout: float = 0.0,
+        n_leads: int = 1,
     ):
         super().__init__()
         patch_size = min(patch_size, n_samples)
@@ -76,7 +79,7 @@ class PatchTransformer(nn.Module):
         self.n_tokens = 1 + -(-(n_samples - patch_size) // self.stride)
         self.padding = patch_size + (self.n_tokens - 1) * self.stride - n_samples
         self.pool = pool
-        blocks, width = [], 1
+        blocks, width = [], n_leads
         for _ in range(2 if stem else 0):
             blocks += [nn.Conv1d(width, stem, 7, padding=3, bias=False), nn.BatchNorm1d(stem), nn.ReLU()]
             width = stem
@@ -102,14 +105,14 @@ class PatchTransformer(nn.Module):
         return self.to_feature(tokens[:, 0] if self.pool == "cls" else tokens.mean(dim=1))
 
     def rollout(self, x: torch.Tensor) -> torch.Tensor:
-        """Return how much of the feature comes from each sample, by attention rollout.
+        """Return how much of the feature comes from each sample in time, by attention rollout.
 
         Attention is averaged over heads, mixed half and half with the residual path, and multiplied through the
         layers; a patch's share is spread evenly over its samples.
 
         Parameters
         ----------
-        x : torch.Tensor of shape (batch, 1, n_samples)
+        x : torch.Tensor of shape (batch, n_leads, n_samples)
             Beats.
 
         Returns

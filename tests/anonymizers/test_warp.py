@@ -204,7 +204,7 @@ def test_pairs_of_a_subject_stand_together():
 @pytest.mark.parametrize(("every", "expected"), [(1, 5), (2, 3), (5, 1), (9, 1)])
 def test_verifier_starts_again_as_often_as_asked(monkeypatch, every, expected):
     turns, make = [], warp_net.make_verifier
-    monkeypatch.setattr(warp_net, "make_verifier", lambda turn: turns.append(turn) or make(turn))
+    monkeypatch.setattr(warp_net, "make_verifier", lambda turn, n_leads: turns.append(turn) or make(turn, n_leads))
     warper, _ = _fitted(max_epochs=5, reinitialize_every=every)
     # The first of all is the one skorch asks for before training.
     assert turns[1:] == list(range(expected))

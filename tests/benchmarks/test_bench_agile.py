@@ -1,4 +1,4 @@
-"""Speed of AgileAnonymizer.transform beside the network passes it cannot do without, and beside ART, in the same run.
+"""Speed of AgileAnonymizer.transform beside the passes it cannot do without, beside ART, and of 8 leads beside one.
 
 Run with ``pytest tests/benchmarks/test_bench_agile.py --benchmark-enable``; ``extra_info`` holds the ratios. The
 comparison with adversarial-robustness-toolbox (MIT licence) runs where that is installed; skagile does not need it.
@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from torch import nn
 
 from skagile import AgileAnonymizer
@@ -67,6 +68,21 @@ def test_bench_transform(benchmark, normalize_gradients):
     assert released.shape == X.shape
     ratio = _ratio(lambda: agile.transform(X), lambda: _bare(agile, *tensors), 5 if benchmark.enabled else 1)
     benchmark.extra_info.update(beats=n_beats, n_steps=agile.n_steps, ratio_transform_over_bare=ratio)
+
+
+def test_bench_leads(benchmark):
+    """Eight leads beside one: as channels they should cost far less than eight times as much."""
+    n_beats, n_leads = 512 if benchmark.enabled else 64, 8
+    subjects = _beats(n_beats)[1]
+    X = np.stack([_beats(n_beats, seed)[0] for seed in range(n_leads)], axis=1)[:, None]
+    y = np.arange(n_beats) // N_SUBJECTS % 2
+    agile = AgileAnonymizer(max_epochs=1, random_state=0, device="cpu", n_steps=10 if benchmark.enabled else 2)
+    one, several = (clone(agile).fit(leads, y, subjects=subjects) for leads in (X[:, :, :1], X))
+    released = benchmark.pedantic(several.transform, (X,), rounds=1)
+    assert released.shape == X.shape
+    rounds = 5 if benchmark.enabled else 1
+    ratio = _ratio(lambda: several.transform(X), lambda: one.transform(X[:, :, :1]), rounds)
+    benchmark.extra_info.update(beats=n_beats, leads=n_leads, ratio_transform_over_one_lead=ratio)
 
 
 class _Identity(nn.Module):

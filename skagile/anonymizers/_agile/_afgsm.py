@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from skagile._arrays import standardize
+from skagile._arrays import standardize_channels
 
 
 def ascent_direction(surrogates, x, y, s, *, lambda_, normalize_gradients, weights=None, view=None):
@@ -14,8 +14,8 @@ def ascent_direction(surrogates, x, y, s, *, lambda_, normalize_gradients, weigh
     surrogates : list of torch.nn.Module
         Each with an `encoder` of beats, and heads `biometric` and `clinical` for its features; the clinical one may be
         None.
-    x : torch.Tensor of shape (batch, 1, n_samples)
-        Beats. Rows do not mix: each has its own gradient.
+    x : torch.Tensor of shape (batch, n_leads, n_samples)
+        Beats. Rows do not mix: each has its own gradient, of all its leads together.
     y, s : torch.Tensor of int64 of shape (batch,)
         Diagnoses and identities.
     weights : sequence of float, default=None
@@ -37,7 +37,7 @@ def ascent_direction(surrogates, x, y, s, *, lambda_, normalize_gradients, weigh
     """
     x = x.detach().requires_grad_(True)
     # What judges the release z-scores its beats, so the gradient must see through that.
-    seen = standardize(x if view is None else view(x))
+    seen = standardize_channels(x if view is None else view(x))
     # Each surrogate's graph ends at a leaf of its own, so that it is freed as soon as its gradient is there.
     leaf = seen.detach().requires_grad_(True)
     direction = torch.zeros_like(x)
@@ -104,8 +104,8 @@ def afgsm(
     ----------
     surrogates, x, y, s, lambda_, normalize_gradients, weights
         As in `ascent_direction`.
-    epsilon : float
-        Radius of the ball in the maximum norm, in the units of `x`.
+    epsilon : float or torch.Tensor of shape (batch, n_leads, 1)
+        Radius of the ball in the maximum norm, in the units of `x`; a tensor has one of each lead.
     n_steps : int, default=1
         1 is the paper's step of size epsilon; more take steps of 1.5 epsilon / n_steps.
     momentum : float, default=0.0
@@ -114,7 +114,7 @@ def afgsm(
         The `view` of each step; None shows the beats as they are.
     smoother : torch.Tensor of shape (n_samples, n_samples), default=None
         Symmetric projection onto the waveforms that a perturbation may be. After each step the perturbation is
-        projected, and scaled per row where it leaves the ball: scaling, unlike clipping, keeps it in the subspace.
+        projected, and scaled per lead where it leaves the ball: scaling, unlike clipping, keeps it in the subspace.
 
     Returns
     -------
@@ -143,6 +143,24 @@ def afgsm(
             change = (change + size * (direction @ smoother).sign()) @ smoother
             change = change * (epsilon / change.abs().amax(-1, keepdim=True).clamp_min(1e-30)).clamp(max=1.0)
     return x + change
+
+
+def lead_radii(x, epsilon):
+    """Radius of the ball about beats of which `epsilon` is in standard deviations of each lead.
+
+    Parameters
+    ----------
+    x : torch.Tensor of shape (batch, n_leads, n_samples)
+        Beats as networks see them: all leads of a beat in one unit.
+    epsilon : float
+        In the lead's own standard deviations.
+
+    Returns
+    -------
+    radii : float or torch.Tensor of shape (batch, n_leads, 1)
+        For `afgsm`. 0 for a missing lead; `epsilon` itself for beats of one lead, whose standard deviation is 1.
+    """
+    return epsilon if x.shape[1] == 1 else epsilon * x.std(dim=-1, correction=0, keepdim=True)
 
 
 def _unit(gradient):

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skagile._arrays import standardize
+from skagile._arrays import lead_scale, standardize_leads
 from skagile._seeds import own_random_state, secret_seed
 from skagile._state import Array, Field, Labels, Made, Number, Several, Stateful, beats_in
 from skagile._state_nets import Module
@@ -24,12 +24,12 @@ from skagile._training import (
     torch_threads,
     train_net,
 )
-from skagile.anonymizers._agile._afgsm import afgsm
+from skagile.anonymizers._agile._afgsm import afgsm, lead_radii
+from skagile.anonymizers._agile._budget import BUDGET, budget, split_leads
 from skagile.anonymizers._agile._dual_net import DualNet
 from skagile.anonymizers._agile._surrogates import STORED, empty_surrogate, surrogate_encoders, weight_of
 from skagile.anonymizers._base import BaseAnonymizer
 from skagile.anonymizers._views import band_projection, draw_views
-from skagile.metrics import max_abs_error, prdn, snr
 from skagile.networks import DualHead
 from skagile.segmentation import BeatImager
 
@@ -37,8 +37,6 @@ from skagile.segmentation import BeatImager
 HIGHEST_FREQUENCY = 40.0
 # Beats of `fit` that are released to measure the budget in millivolts.
 SUMMARY_BEATS = 256
-# What is measured of them.
-BUDGET = ("prdn", "snr", "mean_change", "max_change")
 # Images of 200 x 200 take a thousand times a beat's memory.
 IMAGE_BATCH = 64
 WEIGHT_DECAY = 0.01
@@ -55,7 +53,8 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
     Parameters
     ----------
     epsilon : float, default=0.65
-        Largest change of a sample, in standard deviations of its beat. ``epsilon_mv_`` gives it in millivolts.
+        Largest change of a sample, in standard deviations of its beat, of several leads in those of its lead.
+        ``epsilon_mv_`` gives it in millivolts.
     lambda_ : float, default=3.0
         Weight of the diagnosis against the identity in the perturbation, and, with ``training="paper"``, of the
         identity in the loss. With normalised gradients more than 1 is needed, since the two losses have the same say
@@ -66,8 +65,9 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
     n_steps : int, default=10
         Steps of the perturbation. 1 is the paper's; T take steps of ``1.5 * epsilon / T`` inside the ball.
     normalize_gradients : bool, default=True
-        Make the gradients of the two losses, and those of the surrogates, unit vectors per beat before they are
-        weighed (see Notes). They differ in scale by orders of magnitude otherwise. False is the paper's.
+        Make the gradients of the two losses, and those of the surrogates, unit vectors per beat, over all its leads
+        together, before they are weighed (see Notes). They differ in scale by orders of magnitude otherwise. False is
+        the paper's.
     n_surrogates : int, default=6
         Number of surrogates, taken in the order: convolution-transformer hybrid (CTH), two CNNs, a linear network, a
         soft nearest neighbour, a comparison with each subject's mean beat (against verification); then the same again
@@ -96,10 +96,10 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
     sampling_rate : float, default=None
         Of the beats, in Hz; only `smooth` needs it.
     representation : {"signal", "image"}, default="signal"
-        What the surrogates see: the waveform, or the paper's grayscale image of 200 x 200 pixels, with a CTH and CNNs
-        in two dimensions (the linear network and the nearest neighbour still see the waveform). Images are rendered
-        softly, so that the gradient reaches the waveform: both return signals, and `transform_images` their images.
-        Images cost about twenty times the time.
+        What the surrogates see: the waveform, or the paper's grayscale image of 200 x 200 pixels, of several leads one
+        image each, with a CTH and CNNs in two dimensions (the linear network and the nearest neighbour still see the
+        waveform). Images are rendered softly, so that the gradient reaches the waveform: both return signals, and
+        `transform_images` their images. Images cost about twenty times the time.
     activation : {"gelu", "sigmoid", "relu"}, default="gelu"
         Activation of the CTH's convolution blocks; the paper prints a sigmoid.
     lead_names : sequence of str, default=None
@@ -133,11 +133,12 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
     surrogates_ : list of torch.nn.Module
         All surrogates as modules, nearest neighbour and mean beats among them.
     epsilon_mv_ : float
-        `epsilon` times the median standard deviation of the fitted beats, in the unit of `X`.
+        `epsilon` times the median standard deviation of the fitted beats, in the unit of `X`; of several leads the
+        median over all leads of all beats.
     summary_ : dict of str to float
-        What `summarize` says of up to 256 of the fitted beats.
+        What `summarize` says of up to 256 of the fitted beats, of their anonymized leads.
     n_features_in_ : int
-        Samples per beat.
+        Samples per beat, of all its leads.
 
     See Also
     --------
@@ -167,6 +168,10 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
       again, as every network sees them.
     - ``representation="image"``: how a beat is drawn is ours, and the perturbation is sought in the waveform behind
       the image, so `epsilon` stays in standard deviations of the beat.
+    - Several leads are channels of the networks, which see each about its mean, and all of a beat divided by one
+      standard deviation: their relative sizes are part of the person. The change of each lead is bounded by that
+      lead's own standard deviation; views and ``smooth`` work along time, the same on every lead, while gradients are
+      made unit vectors, and `momentum` carries them on, over all leads of a beat together.
     - At ``transform`` the surrogates' own predictions take the place of labels, because true labels would leak.
 
     **What this does not guarantee.** AGILE's noise misleads attackers trained on *original* beats. An attacker
@@ -273,10 +278,12 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         self._check_smooth()
         random_state = own_random_state(self.random_state)
         device = resolve_device(self.device)
-        self.epsilon_mv_ = float(self.epsilon * np.median(X.std(axis=1)))
-        Z = standardize(X)
-        data = RowsDataset(Z, {"y": y, "subject": s})
-        kinds = [*surrogate_encoders(X.shape[1], self.activation, self.representation), *STORED]
+        leads = X.reshape(len(X), self._n_made_leads, -1)
+        sizes = leads.std(axis=2)
+        self.epsilon_mv_ = float(self.epsilon * np.median(sizes[sizes > 0]))
+        Z = standardize_leads(X, self._n_made_leads)
+        data = RowsDataset(Z.reshape(leads.shape), {"y": y, "subject": s})
+        kinds = [*self._encoders(), *STORED]
         self.nets_, self.surrogates_ = [], []
         for i in range(self.n_surrogates):
             kind = kinds[i % len(kinds)]
@@ -295,7 +302,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         self.net_ = self.nets_[0]
         self._views_seed = secret_seed(self.random_state, random_state)
         shown = X[np.unique(np.linspace(0, len(X) - 1, SUMMARY_BEATS).astype(int))]
-        self.summary_ = _budget(shown, self._transform_beats(shown))
+        self.summary_ = budget(*split_leads(shown, self._transform_beats(shown), self._n_made_leads))
 
     def _check_smooth(self):
         if self.smooth and self.sampling_rate is None:
@@ -333,16 +340,15 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         released = np.empty_like(X)
         device = resolve_device(self.device)
         attack = {
-            "epsilon": self.epsilon,
             "lambda_": self.lambda_,
             "n_steps": self.n_steps,
             "normalize_gradients": self.normalize_gradients,
             "weights": [weight_of(net) for net in self.surrogates_] if self.normalize_gradients else None,
             "momentum": self.momentum,
-            "views": draw_views(X.shape[1], self.n_steps, self.diversity, self._views_seed),
+            "views": draw_views(self._n_samples, self.n_steps, self.diversity, self._views_seed),
         }
         if self.smooth:
-            projection = band_projection(X.shape[1], self.sampling_rate, HIGHEST_FREQUENCY)
+            projection = band_projection(self._n_samples, self.sampling_rate, HIGHEST_FREQUENCY)
             attack["smoother"] = torch.as_tensor(projection, dtype=torch.float32, device=device)
         for start in range(0, len(X), self._rows_at_once()):
             batch = X[start : start + self._rows_at_once()]
@@ -351,14 +357,15 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         return released
 
     def _perturb(self, batch, device, attack):
-        centre = batch.mean(axis=1, keepdims=True)
-        spread = batch.std(axis=1, keepdims=True)
+        leads = batch.reshape(len(batch), self._n_made_leads, -1)
+        centre, spread = lead_scale(batch, self._n_made_leads)
         with torch_threads(self._threads()):
-            clean = pad_rows((batch - centre) / spread).to(device)
-            perturbed = afgsm(self.surrogates_, clean, *self._predict_codes(clean), **attack)
+            clean = pad_rows((leads - centre) / spread).to(device)
+            radii = lead_radii(clean, self.epsilon)
+            perturbed = afgsm(self.surrogates_, clean, *self._predict_codes(clean), epsilon=radii, **attack)
         # The change is added to the beat in its own precision, so that no change gives back the beat itself.
-        change = (perturbed - clean)[: len(batch), 0].cpu().numpy().astype(batch.dtype)
-        return batch + (1 - self.alpha) * change * spread
+        change = (perturbed - clean)[: len(batch)].cpu().numpy().astype(batch.dtype)
+        return (leads + (1 - self.alpha) * change * spread).reshape(batch.shape)
 
     def _threads(self):
         """One of torch's threads for beats, all for images, where they are worth it."""
@@ -366,21 +373,30 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
 
     def _rows_at_once(self):
         if self.representation == "image":
-            return min(self.transform_batch_size, IMAGE_BATCH)
+            return min(self.transform_batch_size, max(1, IMAGE_BATCH // self._n_made_leads))
         return self.transform_batch_size
+
+    @property
+    def _n_samples(self):
+        """Samples of a lead."""
+        return self._n_made // self._n_made_leads
+
+    def _encoders(self):
+        return surrogate_encoders(self._n_samples, self.activation, self.representation, self._n_made_leads)
 
     def transform_images(self, X: ArrayLike) -> np.ndarray:
         """Anonymize beats and draw them.
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             As in ``transform``.
 
         Returns
         -------
         images : ndarray of float32 of shape (n_rows, 200, 200) or (n_rows, n_beats, 200, 200)
-            Grayscale images of the released beats, as `~skagile.segmentation.BeatImager` draws them, with either
+            Grayscale images of the released beats, as `~skagile.segmentation.BeatImager` draws them, which also says
+            what it makes of several leads, with either
             `representation`; NaN for missing beats. They hold 160 kB a beat: give many beats in parts.
 
         Raises
@@ -396,7 +412,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_samples) or (n_rows, n_beats, n_samples)
+        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
             Original beats, in millivolts.
         released : array-like of the shape of `X`, default=None
             What ``transform`` made of them. None calls it.
@@ -404,7 +420,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         Returns
         -------
         summary : dict of str to float
-            ``"prdn"`` (percent) and ``"snr"`` (dB), both the median over beats; ``"mean_change"`` and
+            ``"prdn"`` (percent) and ``"snr"`` (dB), both the median over the leads of all beats; ``"mean_change"`` and
             ``"max_change"``, the mean and the largest absolute change of a sample, in the unit of `X`.
 
         Raises
@@ -412,7 +428,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         sklearn.exceptions.NotFittedError, ValueError
             As ``transform``; ValueError also where `released` is of another shape than `X`.
         """
-        return _budget(X, self.transform(X) if released is None else released)
+        return budget(X, self.transform(X) if released is None else released)
 
     def _predict_codes(self, clean):
         """Diagnosis and identity of each beat, as the surrogates together see them."""
@@ -438,8 +454,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
             lambda values: np.array([values[name] for name in BUDGET]),
             lambda values: dict(zip(BUDGET, values.tolist(), strict=True)),
         )
-        encoders = surrogate_encoders(self._n_made, self.activation, self.representation)
-        kinds = [*encoders, *STORED]
+        kinds = [*self._encoders(), *STORED]
         made = [partial(self._empty_surrogate, kinds[i % len(kinds)]) for i in range(self.n_surrogates)]
         yield Several("surrogates_", tuple(Module(str(i), make, self.device) for i, make in enumerate(made)))
         if not hasattr(self, "nets_"):  # a state is taken: nets hold those surrogates that were trained
@@ -451,13 +466,3 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         if kind in STORED:
             return empty_surrogate(kind, weights, len(self.subjects_), self._n_made)
         return DualHead(kind(), len(self.classes_), len(self.subjects_))
-
-
-def _budget(original, released):
-    original, released = np.asarray(original, dtype=np.float64), np.asarray(released, dtype=np.float64)
-    return {
-        "prdn": float(np.nanmedian(prdn(original, released))),
-        "snr": float(np.nanmedian(snr(original, released))),
-        "mean_change": float(np.nanmean(np.abs(released - original))),
-        "max_change": float(np.nanmax(max_abs_error(original, released))),
-    }

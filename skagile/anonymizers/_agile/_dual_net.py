@@ -5,8 +5,8 @@ from skorch import NeuralNet
 from skorch.dataset import unpack_data
 from torch.nn import functional as F
 
-from skagile._arrays import standardize
-from skagile.anonymizers._agile._afgsm import afgsm
+from skagile._arrays import standardize_channels
+from skagile.anonymizers._agile._afgsm import afgsm, lead_radii
 from skagile.networks import SupervisedContrastiveLoss
 
 
@@ -37,7 +37,7 @@ class DualNet(NeuralNet):
         that the net knows who is who; at perturbed beats, which come beside them, the heads minimise theirs, while the
         trunk gets the diagnosis gradient and the identity gradient reversed.
     epsilon : float, default=0.0
-        Radius of the perturbation.
+        Radius of the perturbation, in standard deviations of each lead.
     attack_lambda : float, default=1.0
         Weight of the diagnosis in the perturbation.
     identity_weight : float, default=1.0
@@ -86,12 +86,12 @@ class DualNet(NeuralNet):
             X,
             target["y"],
             target["subject"],
-            epsilon=self.epsilon,
+            epsilon=lead_radii(X, self.epsilon),
             lambda_=self.attack_lambda,
             normalize_gradients=self.normalize_gradients,
         )
         # Every network sees z-scored beats, those that judge a release too.
-        perturbed = standardize(perturbed)
+        perturbed = standardize_channels(perturbed)
         if self.training == "paper":
             return super().train_step_single((perturbed, target), **fit_params)
         both = {key: torch.cat([value, value]) for key, value in target.items()}

@@ -40,17 +40,19 @@ class BiometricOnly(nn.Module):
         return None, self.biometric(x)
 
 
-def surrogate_encoders(n_samples, activation, representation):
+def surrogate_encoders(n_samples, activation, representation, n_leads=1):
     """Constructors of the surrogates' trunks, in the order they are taken; behind them come those of `STORED`.
 
     Parameters
     ----------
     n_samples : int
-        Samples per beat.
+        Samples of a lead.
     activation : str
         Activation of the first, the convolution-transformer hybrid.
     representation : {"signal", "image"}
         What the convolutional ones see.
+    n_leads : int, default=1
+        Leads of a beat, their channels.
 
     Returns
     -------
@@ -59,17 +61,17 @@ def surrogate_encoders(n_samples, activation, representation):
     """
     if representation == "image":
         convolutional = [
-            partial(_rendered, CTHEncoder, n_dims=2, activation=activation, **IMAGE_CTH),
-            partial(_rendered, ImageCNNEncoder, kernel_size=3),
-            partial(_rendered, ImageCNNEncoder, kernel_size=5, activation="gelu"),
+            partial(_rendered, CTHEncoder, n_dims=2, activation=activation, n_leads=n_leads, **IMAGE_CTH),
+            partial(_rendered, ImageCNNEncoder, kernel_size=3, n_leads=n_leads),
+            partial(_rendered, ImageCNNEncoder, kernel_size=5, activation="gelu", n_leads=n_leads),
         ]
     else:
         convolutional = [
-            partial(CTHEncoder, activation=activation),
-            partial(CNNEncoder, kernel_size=7),
-            partial(CNNEncoder, kernel_size=15, activation="gelu"),
+            partial(CTHEncoder, activation=activation, n_leads=n_leads),
+            partial(CNNEncoder, kernel_size=7, n_leads=n_leads),
+            partial(CNNEncoder, kernel_size=15, activation="gelu", n_leads=n_leads),
         ]
-    return [*convolutional, partial(LinearEncoder, n_samples=n_samples)]
+    return [*convolutional, partial(LinearEncoder, n_samples=n_samples, n_leads=n_leads)]
 
 
 def _rendered(encoder, **params):
@@ -81,8 +83,8 @@ def neighbour_surrogate(X, s, n_subjects, random_state):
 
     Parameters
     ----------
-    X : ndarray of shape (n_beats, n_samples)
-        Standardized beats.
+    X : ndarray of shape (n_beats, n_leads * n_samples)
+        Standardized beats, lead after lead.
     s : ndarray of int of shape (n_beats,)
         Subject codes.
     n_subjects : int

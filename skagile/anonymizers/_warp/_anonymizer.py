@@ -9,7 +9,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from skagile._arrays import standardize
+from skagile._arrays import standardize_leads
 from skagile._seeds import own_random_state, secret_seed
 from skagile._state import Array, Field, Labels, Number, Several, Stateful, beats_in
 from skagile._state_nets import Net
@@ -40,6 +40,10 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
     the same diagnosis. What comes out is still the patient's own beat: a middle way between the added noise of
     `AgileAnonymizer`, which retraining undoes, and donors' beats, which keep what was declared alone.
 
+    Several leads are channels of the networks, and all leads of a beat are bent by one flow and scaled by one gain:
+    what the leads say of each other at an instant, the direction of the heart's vector and with it the electrical axis,
+    is moved and not changed.
+
     Parameters
     ----------
     mu : float, default=0.08
@@ -57,7 +61,8 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
         beside it, and one that differs by a bit is not.
     level : {"common", "own"}, default="common"
         Offset and standard deviation of a released beat: the median of the fitted ones for all, or nearly its own. They
-        are personal too, but voltage criteria need them.
+        are personal too, but voltage criteria need them. Of several leads, each has its offset, and all have one
+        standard deviation together, so that a lead's size relative to the others stays.
     lead_names : sequence of str, default=None
         Names of the leads of 4-D `X`, in order. With them the independent leads are anonymized, and the other limb
         leads follow by Einthoven's and Goldberger's laws, see :func:`~skagile.leads.derive_leads`. None: all leads are
@@ -89,10 +94,10 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
         The trained warp, with its last verifier.
     clinical_nets_ : list of skorch.NeuralNet
         Networks that read the diagnosis, trained on the original beats before the warp.
-    level_ : ndarray of shape (2,)
-        Median offset and standard deviation of the fitted beats, in the unit of `X`.
+    level_ : ndarray of shape (n_leads + 1,)
+        Median offset of each anonymized lead, and median standard deviation, of the fitted beats, in the unit of `X`.
     n_features_in_ : int
-        Samples per beat.
+        Samples per beat, of all its leads.
 
     See Also
     --------
@@ -200,9 +205,9 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
     def _learn(self, X, y, s):
         random_state = own_random_state(self.random_state)
         device = resolve_device(self.device)
-        self.level_ = np.array([np.median(X.mean(axis=1)), np.median(X.std(axis=1))], dtype=np.float64)
+        self.level_ = _median_level(self._leads_apart(X))
         self._noise_seed = secret_seed(self.random_state, random_state)
-        Z = standardize(X)
+        Z = self._leads_apart(standardize_leads(X, self._n_made_leads))
         self.clinical_nets_ = [self._fit_clinical(make, Z, y, draw_seed(random_state), device) for make in CLINICAL]
         clinical = [net.module_.requires_grad_(False) for net in self.clinical_nets_]
         with seeded(draw_seed(random_state)):
@@ -241,19 +246,24 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
             **params,
         )
 
+    def _leads_apart(self, X):
+        """Beats with an axis of leads."""
+        return X.reshape(len(X), self._n_made_leads, -1)
+
     def _make_field(self, _=None):
-        n_samples = self._n_made
-        return WarpField(n_samples, mu=self.mu, gain=self.gain, smoothing=self.smoothing, n_noise=N_CHANNELS)
+        n_leads = self._n_made_leads
+        bounds = {"mu": self.mu, "gain": self.gain, "smoothing": self.smoothing}
+        return WarpField(self._n_made // n_leads, **bounds, n_noise=N_CHANNELS, n_leads=n_leads)
 
     def _make_clinical(self, make, _=None):
-        encoder = make()
+        encoder = make(n_leads=self._n_made_leads)
         return nn.Sequential(encoder, nn.Linear(encoder.n_features_out, len(self.classes_)))
 
     def _state_fields(self) -> Iterator[Field]:
         yield Labels("classes_")
         yield Labels("subjects_")
         yield from beats_in(self)
-        yield Array("level_", shape=(2,))
+        yield Array("level_", shape=(self._n_made_leads + 1,))
         yield Number("_noise_seed", low=0)
         nets = [Net(str(i), partial(self._make_clinical, make), self.device) for i, make in enumerate(CLINICAL)]
         yield Several("clinical_nets_", tuple(nets))
@@ -269,20 +279,38 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
 
     def _warp(self, X):
         flow, gain = self._fields(X)
-        warped = warp(torch.tensor(X), flow, gain).numpy()
+        leads = self._leads_apart(X)
+        warped = warp(torch.tensor(leads), flow[:, None], gain[:, None]).numpy()
         if self.level == "common":
-            offset, spread = self.level_.astype(X.dtype)
-            warped = offset + spread * standardize(warped)
-        return warped
+            *offset, spread = self.level_.astype(X.dtype)
+            scaled = self._leads_apart(standardize_leads(warped.reshape(X.shape), self._n_made_leads))
+            there = _there(leads)
+            # A missing lead, which is zero, has no share in a beat's size.
+            spread = spread * np.sqrt(there.mean(axis=1))[:, None, None].astype(X.dtype)
+            warped = np.where(there[..., None], np.array(offset)[:, None] + spread * scaled, 0)
+        return warped.reshape(X.shape)
 
     def _fields(self, X):
         """Flow (in samples) and gain of beats, as tensors of their dtype."""
         device = self.net_.device
-        n_rows, n_samples = X.shape
-        x = pad_rows(standardize(X)).to(device)
+        n_rows = len(X)
+        x = pad_rows(self._leads_apart(standardize_leads(X, self._n_made_leads))).to(device)
         knots = beat_noise(X, self._noise_seed) * np.float32(self.noise)
         knots = torch.from_numpy(np.resize(knots, (len(x), *knots.shape[1:]))).to(device)
         with torch.no_grad():
-            fields = self.net_.module_.fields(x, spread_noise(knots, n_samples))
+            fields = self.net_.module_.fields(x, spread_noise(knots, x.shape[-1]))
         dtype = torch.float64 if X.dtype == np.float64 else torch.float32
         return [field[:n_rows].cpu().to(dtype) for field in fields]
+
+
+def _there(leads):
+    """Which leads of beats (n_beats, n_leads, n_samples) are not missing: such a one is flat."""
+    return leads.max(axis=2) > leads.min(axis=2)
+
+
+def _median_level(leads):
+    """Median offset of each lead and median standard deviation of a beat, over the leads that are there."""
+    there = _there(leads)
+    offset = [np.median(lead[own]) for lead, own in zip(leads.mean(axis=2).T, there.T, strict=True)]
+    spread = np.sqrt(leads.var(axis=2).sum(axis=1) / there.sum(axis=1).astype(leads.dtype))
+    return np.array([*offset, np.median(spread)], dtype=np.float64)

@@ -15,23 +15,24 @@ def warp(beats, flow, gain):
 
     Parameters
     ----------
-    beats : torch.Tensor of shape (n_beats, n_samples)
+    beats : torch.Tensor of shape (n_beats, n_samples) or (n_beats, n_leads, n_samples)
         Beats in any unit.
-    flow : torch.Tensor of shape (n_beats, n_samples)
-        Samples that a value comes from before its time; the ends of a beat are repeated.
-    gain : torch.Tensor of shape (n_beats, n_samples)
-        Relative change of amplitude.
+    flow : torch.Tensor of shape (n_beats, n_samples) or (n_beats, 1, n_samples)
+        Samples that a value comes from before its time, in all leads; the ends of a beat are repeated.
+    gain : torch.Tensor of the shape of `flow`
+        Relative change of amplitude, of all leads.
 
     Returns
     -------
-    warped : torch.Tensor of shape (n_beats, n_samples)
+    warped : torch.Tensor of the shape of `beats`
         Linearly interpolated; differentiable in all three.
     """
     n_samples = beats.shape[-1]
     source = (torch.arange(n_samples, device=beats.device) - flow).clamp(0, n_samples - 1)
     left = source.detach().floor().long().clamp_max(n_samples - 2)
     share = source - left
-    moved = (1 - share) * beats.gather(-1, left) + share * beats.gather(-1, left + 1)
+    places = left.expand_as(beats)
+    moved = (1 - share) * beats.gather(-1, places) + share * beats.gather(-1, places + 1)
     centre = beats.mean(dim=-1, keepdim=True)
     return moved + gain * (moved - centre)
 
@@ -39,10 +40,12 @@ def warp(beats, flow, gain):
 class WarpField(nn.Module):
     """U-Net that proposes a flow and a gain for every beat, squashed and smoothed so that their bounds hold.
 
+    Both are one field for all leads of a beat.
+
     Parameters
     ----------
     n_samples : int
-        Samples per beat.
+        Samples of a lead.
     mu : float
         Largest flow, as a share of the beat's length.
     gain : float
@@ -51,11 +54,14 @@ class WarpField(nn.Module):
         Standard deviation of the Gaussian kernel, as a share of the beat's length.
     n_noise : int
         Channels of noise beside the beat.
+    n_leads : int, default=1
+        Leads of a beat.
     """
 
-    def __init__(self, n_samples, *, mu, gain, smoothing, n_noise):
+    def __init__(self, n_samples, *, mu, gain, smoothing, n_noise, n_leads=1):
         super().__init__()
-        self.unet = UNet(in_channels=1 + n_noise, out_channels=2)
+        self.n_leads = n_leads
+        self.unet = UNet(in_channels=n_leads + n_noise, out_channels=2)
         # Each output is a weighted mean, so that smoothing keeps within what the squashing allows.
         width = smoothing * n_samples
         kernel = view_matrix(n_samples, 0.0, 1.0, width if width > NARROWEST else 0.0)
@@ -69,5 +75,6 @@ class WarpField(nn.Module):
         return (self.bounds * (proposed @ self.kernel)).unbind(dim=1)
 
     def forward(self, x, noise):
-        """Return warped beats of the shape of `x`, (n_beats, 1, n_samples)."""
-        return warp(x[:, 0], *self.fields(x, noise))[:, None]
+        """Return warped beats of the shape of `x`, (n_beats, n_leads, n_samples)."""
+        flow, gain = self.fields(x, noise)
+        return warp(x, flow[:, None], gain[:, None])

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Sampler
 
-from skagile._arrays import standardize
+from skagile._arrays import standardize_channels
 from skagile.anonymizers._warp._noise import draw_knots, spread_noise
 from skagile.networks import CNNEncoder, SiameseNetwork, SupervisedContrastiveLoss
 
@@ -17,9 +17,10 @@ VERIFIER_KERNELS = (7, 11)
 VERIFIER_LR = 0.004
 
 
-def make_verifier(turn):
-    """Make a new verifier; each turn its kernel is another."""
-    return SiameseNetwork(CNNEncoder(kernel_size=VERIFIER_KERNELS[turn % len(VERIFIER_KERNELS)]))
+def make_verifier(turn, n_leads=1):
+    """Make a new verifier of beats of so many leads; each turn its kernel is another."""
+    kernel_size = VERIFIER_KERNELS[turn % len(VERIFIER_KERNELS)]
+    return SiameseNetwork(CNNEncoder(kernel_size=kernel_size, n_leads=n_leads))
 
 
 class WarpNet(NeuralNet):
@@ -57,7 +58,7 @@ class WarpNet(NeuralNet):
         """Make the warp and the first verifier."""
         super().initialize_module()
         # A list, so that another verifier can take the place.
-        self.verifier_ = nn.ModuleList([make_verifier(0)])
+        self.verifier_ = nn.ModuleList([make_verifier(0, self.module_.n_leads)])
         return self
 
     def initialize_optimizer(self, *args, **kwargs):
@@ -73,7 +74,7 @@ class WarpNet(NeuralNet):
         turn, since = divmod(len(self.history) - 1, self.reinitialize_every)
         if since or not self.privacy_weight:
             return
-        self.verifier_[0] = make_verifier(turn).to(self.device)
+        self.verifier_[0] = make_verifier(turn, self.module_.n_leads).to(self.device)
         self.verifier_optimizer_.param_groups.clear()
         self.verifier_optimizer_.state.clear()
         self.verifier_optimizer_.add_param_group({"params": list(self.verifier_.parameters())})
@@ -104,7 +105,7 @@ class WarpNet(NeuralNet):
     def _warp(self, X):
         knots = draw_knots(len(X), X.device) * float(self.noise)
         # Every network sees z-scored beats, those that judge a release too.
-        return standardize(self.module_(X, spread_noise(knots, X.shape[-1])))
+        return standardize_channels(self.module_(X, spread_noise(knots, X.shape[-1])))
 
     def _pair_loss(self, X, warped, codes):
         embedding = self.verifier_[0].embed(torch.cat([X, warped]))

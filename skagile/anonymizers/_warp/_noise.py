@@ -20,7 +20,7 @@ def beat_noise(beats, seed):
     Parameters
     ----------
     beats : ndarray of shape (n_beats, n_samples)
-        Beats.
+        Beats, of all leads.
     seed : int
         Who does not know it cannot draw the noise again.
 
