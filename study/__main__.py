@@ -17,6 +17,7 @@ STUDIES = (
     "segmentation",
     "table1",
     "table2",
+    "twelve_leads",
     "warp_defaults",
 )
 

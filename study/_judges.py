@@ -13,33 +13,33 @@ from skorch.callbacks import LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from skagile._arrays import standardize
+from skagile._arrays import standardize_leads
 from skagile.networks import CNNEncoder
 
 _EPOCHS, _LR = 10, 0.004
 
 
-def judges(seed):
+def judges(seed, n_leads=1):
     """Fitting functions of the networks that judge: each takes beats and classes and returns a predictor."""
     mlp = make_pipeline(
-        FunctionTransformer(standardize),
+        FunctionTransformer(standardize_leads, kw_args={"n_leads": n_leads}),
         MLPClassifier((200, 100), alpha=0.03, max_iter=30, random_state=300 + seed),
     )
 
     def fit_mlp(X, y):
         return ignore_warnings(clone(mlp).fit)(X, y).predict
 
-    return {"perceptron": fit_mlp, "CNN": lambda X, y: _fit_cnn(X, y, 300 + seed)}
+    return {"perceptron": fit_mlp, "CNN": lambda X, y: _fit_cnn(X, y, 300 + seed, n_leads)}
 
 
-def _fit_cnn(X, y, seed):
+def _fit_cnn(X, y, seed, n_leads):
     classes, codes = np.unique(y, return_inverse=True)
     # At least 16 steps an epoch, of at least 16 beats.
     batch_size = min(128, len(X), max(16, len(X) // 16))
     cycle = LRScheduler(OneCycleLR, max_lr=_LR, total_steps=_EPOCHS * (len(X) // batch_size) + 1, step_every="batch")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = CNNEncoder(kernel_size=11)
+        encoder = CNNEncoder(kernel_size=11, n_leads=n_leads)
         net = NeuralNetClassifier(
             nn.Sequential(encoder, nn.Dropout(0.2), nn.Linear(encoder.n_features_out, len(classes))),
             criterion=nn.CrossEntropyLoss,
@@ -54,12 +54,12 @@ def _fit_cnn(X, y, seed):
             train_split=None,
             callbacks=[cycle],
             verbose=0,
-        ).fit(_as_input(X), codes)
-    return lambda beats: classes[net.predict(_as_input(beats))]
+        ).fit(_as_input(X, n_leads), codes)
+    return lambda beats: classes[net.predict(_as_input(beats, n_leads))]
 
 
-def _as_input(beats):
-    return standardize(beats).astype(np.float32)[:, None]
+def _as_input(beats, n_leads):
+    return standardize_leads(beats, n_leads).astype(np.float32).reshape(len(beats), n_leads, -1)
 
 
 def score(figures, name, right, said):
