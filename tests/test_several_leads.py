@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 
 from skagile import AgileAnonymizer, BeatwiseClassifier, DeepECGIdentifier, KSameAnonymizer, SVDIdentifier
+from skagile.anonymizers._base import BaseAnonymizer
 from skagile.datasets import make_cohort
 from skagile.leads import independent_leads, lead_residual
 
@@ -27,7 +28,6 @@ RATE, WINDOW, N_BEATS = 100.0, (0.25, 0.45), 4
 LEADS = ("I", "II", "V2")
 # name -> why the class has no place here.
 LEFT_OUT = {
-    "FiducialIdentifier": "it measures the waves of one lead, until `measure_beats` takes several",
     "RRIdentifier": "it takes intervals between beats, which have no leads",
     "RowOrderIdentifier": "it takes places of rows, and no beats",
 }
@@ -109,7 +109,7 @@ def twelve(cohort):
 
 
 def _fit(estimator, X, records):
-    if hasattr(estimator, "lead_names"):
+    if isinstance(estimator, BaseAnonymizer):
         return estimator.fit(X, records.y, subjects=records.subjects)
     return estimator.fit(X, records.subjects)
 

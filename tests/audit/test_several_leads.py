@@ -85,8 +85,10 @@ def test_views_are_the_audits_of_the_arrays(people):
     given = {"subjects": subjects, "sessions": sessions, **QUICK}
     report = audit_release(X, X + 0.1, **given)
     flat = audit_release(X[:, 0, 1], X[:, 0, 1] + 0.1, **given)
-    figure = report.lead_results[2]["threats"][0]
+    figure = report.leads().set_index("lead").loc["1"]
     assert figure["value"] == flat.headline["single"]["value"]
+    assert figure["level"] == "red"
+    assert flat.leads().empty
     one = audit_release(X[:, :, :1], X[:, :, :1] + 0.1, **given)
     three = audit_release(X[:, :, 0], X[:, :, 0] + 0.1, **given)
     assert [row["rank1"] for row in one.attacks] == [row["rank1"] for row in three.attacks]

@@ -48,6 +48,18 @@ def _source_of(view):
     return next(entry for entry in view["threats"] if entry["name"] == "sources")
 
 
+def sources_of_views(views):
+    """Give rows of a table: of each view how many people are named."""
+    return [
+        {
+            "lead": view["lead"],
+            "cut": view["cut"],
+            **{key: value for key, value in _source_of(view).items() if key != "name"},
+        }
+        for view in views
+    ]
+
+
 def as_lines(report):
     """Give the leads as a table, header and rows, and as sentences: remarks, and the leads that were not attacked."""
     header = ["lead", "cut at", "verdict", "worst %", "", "guessing %", "by"]

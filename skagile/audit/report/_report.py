@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from skagile._files import replacing
-from skagile.audit.report import _limits, _threats, _verdict, _words
+from skagile.audit.report import _leads, _limits, _threats, _verdict, _words
 from skagile.audit.report._json import as_json, as_plain, read_fields
 from skagile.audit.report._tables import NOT_FLOAT, WORST, by_class, uncorrected, without
 from skagile.audit.report._text import as_text
@@ -219,6 +219,17 @@ class AuditReport:
         """
         table = pd.DataFrame(_threats.threats(self)).set_index("name")
         return table.astype(dict.fromkeys(("value", "low", "high", "null"), float))
+
+    def leads(self) -> pd.DataFrame:
+        """Give how many people are named in each lead, and in all together.
+
+        Returns
+        -------
+        DataFrame
+            One row per view: ``lead``, ``cut``, and of its ``sources`` the columns of :meth:`threats`. Empty for beats
+            of one lead.
+        """
+        return pd.DataFrame(_leads.sources_of_views(self.lead_results))
 
     def utility(self) -> pd.DataFrame:
         """Give what a diagnostic classifier reads off the beats.
