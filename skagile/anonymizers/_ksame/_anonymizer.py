@@ -377,8 +377,7 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
         Returns
         -------
         X_anonymized : ndarray of the shape and float dtype of `X`
-            Beats of pseudo-people, in millivolts; missing beats stay missing, and with ``on_small_key="suppress"`` more
-            are.
+            Beats of pseudo-people, in millivolts, NaN where missing or, with ``on_small_key="suppress"``, suppressed.
 
         Raises
         ------
