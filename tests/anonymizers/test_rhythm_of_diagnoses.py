@@ -171,6 +171,11 @@ def test_records_and_missing_beats(beat_maker, n_leads):
     np.testing.assert_allclose(again[0, :50], released[0, :50])
     np.testing.assert_allclose(np.diff(again[0, 53:]), np.diff(released[0, 53:]))
     np.testing.assert_allclose(again[2:], released[2:])
+    # A row without a beat has times all the same, where its subject is known.
+    X[4] = np.nan
+    bare = ksame.resample_times(times, subjects=subjects, X=X)
+    assert (np.diff(bare[4]) > 0).all()
+    np.testing.assert_array_equal(bare[:4], again[:4])
     # A recording over several rows: its second row's first beat has one before it.
     halves = X[2:3].reshape(2, N_BEATS // 2, *X.shape[2:])
     joined = ksame.resample_times(times[2:3].reshape(2, -1), subjects=["p2"] * 2, records=[7, 7], X=halves)
@@ -255,11 +260,12 @@ def _rhythm(people, groups, k=2, on_small="borrow", n_codes=3):
     return GroupRhythm.of(Recordings(times, owner), owner, np.array(groups), codes, classes, k, on_small)
 
 
-def _draw(rhythm, codes, group=0, seed=0):
-    codes = np.asarray(codes)
-    recordings = Recordings(np.arange(len(codes), dtype=float), np.zeros(len(codes), dtype=int))
-    rng = np.random.default_rng(seed)
-    return np.diff(rhythm.draw(recordings, np.full(len(codes), group), rng, codes), prepend=0)
+def _draw(rhythm, codes, n=None):
+    """Intervals of a member of group 0 with these diagnoses, or with none."""
+    codes = None if codes is None else np.asarray(codes)
+    zeros = np.zeros(len(codes) if n is None else n, dtype=int)
+    recordings = Recordings(np.arange(len(zeros), dtype=float), zeros)
+    return np.diff(rhythm.draw(recordings, zeros, np.random.default_rng(0), codes), prepend=0)
 
 
 REGULAR, BIGEMINY = [(0, 1.0)] * 40, [(1, EARLY), (0, PAUSE)] * 20
@@ -273,6 +279,34 @@ def test_context_of_another_group_is_borrowed():
     assert np.isnan(_draw(_rhythm(people, groups, on_small="suppress"), codes)[2::4]).all()
     # Where one is to refuse, other groups stay out of it.
     np.testing.assert_allclose(_draw(_rhythm(people, groups, on_small="raise"), codes), 1)
+
+
+def test_borrowed_contexts_are_everybodys_alike():
+    """The one of the group who has early ones counts as one of three, in their own runs, too."""
+    mine = [(1, 0.3), (0, 1.7)] * 20
+    drawn = _draw(_rhythm([REGULAR, mine, BIGEMINY, BIGEMINY], [0, 0, 1, 1]), [0, 0, 1, 0] * 2000)
+    assert np.isclose(drawn[2::4], 0.3).mean() == pytest.approx(1 / 3, abs=0.06)
+
+
+def test_pairs_are_borrowed_only_where_one_says_so():
+    """Two early ones in a row, the second at .3, are known in the other group alone."""
+    couplets = [(1, EARLY), (1, 0.3), (0, PAUSE), *[(0, 1.0)] * 7] * 4
+    people, groups = [BIGEMINY, BIGEMINY, couplets, couplets], [0, 0, 1, 1]
+    for on_small, wanted in (("borrow", 0.3), ("suppress", EARLY), ("raise", EARLY)):
+        drawn = _draw(_rhythm(people, groups, on_small=on_small), [0, 1, 1, 0] * 100)
+        np.testing.assert_allclose(drawn[2::4], wanted)
+
+
+def test_a_run_goes_on_behind_what_is_of_others():
+    """Normal beats of one who has no early ones are where their run has them, before and behind early ones."""
+    ramps = [[(0, x) for x in np.linspace(low, low + 0.3, 100)] for low in (0.65, 1.0)]
+    rhythm = _rhythm([*ramps, BIGEMINY, BIGEMINY], [0] * 4)
+    codes = np.array([0, 0, 1, 0, 0, 0, 0, 0] * 500)
+    blind, drawn = _draw(rhythm, None, n=len(codes)), _draw(rhythm, codes)
+    of_ramp = np.isin(blind.round(9), np.concatenate([[x for _, x in ramp] for ramp in ramps]).round(9))
+    of_ramp &= (codes == 0) & (np.roll(codes, 1) == 0)
+    assert of_ramp.sum() > 1000
+    np.testing.assert_allclose(drawn[of_ramp], blind[of_ramp])
 
 
 def test_pair_of_less_than_k_counts_by_its_second_alone():
@@ -291,13 +325,10 @@ def test_pair_of_less_than_k_counts_by_its_second_alone():
 def test_nothing_goes_before_the_first_beat():
     """Of many recordings of two beats: the last of one is none before the first of the next."""
     recordings = Recordings(np.tile([0.0, 1.0], (300, 1)), np.zeros(300, dtype=int))
-    rhythm = _rhythm([REGULAR, REGULAR, BIGEMINY], [0, 0, 0], k=3)
-    # Less than three have early ones, so k=2 tells pairs apart, k=3 does not.
-    pairs = _rhythm([REGULAR, BIGEMINY, BIGEMINY], [0, 0, 0])
+    rhythm = _rhythm([REGULAR, BIGEMINY, BIGEMINY], [0, 0, 0])
     codes = np.tile([0, 1], (300, 1))
-    for made, pauses in ((rhythm, 1 / 3 * 1 / 2), (pairs, 2 / 3)):
-        first = made.draw(recordings, np.zeros(300, dtype=int), np.random.default_rng(0), codes)[:, 0]
-        assert np.isclose(first, PAUSE).mean() == pytest.approx(pauses, abs=0.1)
+    first = rhythm.draw(recordings, np.zeros(300, dtype=int), np.random.default_rng(0), codes)[:, 0]
+    assert np.isclose(first, PAUSE).mean() == pytest.approx(2 / 3, abs=0.1)
 
 
 def test_a_pause_is_that_of_its_early_beat():
