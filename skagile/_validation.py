@@ -85,6 +85,18 @@ class Beats:
             )
         return self.restore(given)
 
+    def on_grid(self, values, missing):
+        """Lay ``values``, one number per present beat, out on the `grid`, with `missing` for those that are not.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_beats_total,)
+        missing : number
+        """
+        out = np.full(self.grid, missing, dtype=values.dtype)
+        out[... if self.present is None else self.present] = values
+        return out
+
     def pool(self, values, empty=0.0):
         """Mean of `values`, one row per present beat, over each row of ``X``; `empty` where a row has no beat."""
         if self.present is None:

@@ -356,7 +356,9 @@ def test_disclosure_by_hand():
 def test_intervals_of_nobody_are_left_out():
     times = np.array([0.0, 0.5, 1.5, 0.0, 2.0, 0.0, 1.0])
     owner = np.array([0, 0, 0, -1, -1, 1, 1])
-    rhythm = GroupRhythm.of(Recordings(times, owner), owner, np.array([0, 0]), 2, "borrow")
+    rhythm = GroupRhythm.of(
+        Recordings(times, owner), owner, np.array([0, 0]), np.zeros(7, int), np.array(["N"]), 2, "borrow"
+    )
     assert sorted(rhythm._intervals.tolist()) == [0.5, 1.0, 1.0]
 
 
@@ -366,7 +368,7 @@ def test_times_that_are_refused():
     with pytest.raises(ValueError, match="each beat would be a recording"):
         check_rhythm("fitted", np.zeros(3), None, None)
     with pytest.raises(ValueError, match="subjects holds new ones, the first in row 1"):
-        check_new(None, ["a", "b"], np.array([0, -1]))
+        check_new(["a", "b"], np.array([0, -1]))
 
 
 # --- state ----------------------------------------------------------------------------------------------------------

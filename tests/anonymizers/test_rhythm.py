@@ -193,7 +193,7 @@ def test_new_subjects(cohort, ksame):
     """A newcomer has the rhythm of the group that his beats go to."""
     for name in ksame.subjects_:
         rows = cohort.subjects == name
-        known = ksame.resample_times(cohort.times[rows], subjects=cohort.subjects[rows])
+        known = ksame.resample_times(cohort.times[rows], subjects=cohort.subjects[rows], X=cohort.X[rows])
         new = np.full(rows.sum(), "somebody")
         group = np.unique(ksame.assign(cohort.X[rows], subjects=new) // len(ksame.classes_))
         assert group.tolist() == [ksame.groups_[ksame.subjects_ == name][0]]

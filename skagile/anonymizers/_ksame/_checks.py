@@ -173,13 +173,26 @@ def check_rhythm(rhythm, times, subjects, records):
     return Recordings(times, check_owners(subjects, len(times))[1], records)
 
 
-def check_new(X, subjects, group):
-    """Refuse times of new subjects (group -1) whose beats are not given."""
-    if X is None:
+def check_new(subjects, group):
+    """Refuse times without beats where there are new subjects (group -1)."""
+    if (group < 0).any():
         new = "subjects=None makes every row a new subject" if subjects is None else "subjects holds new ones"
         raise ValueError(
             f"{new}, the first in row {np.flatnonzero(group < 0)[0]}, and X=None: groups of new subjects go by "
             "their beats. Give X, as to transform."
+        )
+
+
+def check_beats_of_times(settings, beats, shape):
+    """Refuse beats that are not those of times of a shape, or whose released diagnoses nobody knows."""
+    if beats.grid != shape:
+        raise ValueError(f"X has shape {beats.shape}, times {shape}. Give one time per beat of X.")
+    check_class_mix(settings, beats)
+    if settings.class_mix == "resample" and settings._seed is None:
+        raise ValueError(
+            'class_mix="resample" with X and random_state=None: transform drew diagnoses that nobody can draw again, '
+            "and times would not fit them. Fit with a secret int as random_state, which draws the same ones, or for "
+            "fitted subjects leave X out, for times that follow no diagnosis."
         )
 
 

@@ -32,8 +32,8 @@ def fields_of(ksame) -> Iterator[Field]:
     yield Optional("_rhythm", Piece("_rhythm", lambda: blank(GroupRhythm, small=small)))
     check((ksame._rhythm is None) == (small is None), "KSameAnonymizer.summary_", "does not tell of the rhythm")
     if ksame._rhythm is not None:
-        right = ksame._rhythm.shape == (len(ksame.subjects_), len(sizes))
-        check(right, "KSameAnonymizer._rhythm", f"is of {ksame._rhythm.shape} subjects and groups")
+        right = ksame._rhythm.shape == (len(ksame.subjects_), len(sizes), len(ksame.classes_))
+        check(right, "KSameAnonymizer._rhythm", f"is of {ksame._rhythm.shape} subjects, groups and diagnoses")
         yield Optional("_rhythm_seed", Number("_rhythm_seed", low=0))
 
 
@@ -48,7 +48,7 @@ def _summary(facts):
         "n_beats": Number("n_beats", low=1),
         "done": _DONE,
     }
-    small_rhythm = (Number("group", low=0), Number("n_subjects", low=0), _DONE)
+    small_rhythm = (Number("group", low=0), Scalar("diagnosis"), Number("n_subjects", low=0), _DONE)
     return Report(
         "summary_",
         (
@@ -58,7 +58,7 @@ def _summary(facts):
             _share("small_key_share"),
             _share("accepted_first"),
             _share("accepted"),
-            Entries("small_rhythms", Report("small_rhythm", small_rhythm)),
+            Entries("small_rhythms", Report("small_rhythm", small_rhythm, ("diagnosis",))),
             Report("privacy", (_above_zero("epsilon"), _share("delta"), Scalar("covers"))),
         ),
         ("accepted_first", "accepted", "small_rhythms", "privacy"),

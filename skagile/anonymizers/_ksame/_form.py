@@ -10,7 +10,8 @@ from skagile.anonymizers._ksame._keys import Key
 from skagile.anonymizers._ksame._laws import Prior, fit_laws, fit_private_law
 from skagile.anonymizers._ksame._model import Model
 from skagile.anonymizers._ksame._nets import fit_nets
-from skagile.anonymizers._ksame._partition import Partition, describe_subjects
+from skagile.anonymizers._ksame._partition import Partition, describe_subjects, find_subjects
+from skagile.anonymizers._ksame._rhythm import GroupRhythm
 from skagile.anonymizers._ksame._small_keys import find_small_keys
 from skagile.anonymizers._ksame._told_apart import told_apart
 
@@ -74,6 +75,14 @@ def form_model(settings, keys, beats, random_state, earlier):
     nets = fit_nets(settings, Z, y, device, random_state, earlier)
     apart = _told_apart(settings, (X, key.diagnosis, s), device, random_state)
     return Model(partition, keys, small_keys, alike, laws, basis, nets, apart), key, told
+
+
+def form_rhythm(settings, recordings, names, codes):
+    """Keep the R-R intervals of recordings whose rows are those of subjects `names`; `codes` are diagnoses of beats."""
+    owner = find_subjects(settings.subjects_, names)
+    return GroupRhythm.of(
+        recordings, owner, settings.groups_, codes, settings.classes_, settings.k, settings.on_small_key
+    )
 
 
 def _told_apart(settings, beats, device, random_state):

@@ -9,7 +9,7 @@ import numpy as np
 from skagile._state import Array, Field, Piece, Several, Stateful, blank, check
 from skagile._training import resolve_device
 from skagile.anonymizers._generators import Basis, Law
-from skagile.anonymizers._ksame._checks import check_class_mix, check_new, check_owners
+from skagile.anonymizers._ksame._checks import check_beats_of_times, check_class_mix, check_new, check_owners
 from skagile.anonymizers._ksame._critics import Critics
 from skagile.anonymizers._ksame._draw import Draws
 from skagile.anonymizers._ksame._facts import Facts
@@ -107,28 +107,38 @@ class Model(Stateful):
     def find_key(self, beats, subjects, facts, random, settings):
         """Return the keys of beats, as of `check_beats`; with resampled diagnoses `random` loses a child."""
         check_class_mix(settings, beats)
-        diagnosis = self._diagnose(beats.values, settings)
         fact_codes = self.keys.facts.encode(beats.values, facts, beats.row, beats.shape[0])
+        return Key(*self._find_group_and_diagnosis(beats, subjects, random, settings), fact_codes)
+
+    def _find_group_and_diagnosis(self, beats, subjects, random, settings):
+        diagnosis = self._diagnose(beats.values, settings)
         group = self._find_groups(beats, diagnosis, subjects)
         if settings.class_mix == "resample":
             diagnosis = draw_diagnoses(self.partition.mix, group, random)
-        return Key(group, diagnosis, fact_codes)
+        return group, diagnosis
 
-    def find_groups_of_times(self, X, subjects, shape, settings):
-        """Return the group of each row of times; of new subjects as `find_key` does, -1 of those without a beat."""
+    def find_keys_of_times(self, X, subjects, shape, settings):
+        """Return what new times depend on.
+
+        Returns
+        -------
+        group : ndarray of int of shape (n_rows,)
+            Of each row of times; of new subjects as `find_key` does, -1 of those without a beat.
+        codes : ndarray of int of the shape of times, or None
+            Diagnoses as `find_key` has them, -1 of missing beats; None without `X`.
+        """
         names, owner = check_owners(subjects, shape[0])
         group = np.full(shape[0], -1) if subjects is None else self.partition.groups_of_names(names)[owner]
-        new = group < 0
-        if not new.any():
-            return group
-        check_new(X, subjects, group)
+        if X is None:
+            check_new(subjects, group)
+            return group, None
         beats = settings._check_beats(X, reset=False)
-        if beats.grid != shape:
-            raise ValueError(f"X has shape {beats.shape}, times {shape}. Give one time per beat of X.")
+        check_beats_of_times(settings, beats, shape)
+        random = np.random.SeedSequence(settings._seed)
+        of_beats, diagnosis = self._find_group_and_diagnosis(beats, subjects, random, settings)
         of_owner = np.full(owner.max() + 1, -1)
-        diagnosis = self._diagnose(beats.values, settings)
-        of_owner[owner[beats.row]] = self._find_groups(beats, diagnosis, subjects)
-        return np.where(new, of_owner[owner], group)
+        of_owner[owner[beats.row]] = of_beats
+        return np.where(group < 0, of_owner[owner], group), beats.on_grid(diagnosis, -1)
 
     def numbers(self, key):
         """Return numbers that are equal where released beats follow the same law, negative where suppressed."""

@@ -1,16 +1,18 @@
-"""Rhythm of a group: new times of beats, made of runs of R-R intervals of its members."""
+"""Rhythm of a group: new times of beats, made of runs of R-R intervals of its members, and fitted to diagnoses."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from skagile._state import Array, Field, Indices, Stateful, check
+from skagile._state import Array, Field, Indices, Piece, Stateful, blank, check
+from skagile.anonymizers._ksame._contexts import Contexts, Runs, local_medians
 
 _LONGEST = 3.0  # s: a longer pause is a gap in the recording, as in rr_windows
 # Intervals of a run, on average: some periods of breathing, so that respiratory and ectopic patterns live on.
 _RUN = 20
 _N_UNIFORMS = 3  # of a beat: whether a run begins, whose it is, and where in their intervals
+_N_MORE = 2  # of a beat whose diagnosis counts: as of `Contexts.fit_to`
 
 
 def check_times(times, shape=None):
@@ -96,10 +98,15 @@ class Recordings:
             )
 
     def intervals(self):
-        """Return R-R intervals in seconds in order of time, and the row that each ends in; gaps make none."""
+        """Return R-R intervals in seconds in order of time, and the slot that each ends in; gaps make none."""
         lengths = np.diff(self.times.ravel()[self.place].astype(np.float64), prepend=np.nan)
         usable = ~self.begins & (lengths <= _LONGEST)
-        return lengths[usable], self.row[usable]
+        return lengths[usable], np.flatnonzero(usable)
+
+    def codes_of(self, codes):
+        """Return the code before each slot in its recording (-1: none) and that of each, of codes laid out as times."""
+        own = codes.ravel()[self.place]
+        return np.where(self.begins, -1, np.roll(own, 1)), own
 
 
 class GroupRhythm(Stateful):
@@ -113,18 +120,22 @@ class GroupRhythm(Stateful):
         Subject of each.
     groups : ndarray of int of shape (n_subjects,)
         Group of each subject.
+    contexts : tuple of 3 ndarrays of shape (n_intervals,)
+        Local median of each interval, and codes of the diagnoses before and behind it, as of `Contexts`.
+    classes : ndarray
+        Names of these codes.
     k : int
         Least number of subjects whose intervals are in the pool of a group.
     on_small : {"borrow", "suppress", "raise"}
-        What to do with a group of less: take everybody's intervals, give no times, or refuse.
+        What to do with a group of less, or a diagnosis in it: take everybody's intervals, give no times, or refuse.
 
     Attributes
     ----------
     small : list of dict
-        Groups of less, the number of their subjects with intervals, and what was done.
+        Groups of less, and diagnoses that less of a group have intervals of; how many have, and what was done.
     """
 
-    def __init__(self, intervals, owner, groups, k, on_small):
+    def __init__(self, intervals, owner, groups, contexts, classes, k, on_small):
         self._count = np.bincount(owner, minlength=len(groups))
         if (self._count > 0).sum() < k:
             raise ValueError(
@@ -132,28 +143,45 @@ class GroupRhythm(Stateful):
                 f"between successive beats of one recording and is at most {_LONGEST:g} s. Are times in seconds, and "
                 "subjects given?"
             )
-        self._intervals = intervals[np.argsort(owner, kind="stable")]
+        order = np.argsort(owner, kind="stable")
+        self._intervals = intervals[order]
         everybody = np.flatnonzero(self._count)
         members, self.small = [], []
         for group in range(groups.max() + 1):
             own = everybody[groups[everybody] == group]
             if len(own) < k:
-                if on_small == "raise":
-                    raise ValueError(
-                        f"group {group} has R-R intervals of {len(own)} subjects, less than k={k}. Give times of more "
-                        'people, or on_small_key="borrow" or "suppress".'
-                    )
-                done = "borrowed" if on_small == "borrow" else "suppressed"
-                self.small.append({"group": group, "n_subjects": len(own), "done": done})
+                self._tell_small({"group": group}, len(own), k, on_small)
                 own = everybody if on_small == "borrow" else own[:0]
             members.append(own)
         self._n_members = np.array([len(own) for own in members])
         self._members = np.concatenate(members)
+        self._contexts = Contexts(*(of[order] for of in contexts), len(classes), k, on_small)
         self._lay_out()
+        told = [entry["group"] for entry in self.small]
+        for group in np.setdiff1d(np.arange(len(members)), told).tolist():
+            for code, n_subjects in self._contexts.small(group):
+                label = classes[[code]].tolist()[0]
+                self._tell_small({"group": group, "diagnosis": label}, n_subjects, k, on_small)
+
+    def _tell_small(self, which, n_subjects, k, on_small):
+        if on_small == "raise":
+            name = f"group {which['group']}"
+            name += (
+                f" has R-R intervals before beats of {which['diagnosis']!r}"
+                if "diagnosis" in which
+                else (" has R-R intervals")
+            )
+            raise ValueError(
+                f"{name} of {n_subjects} subjects, less than k={k}. Give times of more people, or "
+                'on_small_key="borrow" or "suppress".'
+            )
+        done = "borrowed" if on_small == "borrow" else "suppressed"
+        self.small.append({**which, "n_subjects": n_subjects, "done": done})
 
     def _lay_out(self):
         self._first = np.cumsum(self._count) - self._count
         self._first_member = np.cumsum(self._n_members) - self._n_members
+        self._contexts.lay_out(self._intervals, self._count, np.split(self._members, self._first_member[1:]))
 
     def _state_fields(self) -> Iterator[Field]:
         yield Array("_intervals", low=0, high=_LONGEST)
@@ -163,36 +191,66 @@ class GroupRhythm(Stateful):
         check((self._count[self._members] > 0).all(), "GroupRhythm", "has members without an interval")
         yield Indices("_n_members", high=len(self._count))
         check(self._n_members.sum() == len(self._members), "GroupRhythm", "holds other numbers of members")
+        yield Piece("_contexts", lambda: blank(Contexts))
+        right = self._contexts.shape[0] == len(self._intervals)
+        check(right, "GroupRhythm", f"holds contexts of {self._contexts.shape[0]} intervals")
         if not hasattr(self, "_first"):  # a state is taken
             self._lay_out()
 
     @property
     def shape(self):
-        """Number of subjects, and of groups."""
-        return len(self._count), len(self._n_members)
+        """Number of subjects, of groups and of diagnoses."""
+        return len(self._count), len(self._n_members), self._contexts.shape[1]
 
     @classmethod
-    def of(cls, recordings, owner, groups, k, on_small):
-        """Take the intervals of recordings whose rows are those of subjects `owner`; -1 is nobody."""
-        intervals, row = recordings.intervals()
-        known = owner[row] >= 0
-        return cls(intervals[known], owner[row[known]], groups, k, on_small)
+    def of(cls, recordings, owner, groups, codes, classes, k, on_small):
+        """Take the intervals of recordings.
 
-    def draw(self, recordings, group, rng):
-        """Draw times of the recordings' shape and dtype: a function of `group`, of each row (-1: none), and `rng`."""
+        Parameters
+        ----------
+        recordings : Recordings
+        owner : ndarray of int of shape (n_rows,)
+            Subject of each row; -1 is nobody.
+        groups, classes, k, on_small
+            As of the class.
+        codes : ndarray of int of the shape of times
+            Diagnosis of each beat; -1 where there is none.
+        """
+        intervals, slot = recordings.intervals()
+        slow = local_medians(intervals, np.cumsum(recordings.begins)[slot])
+        before, diagnosis = (of[slot] for of in recordings.codes_of(codes))
+        of_slot = owner[recordings.row[slot]]
+        known = of_slot >= 0
+        contexts = slow[known], before[known], diagnosis[known]
+        return cls(intervals[known], of_slot[known], groups, contexts, classes, k, on_small)
+
+    def draw(self, recordings, group, rng, codes=None):
+        """Draw times of the recordings' shape and dtype.
+
+        They are a function of `group`, of each row (-1: none), of `codes`, the diagnosis of each beat laid out as times
+        (-1: none), which None leaves out of account, and of `rng`.
+        """
         out = np.full(recordings.times.size, np.nan)
         group = group[recordings.row]
         # A beat's random numbers go by its place.
         uniforms = rng.random((recordings.times.size, _N_UNIFORMS))[recordings.place]
         served = (group >= 0) & (self._n_members[group] > 0)
         if served.any():
-            place, begins = recordings.place[served], recordings.begins[served]
-            out[place] = self._run_on(group[served], uniforms[served], begins)
+            place, begins, group = recordings.place[served], recordings.begins[served], group[served]
+            runs = self._run_on(group, uniforms[served], begins)
+            drawn = passed = self._intervals[runs.place]
+            if codes is not None:
+                more = rng.random((recordings.times.size, _N_MORE))[place]
+                before, own = (of[served] for of in recordings.codes_of(codes))
+                drawn, passed = self._contexts.fit_to(runs, group, before, own, more)
+            since = np.cumsum(passed)
+            out[place] = since - (since - passed)[begins][np.cumsum(begins) - 1]
+            out[place[np.isnan(drawn)]] = np.nan
         out[np.isnan(recordings.times.ravel())] = np.nan
         return out.reshape(recordings.times.shape).astype(recordings.times.dtype)
 
     def _run_on(self, group, uniforms, begins):
-        """Return times of successive slots, each recording's from 0 s on."""
+        """Return runs over successive slots; a recording begins a new one."""
         starts = np.flatnonzero(begins | (uniforms[:, 0] * _RUN < 1))
         _, of_whom, from_where = uniforms[starts].T
         pool = group[starts]
@@ -201,6 +259,4 @@ class GroupRhythm(Stateful):
         # Behind a member's last interval a run goes on with their first, so that each has the same chance.
         run = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(group)))
         step = np.arange(len(group)) - starts[run] + (from_where * count).astype(np.intp)[run]
-        drawn = self._intervals[first[run] + step % count[run]]
-        passed = np.cumsum(drawn)
-        return passed - (passed - drawn)[begins][np.cumsum(begins) - 1]
+        return Runs(starts, run, member, first[run] + step % count[run])
