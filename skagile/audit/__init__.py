@@ -15,6 +15,7 @@ from skagile.audit._views import as_only_view as as_only_view
 from skagile.audit._views import audit_views as audit_views
 from skagile.audit.report import LEAST_PEOPLE as LEAST_PEOPLE
 from skagile.audit.report import LIMITS as LIMITS
+from skagile.audit.report import TOGETHER as TOGETHER
 from skagile.audit.report import percent as percent
 from skagile.audit.report import sentences_if_red as sentences_if_red
 

@@ -49,7 +49,8 @@ _PARAMETERS = [
         metavar="N|NAME",
         type=Lead(),
         help="Attack this lead of the original alone; give it several times for several. By default every lead that "
-        "both sides have is attacked, each by itself. With another lead left out the verdict is never green.",
+        "both sides have is attacked, all together and each by itself. With another lead left out the verdict is never "
+        "green.",
     ),
     _reading(
         ["--labels"],
@@ -162,12 +163,13 @@ def audit(
     """Attack a release, and report what the attackers got.
 
     ORIGINAL and RELEASED are two folders of WFDB records with the same names, or two .npz files of beats. Any tool may
-    have made the release. Each lead is cut into beats where the original has them, and once more where the release has
-    its own R peaks if these are elsewhere; it is attacked by attackers trained on originals and by attackers retrained
-    on the release, and given to a diagnostic classifier. The verdict is the worst over leads.
+    have made the release. All leads together, and each lead by itself, are cut into beats where the original has them,
+    and once more where the release has its own R peaks if these are elsewhere; they are attacked by attackers trained
+    on originals and by attackers retrained on the release, and given to a diagnostic classifier. The verdict is the
+    worst of all: a release may be safe lead by lead and not together.
 
-    The time is that of one lead times the number of leads, and twice that where the release is not in time with its
-    original. Leads share the reading of files; use is measured on one lead only.
+    The time is about twice that of one lead times the number of leads, and twice that again where the release is not
+    in time with its original. Leads share the reading of files; use is measured on all leads together only.
 
     Headers, annotation notes, columns, file names and the bytes of the release's files are searched for the names,
     identifiers, dates and notes of the original. Any of these makes the verdict red; what is shown is masked. Sex and

@@ -25,10 +25,11 @@ from skagile.audit import (
     percent,
     sentences_if_red,
 )
+from skagile.cli._new_patients import read_new
 from skagile.cli._options import option_of
 from skagile.cli._outputs import file_fault, overwriting_fault
 from skagile.datasets import get_data_home
-from skagile.release import look_at_arrays, look_at_folders, read_release_pair, read_release_views
+from skagile.release import look_at_arrays, look_at_folders, read_release_views
 
 _MOST_PLACES = 60  # on the terminal
 _MOST_MEMBERS = 16 << 20  # bytes
@@ -63,6 +64,7 @@ PASSED_ON = (
     "sessions",
     "sampling_rate",
     "window",
+    "lead_names",
     "attributes",
     "tasks",
 )
@@ -88,7 +90,8 @@ def audit_files(
     Parameters
     ----------
     original, released : path-like
-        As :func:`~skagile.release.read_release_pair` takes them. Every lead that both have is attacked.
+        As :func:`~skagile.release.read_release_pair` takes them. Every lead that both have is attacked, and all of
+        them together.
     size : {"full", "quick"}, default="full"
         Amount of work.
     seed : int, default=0
@@ -124,7 +127,7 @@ def audit_files(
     release = read_release_views(original, released, random_state=seed, progress=progress, **read)
     pair = release.views[0]
     named = None if members is None else _members_of(members, pair.subjects)
-    new, left_out = (None, []) if new_patients is None else _read_new(new_patients, pair, read, seed)
+    new, left_out = (None, []) if new_patients is None else read_new(new_patients, pair, read, seed)
     views = [_view_of(view, named, new, amount, pair is not view) for view in release.views]
     work = {"cache": cache, "n_jobs": n_jobs, "progress": progress, "random_state": seed}
     if len(views) == 1:
@@ -198,35 +201,6 @@ def _members_of(path, subjects):
             f"Its people are called like {subjects[0]!r}. Give one person a line, by these names."
         )
     return sorted(named)
-
-
-def _read_new(path, pair, read, seed):
-    """Beats of new patients with their diagnoses and people, and what was left out of them."""
-    if pair.y is None:
-        raise ValueError("--new-patients was given, but the original has no diagnosis. Choose one by --labels.")
-    # A path with itself: new patients have no release. The lead is that of the first view.
-    read = {key: value for key, value in read.items() if key != "leads"} | {"sampling_rate": pair.sampling_rate}
-    new = read_release_pair(path, path, random_state=seed, **read, lead=_lead_for_new(pair))
-    if new.y is None:
-        raise ValueError(f"--new-patients {str(path)!r} has no diagnosis. Choose one by --labels.")
-    both = np.intersect1d(np.asarray(new.subjects).astype(str), np.asarray(pair.subjects).astype(str))
-    if len(both):
-        raise ValueError(
-            f"--new-patients has {str(both[0])!r}, whom the original has too ({len(both)} people); expected people who "
-            "are on neither side. Leave them out, or name people apart by --subjects."
-        )
-    known = np.isin(new.y, np.unique(pair.y))
-    left_out = list(new.skipped)
-    if not known.all():
-        strange = ", ".join(map(str, np.unique(new.y[~known])))
-        what = f"{int((~known).sum())} rows of new patients have a diagnosis that the original lacks: {strange}."
-        left_out.append(("new patients", what))
-    return (new.original[known], new.y[known], new.subjects[known]), left_out
-
-
-def _lead_for_new(pair):
-    """Leads of new patients that are as those of the first view, else their first."""
-    return [*pair.lead_names, 0]
 
 
 def _sentence(check):

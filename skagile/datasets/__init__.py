@@ -15,11 +15,14 @@ from skagile.datasets._ptbdb import fetch_ptbdb, load_ptbdb_beats
 
 # isort: split
 # For the rooms above.
-from skagile.datasets._beats import AAMI_CLASSES as AAMI_CLASSES
-from skagile.datasets._beats import FINE_CLASSES as FINE_CLASSES
+from skagile.datasets._annotated import AAMI_CLASSES as AAMI_CLASSES
+from skagile.datasets._annotated import FINE_CLASSES as FINE_CLASSES
+from skagile.datasets._annotated import beats_among as beats_among
+from skagile.datasets._annotated import has_beats as has_beats
+from skagile.datasets._annotated import symbols_at as symbols_at
 from skagile.datasets._beats import RecordCutter as RecordCutter
+from skagile.datasets._beats import bridge as bridge
 from skagile.datasets._beats import check_pair as check_pair
-from skagile.datasets._beats import has_beats as has_beats
 from skagile.datasets._beats import pick_leads as pick_leads
 from skagile.datasets._sessions import choose_sessions as choose_sessions
 from skagile.datasets._sessions import draw as draw

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skagile.datasets._annotated import AAMI_CLASSES, FINE_CLASSES, beats_among, symbols_at
 from skagile.datasets._sessions import choose_sessions, draw, record_sessions
 from skagile.records import UnreadableRecordError
 from skagile.segmentation import (
@@ -26,15 +27,6 @@ from skagile.segmentation import (
     window_samples,
 )
 
-AAMI_CLASSES = {
-    **dict.fromkeys("NLRej", "N"),
-    **dict.fromkeys("AaJS", "S"),
-    **dict.fromkeys("VE", "V"),
-    "F": "F",
-    **dict.fromkeys("/fQ", "Q"),
-}
-FINE_CLASSES = {**AAMI_CLASSES, "L": "L", "R": "R"}
-
 FETCH_CONSTRAINTS = {
     "data_home": [None, str, os.PathLike],
     "records": [None, "array-like"],
@@ -44,7 +36,6 @@ FETCH_CONSTRAINTS = {
 LEADS_CONSTRAINT = ["array-like", None]
 
 _ABSURD = 20.0  # mV: no electrode on the skin sees more
-_MATCH = 0.15  # s: a detected peak this near an annotated beat is that beat, as in ANSI/AAMI EC57
 
 
 def pick_leads(lead: int | str | Sequence[int | str], record: str, *, every: bool = False) -> Callable:
@@ -328,7 +319,7 @@ class RecordCutter:
                 f"Give a shorter window, or leave the record out.{transposed(np.shape(self.records.signals[i]))}"
             )
         try:
-            signal, broken = _bridge(signal, self.most)
+            signal, broken = bridge(signal, self.most)
             if self.class_of is not None:
                 _refuse_no_beats(_marks(self.records, i, row))
             peak, symbol = self.find(self.records, i, row, signal)
@@ -408,8 +399,14 @@ def check_pair(pair: Sequence[float], name: str, what: str) -> tuple[float, floa
     return first, second
 
 
-def _bridge(signal, most):
-    """Bridge missing and absurd samples by straight lines; return the signal and where it was broken."""
+def bridge(signal: np.ndarray, most: float = _ABSURD) -> tuple[np.ndarray, np.ndarray]:
+    """Bridge missing and absurd samples by straight lines; return the signal and where it was broken.
+
+    Raises
+    ------
+    ValueError
+        Where nothing is left of the signal.
+    """
     finite = np.isfinite(signal)
     middle = np.median(signal[finite]) if finite.any() else 0.0
     sound = np.zeros(len(signal), dtype=bool)
@@ -439,12 +436,12 @@ def _annotated(records, i, row, signal):
             "'diagnosis' or None."
         )
     _refuse_no_beats(marks)
-    return _beats_among(marks)
+    return beats_among(marks)
 
 
 def _refuse_no_beats(marks):
     """Refuse annotations of which none is a beat, such as AFDB's, whose .atr files hold rhythms alone."""
-    if marks is None or not len(marks.symbol) or len(_beats_among(marks)[0]):
+    if marks is None or not len(marks.symbol) or len(beats_among(marks)[0]):
         return
     notes = sorted({str(note).strip("\x00 ") for note in marks.get("aux_note", ())} - {""})
     raise _UnusableError(
@@ -453,22 +450,10 @@ def _refuse_no_beats(marks):
     )
 
 
-def has_beats(marks: Bunch | None) -> bool:
-    """Whether any annotation is a beat."""
-    return marks is not None and len(_beats_among(marks)[0]) > 0
-
-
 def _marks(records, i, row):
     """Annotations of the lead itself where the database has them, else those of the record."""
     by_lead = records.get("annotations_by_lead")
     return (by_lead[i].get(records.leads[i][row]) if by_lead else None) or records.annotations[i]
-
-
-def _beats_among(marks):
-    """Annotations that are beats, by the symbols of the AAMI classes."""
-    symbol = np.asarray(marks.symbol, dtype=object)
-    beat = np.array([one in AAMI_CLASSES for one in symbol.tolist()], dtype=bool)
-    return np.asarray(marks.sample, dtype=np.int64)[beat], symbol[beat]
 
 
 def _detected(records, i, row, signal):
@@ -478,18 +463,7 @@ def _detected(records, i, row, signal):
         raise _UnusableError(str(error)) from error
     if not len(peak):
         raise _UnusableError("no R peak was found")
-    symbol = np.full(len(peak), "", dtype=object)
-    marks = _marks(records, i, row)
-    if marks is not None:
-        known, names = _beats_among(marks)
-        if len(known):
-            right = np.clip(np.searchsorted(known, peak), 1, max(len(known) - 1, 1))
-            left = right - 1
-            right = np.minimum(right, len(known) - 1)
-            nearest = np.where(np.abs(known[right] - peak) < np.abs(known[left] - peak), right, left)
-            near = np.abs(known[nearest] - peak) <= _MATCH * records.sampling_rate
-            symbol[near] = names[nearest[near]]
-    return peak, symbol
+    return peak, symbols_at(_marks(records, i, row), peak, records.sampling_rate)
 
 
 def _record_label(records, i, labels):

@@ -9,8 +9,8 @@ from sklearn.utils import Bunch
 
 from skagile._session_order import iso_dates
 from skagile.datasets import AAMI_CLASSES, FINE_CLASSES, choose_sessions, draw, has_beats, record_sessions
+from skagile.release._cuts import Cut, Cutting
 from skagile.release._problems import Collector, first_of
-from skagile.release._wfdb_record import Cut, Cutting
 
 _CLASSES = {"aami": AAMI_CLASSES, "fine": FINE_CLASSES}
 

@@ -10,13 +10,16 @@ from sklearn.utils import Bunch
 
 from skagile._files import FREE_BYTES, check_size, npy_header
 from skagile._session_order import session_order
+from skagile.audit import TOGETHER
 from skagile.datasets import check_pair, draw
-from skagile.release._doubts import MOST_MILLIVOLTS, alike_fault, size_faults
+from skagile.release._doubts import alike_fault, size_faults
+from skagile.release._npz_rows import leads_of, one_beat_a_row, sound_rows
 from skagile.release._problems import Collector, first_of
 
 _ROWS = ("subjects", "y", "sessions", "records", "times")
 _PREFIXES = ("attribute_", "task_")
 _NUMBERS = ("sampling_rate", "window")
+_MAX_LEADS = 256  # of the largest maps of the body surface
 _MAX_MEMBERS = 64
 _MAX_TEXT = 1024  # bytes of one text
 _SMALL = FREE_BYTES
@@ -44,13 +47,14 @@ def read_npz_pair(
         for key in _NUMBERS:
             file[key] = _number(file.get(key), key, str(sides[side]), problems)
     rate = _agreed("sampling_rate", before, after, sampling_rate, problems)
-    window = _agreed("window", before, after, None, problems) or _given_window(window, rate, before["X"].shape[1])
+    window = _agreed("window", before, after, None, problems) or _given_window(window, rate, before["X"].shape[-1])
     problems.stop_if_any()
     _check_meaning(before, sides, problems, in_order=sessions != "half")
-    rows = _sound_rows(_rows(before, after, labels, sessions), sides, problems)
+    lead_names = _lead_names(before, sides, problems)
+    rows = one_beat_a_row(sound_rows(_rows(before, after, labels, sessions), sides, problems))
     n_sound, dropped = len(rows["subjects"]), {}
     problems.stop_if_any(last=not n_sound)
-    for side, fault in size_faults(rows["original"], rows["released"]):
+    for side, fault in size_faults(*(leads_of(rows[side]) for side in ("original", "released"))):
         problems.of_whole(f"{sides[side]}, key 'X'", f"{fault}. Convert it.")
     if max_beats is not None:
         codes = np.zeros(n_sound, dtype=int)
@@ -72,6 +76,7 @@ def read_npz_pair(
         },
         sampling_rate=rate,
         window=window,
+        lead_names=lead_names,
         attributes=_with_prefix(rows, "attribute_"),
         tasks=_with_prefix(rows, "task_"),
         record_names=[],
@@ -195,7 +200,7 @@ def _keys_fit(headers, side, path, problems):
     """Check names and shapes by the headers alone."""
     wanted = ("X", "subjects") if side == "original" else ("X",)
     missing = [key for key in wanted if key not in headers]
-    known = ("X", *_ROWS, *_NUMBERS)
+    known = ("X", *_ROWS, *_NUMBERS, "lead_names")
     unknown = [
         key for key in headers if key not in known and not any(key.startswith(p) and key != p for p in _PREFIXES)
     ]
@@ -212,11 +217,18 @@ def _keys_fit(headers, side, path, problems):
     if missing or unknown:
         return False
     _, shape, dtype = headers["X"]
-    if len(shape) != 2 or shape[0] < 1 or shape[1] < 2 or dtype.kind not in "fiu":
+    if len(shape) not in (2, 4) or min(shape) < 1 or shape[-1] < 2 or dtype.kind not in "fiu":
         problems.of_whole(
             f"{path}, key 'X'",
-            f"has shape {shape} and dtype {dtype}; expected numbers of shape (n_beats, n_samples), one beat a row, at "
-            "least 2 samples. Lay records out as beats.",
+            f"has shape {shape} and dtype {dtype}; expected numbers of shape (n_beats, n_samples), one beat a row, or "
+            "(n_rows, n_beats, n_leads, n_samples), at least 2 samples. Lay records out as beats.",
+        )
+        return False
+    if len(shape) == 4 and shape[2] > _MAX_LEADS:
+        problems.of_whole(
+            f"{path}, key 'X'",
+            f"has shape {shape}, which is {shape[2]} leads; expected (n_rows, n_beats, n_leads, n_samples) with at "
+            f"most {_MAX_LEADS} leads. Put the axes in this order.",
         )
         return False
     fits = True
@@ -231,9 +243,24 @@ def _keys_fit(headers, side, path, problems):
         if key == "X" or key in _NUMBERS:
             expected = {"sampling_rate": (), "window": (2,)}.get(key)
             fits &= key == "X" or _note_shape(path, key, of_key, expected, kind.kind in "fiu", problems)
+        elif key == "lead_names":
+            fits &= _names_fit(path, of_key, kind, shape, problems)
         else:
-            fits &= _note_shape(path, key, of_key, shape[:1], key != "times" or kind.kind in "fiu", problems)
+            # A time for each beat of a row, or for each row where it has one beat.
+            each_beat = key == "times" and len(shape) == 4 and (shape[1] > 1 or len(of_key) == 2)
+            expected = shape[:2] if each_beat else shape[:1]
+            fits &= _note_shape(path, key, of_key, expected, key != "times" or kind.kind in "fiu", problems)
     return fits
+
+
+def _names_fit(path, shape, dtype, of_beats, problems):
+    n_leads = of_beats[2] if len(of_beats) == 4 else 0
+    if n_leads and shape == (n_leads,) and dtype.kind == "U":
+        return True
+    expected = f"({n_leads},)" if n_leads else "none: X of shape (n_beats, n_samples) has no leads by name"
+    what = f"has shape {shape} and dtype {dtype}; expected a text for each lead of X, {expected}. Correct the file."
+    problems.of_whole(f"{path}, key 'lead_names'", what)
+    return False
 
 
 def _note_shape(path, key, shape, expected, right_kind, problems):
@@ -261,6 +288,7 @@ def _check_together(files, sides, problems):
     for key in after:
         if key in ("X", "times", *_NUMBERS):
             continue
+        what = "leads" if key == "lead_names" else "rows"
         if key not in before:
             problems.of_whole(
                 f"{sides['original']}, key {key!r}",
@@ -270,8 +298,8 @@ def _check_together(files, sides, problems):
             n_unlike = int((before[key].astype(str) != after[key].astype(str)).sum())
             problems.of_whole(
                 f"{sides['released']}, key {key!r}",
-                f"differs from the original in {n_unlike} of {len(before[key])} rows; expected the same rows in the "
-                "same order. Put the release in the order of its original.",
+                f"differs from the original in {n_unlike} of {len(before[key])} {what}; expected the same {what} in "
+                "the same order. Put the release in the order of its original.",
             )
 
 
@@ -286,6 +314,20 @@ def _check_meaning(before, sides, problems, in_order):
             session_order(sessions[known], before["subjects"][known])
         except ValueError as error:
             problems.of_whole(f"{sides['original']}, key 'sessions'", str(error).removeprefix("sessions: "))
+
+
+def _lead_names(before, sides, problems):
+    """Names of the leads as a list; None where there are none."""
+    if "lead_names" not in before:
+        return None
+    names = [" ".join(name.split()) for name in before["lead_names"].tolist()]
+    if not all(name.isprintable() and name and name != TOGETHER for name in names) or len(set(names)) < len(names):
+        problems.of_whole(
+            f"{sides['original']}, key 'lead_names'",
+            f"is {first_of(map(repr, names))}; expected a different name for each lead, of printable characters. "
+            "Correct the key.",
+        )
+    return names
 
 
 def _number(values, key, path, problems):
@@ -322,35 +364,3 @@ def _given_window(window, rate, n_samples):
     window = check_pair(window, "window", "seconds before and after the R peak")
     fits = rate is not None and sum(round(seconds * rate) for seconds in window) == n_samples
     return window if fits else None
-
-
-def _sound_rows(rows, sides, problems):
-    """Rows whose beats are finite and not flat on both sides and whose labels are there; the rest noted."""
-    sound = np.ones(len(rows["subjects"]), dtype=bool)
-    faults = []
-    for side in ("original", "released"):
-        X = rows[side]
-        finite = np.isfinite(X).all(axis=1)
-        faults.append((f"{sides[side]}, key 'X'", ~finite, "NaN or infinite values", "finite millivolts"))
-        with np.errstate(invalid="ignore", over="ignore"):
-            far = finite & (np.abs(X - np.median(X, axis=1, keepdims=True)).max(axis=1) > MOST_MILLIVOLTS)
-        words = f"values more than {MOST_MILLIVOLTS:g} mV off"
-        faults.append((f"{sides[side]}, key 'X'", far, words, "millivolts, not another unit,"))
-        flat = finite & (X.max(axis=1) == X.min(axis=1))
-        faults.append((f"{sides[side]}, key 'X'", flat, "one value throughout (flat)", "a signal"))
-    for key in ("subjects", "y", "sessions"):
-        if key in rows:
-            text = np.char.strip(rows[key].astype(str))
-            empty = (text == "") | (np.isnan(rows[key]) if rows[key].dtype.kind == "f" else False)
-            faults.append((f"{sides['original']}, key {key!r}", empty, "no value (empty or NaN)", "one"))
-    for where, bad, came, wanted in faults:
-        if bad.any():
-            at = np.flatnonzero(bad)
-            problems.of_record(
-                f"{len(at)} row(s)",
-                where,
-                f"{len(at)} of {len(bad)} rows have {came}, the first is row {at[0]}; expected {wanted} in each row. "
-                "Drop these rows on both sides",
-            )
-            sound &= ~bad
-    return {key: values[sound] for key, values in rows.items()}

@@ -10,11 +10,11 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skagile.release._assemble import Rows
+from skagile.release._cuts import Cutting
 from skagile.release._npz_pair import read_npz_pair
 from skagile.release._npz_views import npz_views
 from skagile.release._problems import Collector
 from skagile.release._wfdb_pair import read_wfdb_pair, read_wfdb_views
-from skagile.release._wfdb_record import Cutting
 
 _CONSTRAINTS = {
     "original": [str, os.PathLike],
@@ -165,19 +165,23 @@ def read_release_pair(
     pickled objects:
 
     ==================== =============================================================================================
-    ``X``                (n_beats, n_samples), beats in millivolts; needed on both sides
+    ``X``                (n_beats, n_samples), beats in millivolts, or of several leads (n_rows, n_beats, n_leads,
+                         n_samples), NaN where a lead or a beat is missing; needed on both sides
+    ``lead_names``       (n_leads,), name of each lead
     ``subjects``         (n_beats,), whose beat it is; needed in the original. In the release it must be the same
     ``y``                (n_beats,), diagnosis
     ``sessions``         (n_beats,), number, date or name ("visit 9") of the recording
     ``records``          (n_beats,), number or name of the record
-    ``times``            (n_beats,), R peaks in seconds; both sides may have their own
+    ``times``            (n_beats,), R peaks in seconds; both sides may have their own. With several beats a row
+                         (n_rows, n_beats)
     ``sampling_rate``    one number, Hz
     ``window``           two numbers, seconds before and after the R peak
     ``attribute_<name>`` (n_beats,), a trait of the person, such as ``attribute_sex``
     ``task_<name>``      (n_beats,), labels of another task
     ==================== =============================================================================================
 
-    Row i of the release must be row i of the original. All but ``X`` and ``subjects`` is optional, and stands in the
+    Row i of the release must be row i of the original. Rows of several beats are read as one beat a row, of shape
+    (n_beats, 1, n_leads, n_samples). All but ``X`` and ``subjects`` is optional, and stands in the
     original; the release may repeat it.
 
     **What this does not guarantee.** One lead is read, and beats are cut where the original has its R peaks:
@@ -230,7 +234,8 @@ def read_release_views(
     original, released : path-like
         As :func:`read_release_pair` takes them.
     leads : sequence of int or str, default=None
-        Leads of the original by position or name; each is read by itself. None: every lead that both sides have.
+        Leads of the original by position or name; each is read by itself, and all of them together. None: every lead
+        that both sides have.
         Case, spaces and words such as "lead" count for nothing in a name, and "MLII" is "II"; of leads without a name
         in common as many are matched by their place, with a note. Folders only.
     sampling_rate, window, band, max_beats, labels, r_peaks, subjects, sessions, guard, on_error, progress, random_state
@@ -242,9 +247,11 @@ def read_release_views(
         views : list of Bunch
             Each as :func:`read_release_pair` returns it, and ``lead``, its name; ``cut``, whose R peaks it is cut at;
             ``corresponds``, whether rows of the release are the same heartbeats as those of the original; ``remarks``,
-            sentences for the report; ``lead_names``; ``is_recut``. The first has the lead that most records have. A
-            lead is there once more, cut at the R peaks of the release, where it has them elsewhere: more than 20 ms
-            away in a tenth of the beats, or the whole record by 8 ms.
+            sentences for the report; ``is_recut``; ``called``, the names that each of its leads has in the records. The
+            first has all leads together, (n_beats, 1, n_leads, n_samples), and their ``lead_names``; with one lead
+            there is no such view, and ``lead_names`` is None. Then comes the lead that most records have. A view is
+            there once more, cut at the R peaks of the release, where it has them elsewhere: more than 20 ms away in a
+            tenth of the beats, or the whole record by 8 ms.
         not_attacked : list of dict
             Leads that no view has: ``lead``, ``reason``, ``n_records`` ``of`` so many, and ``in_release``, whether the
             release has it at all.
@@ -266,7 +273,11 @@ def read_release_views(
     Leads of one name are read together, where a quarter of the people have it, or 20. Any other lead of a record stands
     in for a lead that the record lacks and most have, or is put together with others. A released record may have
     another sampling rate or length than its original. R peaks are looked for in each lead by itself. All leads are in
-    memory at once; ``max_beats`` and ``leads`` bound that.
+    memory at once, twice where they are several; ``max_beats`` and ``leads`` bound that.
+
+    For all leads together R peaks are looked for over the leads of a record, or are the annotated ones, and every lead
+    is cut there. A lead whose signal is bad at a beat, on either side, is NaN there on both. The leads are those that
+    are also read by themselves, and a record that lacks one has it NaN throughout.
 
     Of ``.npz`` files, whose beats are cut already, a released beat whose R peak is not where the original's is gives a
     second view in which it is moved there.

@@ -2,19 +2,27 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 
 from sklearn.utils import Bunch
 
 from skagile.audit import LEAST_PEOPLE
 from skagile.release._assemble import Rows, assemble
+from skagile.release._cuts import (
+    AT_ORIGINAL,
+    AT_RELEASE,
+    ELSEWHERE,
+    LENGTH,
+    NO_PEAKS,
+    RATE,
+    Cutting,
+    RecordCuts,
+    at_own,
+)
 from skagile.release._problems import Collector, ReleaseProblems
-from skagile.release._wfdb_record import ELSEWHERE, LENGTH, NO_PEAKS, RATE, Cut, Cutting, RecordCuts
+from skagile.release._together_views import together_views
 
 _MANY_PEOPLE = 20  # for a verdict of their own
-
-AT_ORIGINAL = "R peaks of the original"
-AT_RELEASE = "R peaks of the release"
 
 
 def views_of(
@@ -22,35 +30,47 @@ def views_of(
 ) -> Bunch:
     """Give the pairs of ``read_release_views``, and the leads that are in none of them."""
     refused = [entry for record in records for entry in record.refused]
-    groups, rare = _groups([record.cuts for record in records if record.cuts], by_name=cutting.is_every)
+    records = [record for record in records if record.cuts]
+    groups, rare = _groups([record.cuts for record in records], by_name=cutting.is_every)
     refused += rare
-    n_records, views = sum(bool(record.cuts) for record in records), []
+    views, assembled = [], partial(assemble, cutting=cutting, sampling_rate=sampling_rate, rows=rows)
     for cuts in groups:
-        for cut_at, of_view in ((AT_ORIGINAL, cuts), (AT_RELEASE, _at_own(cuts))):
+        for cut_at, of_view in ((AT_ORIGINAL, cuts), (AT_RELEASE, at_own(cuts))):
             if not of_view:
                 continue
             first = not views
-            collector = problems if first else Collector(skip=False)
             try:
-                view = assemble(of_view, cutting, sampling_rate, rows, collector)
+                view = assembled(of_view, problems=problems if first else Collector(skip=False))
             except ReleaseProblems as error:
                 if first:
                     raise
                 refused += [(cut.name, f"cut at the {cut_at}: {error.problems[0]}", True) for cut in cuts]
                 continue
-            corresponds = cut_at == AT_ORIGINAL or all(cut.own is None or cut.own.corresponds for cut in cuts)
-            if cut_at == AT_RELEASE:
-                view.times = view.released_times = None  # the rhythm is that of the view before
-            view.update(
-                lead=_called(cuts),
-                cut=cut_at,
-                lead_names=list(dict.fromkeys(cut.name for cut in cuts)),
-                is_recut=cut_at == AT_RELEASE,
-                corresponds=corresponds,
-                remarks=_remarks(cuts) if cut_at == AT_ORIGINAL else [],
-            )
-            views.append(view)
-    return Bunch(views=views, not_attacked=_counted(refused, n_records))
+            names = list(dict.fromkeys(cut.name for cut in cuts))
+            view.update(lead=_called(cuts), lead_names=None, called=[names])
+            views.append(_known(view, cut_at, cuts))
+    together, left_out = together_views(records, groups, assembled)
+    for view, cut_at, cuts in together:
+        # What was said of the records when the first lead was read.
+        view.update(skipped=views[0].skipped, notes=views[0].notes)
+        view.protocol["n_problems_skipped"] = views[0].protocol["n_problems_skipped"]
+        _known(view, cut_at, cuts)
+    views = [*(view for view, _, _ in together), *views]
+    return Bunch(views=views, not_attacked=_counted(refused + left_out, len(records)))
+
+
+def _known(view, cut_at, cuts):
+    """Add to a view what is known of it whatever its leads are."""
+    is_recut = cut_at == AT_RELEASE
+    if is_recut:
+        view.times = view.released_times = None  # the rhythm is that of the view before
+    view.update(
+        cut=cut_at,
+        is_recut=is_recut,
+        corresponds=not is_recut or all(cut.own is None or cut.own.corresponds for cut in cuts),
+        remarks=[] if is_recut else [*view.get("remarks", []), *_remarks(cuts)],
+    )
+    return view
 
 
 def _groups(records, *, by_name):
@@ -103,25 +123,6 @@ def _n_people(cuts):
 def _called(cuts):
     """Names of the leads of a group, the commonest first."""
     return ", ".join(name for name, _ in Counter(cut.name for cut in cuts).most_common())
-
-
-def _at_own(cuts: Sequence[Cut]) -> list[Cut]:
-    """Give the same records cut where the release has its R peaks; none where it has them where the original has."""
-    if all(cut.own is None for cut in cuts):
-        return []
-    return [cut if cut.own is None else _own(cut) for cut in cuts]
-
-
-def _own(cut):
-    at = cut.own.partner
-    return replace(
-        cut,
-        original=cut.original[at],
-        released=cut.own.released,
-        symbol=cut.symbol[at],
-        half=cut.own.half,
-        times=cut.times[at],
-    )
 
 
 def _remarks(cuts):

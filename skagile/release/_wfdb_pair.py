@@ -8,11 +8,12 @@ from sklearn.utils import Bunch
 from skagile.datasets import check_pair
 from skagile.records import what_is_there
 from skagile.release._assemble import Rows, assemble
+from skagile.release._cuts import Cutting, RecordCuts
 from skagile.release._doubts import listed_but_missing
 from skagile.release._problems import Collector, first_of
 from skagile.release._subjects import people_fault, people_or_problems
 from skagile.release._views import views_of
-from skagile.release._wfdb_record import Cutting, Folder, Rate, RecordCuts, cut_record
+from skagile.release._wfdb_record import Folder, Rate, cut_record
 
 _USUAL = {"window": (0.25, 0.45), "band": None}
 

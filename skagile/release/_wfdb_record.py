@@ -2,74 +2,31 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from skagile.datasets import RecordCutter, pick_leads
-from skagile.records import Entry, read_entry, record_names, records_bunch
+from skagile.records import read_entry, record_names, records_bunch
+from skagile.release._cuts import (
+    ELSEWHERE,
+    FEWEST,
+    FEWEST_OF,
+    NO_PEAKS,
+    Cut,
+    Cutting,
+    RecordCuts,
+    other_length,
+    remarks_of,
+    seconds,
+)
 from skagile.release._lead_names import match_leads
 from skagile.release._own_peaks import OwnBeats, is_elsewhere, partners
 from skagile.release._problems import Collector, first_of
+from skagile.release._together import cut_together
 
-# Beats of the release's own, and of the original's, with fewer of which it has none: hum has an R peak or two.
-_FEWEST, _FEWEST_OF = 3, 0.1
-NO_PEAKS = "no R peak of its own is found in the release"
-ELSEWHERE = "the release has its R peaks elsewhere"
-RATE, LENGTH = "the release has another sampling rate", "the release is of another length"
 LOOK = "Name the leads as in the original, or choose another with lead=, on the command line --lead"
-
-
-@dataclass(frozen=True)
-class Cutting:
-    """How beats are cut; see :func:`~skagile.records.read_release_pair`.
-
-    Attributes
-    ----------
-    lead : int, str, sequence of them or None
-        One lead of each record; None: `leads` says which.
-    leads : tuple of int or str
-        Leads by position or name, each by itself; empty: every lead that both sides have.
-    """
-
-    lead: object
-    window: object
-    band: object
-    r_peaks: str
-    guard: float
-    leads: tuple = ()
-
-    @property
-    def is_every(self) -> bool:
-        """Whether every lead that both sides have is cut."""
-        return self.lead is None and not self.leads
-
-
-@dataclass
-class Cut:
-    """One lead of a record of both sides: its beats row by row."""
-
-    entry: Entry  # without the signal
-    key: str
-    name: str  # as the original has it
-    original: np.ndarray
-    released: np.ndarray
-    symbol: np.ndarray
-    half: np.ndarray
-    times: np.ndarray
-    own: OwnBeats | None = None
-    dropped: Counter = field(default_factory=Counter)
-    remarks: list[str] = field(default_factory=list)
-
-
-@dataclass
-class RecordCuts:
-    """What a record gave: cuts of its leads, and the leads that gave none, with the reason."""
-
-    cuts: list[Cut] = field(default_factory=list)
-    refused: list[tuple[str, str, bool]] = field(default_factory=list)  # lead, why, whether the release has it
 
 
 class Folder:
@@ -142,11 +99,12 @@ def cut_record(
         left = [before.recording.leads[row] for _, row, _ in found.shared if row not in used]
         result.refused += [(lead, "left out by --lead", True) for lead in left]
     cutter = _LeadCutter(before, after, cutting, rate.of(name, before.recording.sampling_rate), shown, problems)
-    faults = []
+    faults, rows = [], []
     for key, row, released_row in wanted:
         cut = cutter.cut(key, row, released_row)
         if isinstance(cut, Cut):
             result.cuts.append(cut)
+            rows.append((row, released_row))
         else:
             faults.append((before.recording.leads[row], cut))
     if result.cuts and cutting.is_every:
@@ -154,6 +112,8 @@ def cut_record(
     else:
         for _, (where, why) in faults:
             problems.of_record(name, where, why)
+    if len(rows) > 1:
+        result.together = cutter.together(rows)
     before.recording.signal = before.recording.signal[:, :0]  # the beats are enough
     return result
 
@@ -222,24 +182,12 @@ def _note_differences(before, after, shown, problems):
         problems.note(
             shown["released"], f"is sampled at {rates[1]:g} Hz, the original at {rates[0]:g} Hz; it is resampled"
         )
-    lasts = [_seconds(entry) for entry in (before, after)]
-    if _other_length(before, after):
+    lasts = [seconds(entry) for entry in (before, after)]
+    if other_length(before, after):
         problems.note(
             shown["released"],
             f"lasts {lasts[1]:.1f} s, the original {lasts[0]:.1f} s; beats outside of it are cut from neither",
         )
-
-
-def _seconds(entry):
-    return entry.recording.signal.shape[1] / entry.recording.sampling_rate
-
-
-def _other_length(before, after):
-    """Whether the sides differ by more than the rounding of a resampled record."""
-    slowest = min(before.recording.sampling_rate, after.recording.sampling_rate)
-    return abs(_seconds(before) - _seconds(after)) * slowest > (
-        0 if before.recording.sampling_rate == after.recording.sampling_rate else 1.5
-    )
 
 
 def _wanted(cutting, name, leads, released_leads, found, shown, problems):
@@ -341,11 +289,8 @@ class _LeadCutter:
             half=part["sessions"][kept],
             times=part["r_peak"][kept] / self.rate,
             dropped=Counter({name: cutter.dropped[name] for name in ("signal", "edge", "guard")}),
+            remarks=remarks_of(self.before, self.after),
         )
-        if self.before.recording.sampling_rate != self.after.recording.sampling_rate:
-            cut.remarks.append(RATE)
-        if _other_length(self.before, self.after):
-            cut.remarks.append(LENGTH)
         if self.cutting.lead is None:
             self._add_own(cut, released_row)
         if n_lost and cut.own is None:
@@ -353,6 +298,14 @@ class _LeadCutter:
         elif n_lost:  # a record that was moved has nothing at an end; its beats are cut where it has them
             self.problems.note(self.shown["released"], f"no signal at {n_lost} beats of its original")
         return cut
+
+    def together(self, rows):
+        """Beats of several leads, all at the same R peaks; where there are none, the reason."""
+        sides = {"of_original": self.settings, "of_release": self.of_release}
+        try:
+            return cut_together(self.before, self.after, rows, r_peaks=self.cutting.r_peaks, **sides)
+        except ValueError as error:
+            return str(error)
 
     def _at_peaks(self, peaks, row):
         """Beats of the release at the R peaks of its original, and which of these they are; or what is wrong."""
@@ -370,7 +323,7 @@ class _LeadCutter:
         _, kept, kept_released = np.intersect1d(at, released["sample"], return_indices=True)
         # Beats beyond its end are not lost: a shorter release has none there.
         last = recording.signal.shape[1] - round(self.cutting.window[1] * recording.sampling_rate)
-        within = at <= last if _other_length(self.before, self.after) else np.ones(len(at), dtype=bool)
+        within = at <= last if other_length(self.before, self.after) else np.ones(len(at), dtype=bool)
         released["kept"] = kept, kept_released, int(within.sum()) - int(within[kept].sum())
         return released
 
@@ -382,7 +335,7 @@ class _LeadCutter:
             part = cutter.cut(0)
         except ValueError:
             part = None
-        if part is None or len(part["X"]) < max(_FEWEST, _FEWEST_OF * len(cut.times)):
+        if part is None or len(part["X"]) < max(FEWEST, FEWEST_OF * len(cut.times)):
             cut.remarks.append(NO_PEAKS)
             return
         own = part["r_peak"] / self.rate

@@ -21,6 +21,8 @@ from skagile.segmentation._cut import resampled_length as resampled_length
 from skagile.segmentation._cut import window_samples as window_samples
 from skagile.segmentation._inputs import transposed as transposed
 from skagile.segmentation._measure_leads import tells_axis as tells_axis
+from skagile.segmentation._several_leads import Signals as Signals
+from skagile.segmentation._several_leads import find_over_leads as find_over_leads
 
 __all__ = [
     "BeatImager",

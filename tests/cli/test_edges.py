@@ -35,7 +35,7 @@ def refused(files, monkeypatch):
     def never(*_, **__):
         raise AssertionError("the pair was read")
 
-    monkeypatch.setattr(_audit_job, "read_release_pair", never)
+    monkeypatch.setattr(_audit_job, "read_release_views", never)
 
     def run(*arguments, pair=None):
         result = CliRunner().invoke(main, ["audit", *(pair or files.pair), *map(str, arguments)])

@@ -14,7 +14,7 @@ from skagile.datasets import (
     load_mitdb_beats,
     load_ptbdb_beats,
 )
-from skagile.datasets._beats import AAMI_CLASSES, FINE_CLASSES
+from skagile.datasets._annotated import AAMI_CLASSES, FINE_CLASSES
 
 FS = 250
 QUIET = {"band": None}  # cut and nothing else

@@ -5,8 +5,8 @@ import pytest
 from scipy.signal import resample
 
 from skagile.release import read_release_views
+from skagile.release._cuts import AT_ORIGINAL, AT_RELEASE
 from skagile.release._own_peaks import is_elsewhere, partners
-from skagile.release._views import AT_ORIGINAL, AT_RELEASE
 
 pytestmark = pytest.mark.usefixtures("cheap_audit")
 FS = 250
@@ -76,6 +76,7 @@ def test_a_release_in_time_is_cut_once(release):
     rng = np.random.default_rng(0)
     pair = release(lambda i, signal: (signal + 0.05 * rng.standard_normal(signal.shape), ("I", "II")))
     assert [(view.lead, view.cut) for view in read_release_views(*pair, labels=None).views] == [
+        ("all leads together", AT_ORIGINAL),
         ("I", AT_ORIGINAL),
         ("II", AT_ORIGINAL),
     ]

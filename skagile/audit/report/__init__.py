@@ -2,10 +2,11 @@
 
 from skagile.audit.report._files import sentences_if_red
 from skagile.audit.report._judged import LEAST_PEOPLE
+from skagile.audit.report._lead_words import TOGETHER
 from skagile.audit.report._leads import summary_of_view, worst_view
 from skagile.audit.report._limits import LIMITS
 from skagile.audit.report._report import AuditReport
-from skagile.audit.report._words import TOGETHER, percent
+from skagile.audit.report._words import percent
 
 __all__ = [
     "LEAST_PEOPLE",

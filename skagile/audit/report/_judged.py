@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skagile.audit.report._lead_words import lead_called
+
 # With fewer, all or nobody may be named by luck; nor are there strangers to compare copies with.
 LEAST_PEOPLE = 5
 # Of the way from what there is without a leak to certainty, what the interval must rule out. Of people named it is
@@ -33,7 +35,7 @@ def left_out(report):
 
 def names_left_out(report):
     """Name these in a part of a sentence, "" where there are none."""
-    names = dict.fromkeys(f"lead {entry['lead']}" for entry in left_out(report))
+    names = dict.fromkeys(lead_called(entry["lead"]) for entry in left_out(report))
     return f"not attacked: {', '.join(names)}" if names else ""
 
 

@@ -1,7 +1,8 @@
 """What an audit of several leads says: of each its worst figures, the worst of all, and the leads that it left out."""
 
 from skagile.audit.report import _limits, _threats
-from skagile.audit.report._words import TOGETHER, cells, percent
+from skagile.audit.report._lead_words import TOGETHER, lead_called
+from skagile.audit.report._words import cells, percent
 
 
 def summary_of_view(report):
@@ -41,7 +42,7 @@ def worst_view(reports, summaries):
 def sentence_of(entry):
     """Say why a lead was not attacked."""
     where = "" if entry["n_records"] >= entry["of"] else f" in {entry['n_records']} of {entry['of']} records"
-    return f"lead {entry['lead']}{where}: {entry['reason'].rstrip('.')}"
+    return f"{lead_called(entry['lead'])}{where}: {entry['reason'].rstrip('.')}"
 
 
 def _source_of(view):
@@ -71,7 +72,8 @@ def as_lines(report):
         null = "–" if source["null"] is None else f"{100 * source['null']:.1f}"
         what = source["what"] or source["reason"]
         rows.append([view["lead"], view["cut"], ", ".join([source["level"], *others]), *figures, null, what])
-    remarks = [f"Lead {view['lead']}: {remark}" for view in report.lead_results for remark in view["remarks"]]
+    named = [(lead_called(view["lead"]), remark) for view in report.lead_results for remark in view["remarks"]]
+    remarks = [f"{name[0].upper()}{name[1:]}: {remark}" for name, remark in named]
     return header, rows, remarks + [f"Not attacked: {sentence_of(entry)}." for entry in report.not_attacked]
 
 

@@ -11,11 +11,22 @@ from skagile.audit.report._files import LEVELS as FILES_LEVELS
 from skagile.audit.report._files import level_of, sentences_of_files
 from skagile.audit.report._floors import FLOORS, highest_floor
 from skagile.audit.report._json import SCHEMA, SCHEMA_VERSION
+from skagile.audit.report._lead_words import TOGETHER
 from skagile.audit.report._leads import as_lines
 from skagile.audit.report._limits import LIMITS
 from skagile.audit.report._pictures import MIN_SUBJECTS_DRAWN
 from skagile.audit.report._threats import threats
-from skagile.audit.report._words import FIDELITY, GDPR, KNOWLEDGE, cells, interval, percent, tells, visible, who
+from skagile.audit.report._words import (
+    FIDELITY,
+    GDPR,
+    KNOWLEDGE,
+    cells,
+    interval,
+    percent,
+    tells,
+    visible,
+    who,
+)
 from skagile.audit.use import SOURCES
 
 _LEVELS = {
@@ -68,6 +79,7 @@ def render(report, title, thresholds):
         threats=_threats_table(report),
         leads=_leads_table(report),
         lead_sentences=as_lines(report)[2],
+        together=any(view["lead"] == TOGETHER for view in report.lead_results),
         files=_files_table(report),
         files_level=FILES_LEVELS.get(level_of(report), ""),
         files_sentences=sentences_of_files(report),

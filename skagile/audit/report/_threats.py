@@ -1,7 +1,8 @@
 """The four threats that the verdict is the worst of, each red, inconclusive, green or not tested."""
 
 from skagile.audit.report._judged import too_wide, unjudged
-from skagile.audit.report._words import TOGETHER, percent, share, who
+from skagile.audit.report._lead_words import lead_called
+from skagile.audit.report._words import percent, share, who
 
 # Name -> what is asked, and what is said where it is red.
 THREATS = {
@@ -29,8 +30,7 @@ def threats(report):
 
 def called(view):
     """Name of a view, for a sentence."""
-    lead = view["lead"] if view["lead"] == TOGETHER else f"lead {view['lead']}"
-    return f"{lead}, cut at the {view['cut']}"
+    return f"{lead_called(view['lead'])}, cut at the {view['cut']}"
 
 
 def badness(entry):

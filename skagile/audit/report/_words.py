@@ -75,8 +75,6 @@ USES = {
     ("released", "new patients"): "use on new patients",
 }
 
-TOGETHER = "all leads together"  # name of the view that they are attacked in
-
 
 def percent(value: float | None, digits: int = 1) -> str:
     """Share as a percentage, "–" where there is none."""
