@@ -62,9 +62,9 @@ class BeatDenoiser(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components, n_features_in_)
+    components_ : ndarray of shape (n_components, n_features)
         Principal components ("low_rank").
-    mean_ : ndarray of shape (n_features_in_,)
+    mean_ : ndarray of shape (n_features,)
         Mean beat ("low_rank").
     net_ : skorch.NeuralNet
         The fitted net ("learned").
