@@ -20,14 +20,14 @@ def of_leads(estimator, n_leads):
     """Return an estimator of ours that gets the leads of a beat apart; any other gets them one after the other."""
     if n_leads == 1 or not isinstance(estimator, BaseIdentifier):
         return estimator
-    return WithLeads(estimator, n_leads)
+    return _WithLeads(estimator, n_leads)
 
 
 def _can(name):
     return available_if(lambda self: hasattr(self.estimator, name))
 
 
-class WithLeads(ClassifierMixin, BaseEstimator):
+class _WithLeads(ClassifierMixin, BaseEstimator):
     """An attacker that is given beats one a row, and takes leads.
 
     Parameters

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from skagile.attackers import SVDIdentifier
 from skagile.audit import AuditReport, Estimators, Evidence, Size, audit_release
 from skagile.audit._inputs import check_inputs
-from skagile.audit._with_leads import WithLeads, with_leads
+from skagile.audit._with_leads import _WithLeads, with_leads
 
 N_PEOPLE, N_BEATS, N_SAMPLES = 12, 20, 40
 QUICK = {
@@ -200,10 +200,10 @@ def test_our_attackers_get_leads_and_others_rows(people):
     assert np.isnan(apart[7, 0, 1]).all()
     np.testing.assert_array_equal(apart[7, 0, 0], X[7, 0, 0])
     np.testing.assert_array_equal(apart[8], X[8])
-    ours = WithLeads(SVDIdentifier(), 2).fit(flat, subjects)
+    ours = _WithLeads(SVDIdentifier(), 2).fit(flat, subjects)
     np.testing.assert_array_equal(ours.predict(flat), SVDIdentifier().fit(apart, subjects).predict(apart))
     assert ours.estimator_.n_leads_in_ == 2
-    assert not hasattr(WithLeads(LogisticRegression(), 2), "transform")
+    assert not hasattr(_WithLeads(LogisticRegression(), 2), "transform")
     theirs = make_pipeline(StandardScaler(), LogisticRegression())
     report = audit_release(X, X, subjects=subjects, attackers={"theirs": theirs}, knowledge="adaptive")
     assert report.headline["single"]["value"] > 0.9
