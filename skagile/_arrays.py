@@ -46,8 +46,13 @@ def standardize_leads(beats, n_leads):
     """
     if n_leads == 1:
         return standardize(beats)
+    return standardize(centre_leads(beats, n_leads))
+
+
+def centre_leads(beats, n_leads):
+    """Take the mean off each lead of beats that are laid out as for `standardize_leads`."""
     leads = beats.reshape(len(beats), n_leads, -1)
-    return standardize((leads - leads.mean(-1)[..., None]).reshape(beats.shape))
+    return (leads - leads.mean(-1)[..., None]).reshape(beats.shape)
 
 
 def standardize_channels(beats):

@@ -94,6 +94,17 @@ def choose_lead(
     ], sampling_rate
 
 
+def common_length(lengths: Sequence[int]) -> int:
+    """Return the length of records that are to be a row each, or raise ValueError where they have several."""
+    distinct = sorted(set(lengths))
+    if len(distinct) > 1:
+        raise ValueError(
+            f"records must be equally long here, one row each, got {distinct[0]} to {distinct[-1]} samples. Cut them "
+            "to one length, or use segment."
+        )
+    return distinct[0]
+
+
 def check_rate_of(records: Bunch, sampling_rate: float, resample_to: float | None) -> float:
     """Return the sampling rate of a Bunch of records; without `resample_to` it must be that of the segmenter."""
     given = records.sampling_rate

@@ -15,6 +15,7 @@ from skagile.segmentation._inputs import (
     check_r_peaks,
     check_sampling_rate,
     choose_lead,
+    common_length,
     names_of,
     refuse_huge,
     transposed,
@@ -104,11 +105,7 @@ class OneLead(Cutter):
         given = X
         X, sampling_rate = self._choose(X)
         if isinstance(X, list) and len({np.shape(record) for record in X}) > 1 and np.ndim(X[0]) == 1:
-            lengths = sorted({np.shape(record)[-1] for record in X})
-            raise ValueError(
-                f"records must be equally long here, one row each, got {lengths[0]} to {lengths[-1]} samples. Cut them "
-                "to one length, or use segment."
-            )
+            common_length([np.shape(record)[-1] for record in X])
         options = {"ensure_min_features": 2 if reset else 1, "ensure_all_finite": False}  # gaps: below, by their record
         X = validate_data(self.segmenter, X, reset=reset, dtype=[np.float64, np.float32], **options)
         self.check_length(X.shape[1], sampling_rate, "the records", transposed(X.shape))

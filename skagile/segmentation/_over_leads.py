@@ -8,7 +8,7 @@ from sklearn.utils import Bunch
 
 from skagile.segmentation._cut import move_peaks, resample
 from skagile.segmentation._cutter import Cutter
-from skagile.segmentation._inputs import check_r_peaks, check_sampling_rate
+from skagile.segmentation._inputs import check_r_peaks, check_sampling_rate, common_length
 from skagile.segmentation._several_leads import (
     Signals,
     choose_leads,
@@ -24,7 +24,7 @@ class OverLeads(Cutter):
     def fit(self, X: ArrayLike | Bunch) -> None:
         """Check records, and keep their length and leads."""
         own, signals = self.segmenter, self._choose(X)
-        own.n_features_in_, own.leads_ = _common_length(signals), signals.leads
+        own.n_features_in_, own.leads_ = common_length([leads.shape[1] for leads in signals.records]), signals.leads
         own._n_leads = len(signals.records[0])
         check_sampling_rate(signals.sampling_rate)
 
@@ -32,7 +32,7 @@ class OverLeads(Cutter):
         """Return a row for each record, as `layout` says."""
         own = self.segmenter
         signals = self._choose(X, own.leads_)
-        length, n_leads = _common_length(signals), len(signals.records[0])
+        length, n_leads = common_length([leads.shape[1] for leads in signals.records]), len(signals.records[0])
         if (length, n_leads) != (own.n_features_in_, own._n_leads):
             raise ValueError(
                 f"X has {n_leads} lead(s) of {length} samples, but BeatSegmenter is expecting {own._n_leads} of "
@@ -128,14 +128,3 @@ class OverLeads(Cutter):
         record, r_peak = self.complete(r_peaks, [leads.shape[1] for leads in records])
         X = cut_over_leads(records, record, r_peak, bad, self.window_samples(), ratio)
         return Bunch(X=X, record=record, r_peak=r_peak, records=records)
-
-
-def _common_length(signals):
-    """Length of records that are to be a row each."""
-    lengths = sorted({leads.shape[1] for leads in signals.records})
-    if len(lengths) > 1:
-        raise ValueError(
-            f"records must be equally long here, one row each, got {lengths[0]} to {lengths[-1]} samples. Cut them "
-            "to one length, or use segment."
-        )
-    return lengths[0]

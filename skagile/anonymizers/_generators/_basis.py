@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.fft import dct
 
+from skagile._arrays import lead_scale
 from skagile._state import Array, Field, Number, Stateful, check
 
 # What beats are kept within: the logarithm of their standard deviation in mV, and their mean.
@@ -82,18 +83,11 @@ class Basis(Stateful):
     def features(self, X):
         """Return features of shape (n_beats, n_features)."""
         X = np.asarray(X, dtype=np.float64)
-        if self.n_leads == 1:
-            mean, size = X.mean(axis=1), X.std(axis=1)
-            shape = (X - mean[:, None]) / size[:, None]
-        else:
-            leads = X.reshape(len(X), self.n_leads, -1)
-            mean = leads.mean(axis=2)
-            shape = (leads - mean[:, :, None]).reshape(X.shape)
-            size = np.sqrt((shape**2).mean(axis=1))
-            shape = shape / size[:, None]
+        mean, size = lead_scale(X, self.n_leads)
+        shape = ((X.reshape(len(X), self.n_leads, -1) - mean) / size).reshape(X.shape)
         if len(self.axes):
             shape = (shape - self.centre) @ self.axes.T
-        return np.column_stack([shape, np.log(size), mean])
+        return np.column_stack([shape, np.log(size[:, :, 0]), mean[:, :, 0]])
 
     def beats(self, features):
         """Return beats in millivolts of features, whose shape need not be standardized."""

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from skagile import metrics
-from skagile._arrays import standardize_leads
+from skagile._arrays import centre_leads, standardize_leads
 from skagile.audit._measurement import Job, Measurement, in_words
 from skagile.audit.threats._people import PeopleRow, interval_of, published_rows
 
@@ -158,18 +158,13 @@ def _quantile(scores, owner, weight):
 def find_nearest(what, *, original, released, subject, published, scale, n_leads=1):
     """Measure how near each published beat is to originals, and its own original to those of others."""
     del what
-    prepare = partial(standardize_leads if scale == "shape" else _centred, n_leads=n_leads)
+    prepare = partial(standardize_leads if scale == "shape" else centre_leads, n_leads=n_leads)
     order = np.argsort(subject, kind="stable")
     originals = prepare(original.astype(np.float64))
     starts = np.flatnonzero(np.diff(subject[order], prepend=-1))
     near, whose = _nearest(prepare(released[published].astype(np.float64)), originals[order], starts)
     strangers, _ = _nearest(originals[published], originals[order], starts, subject[published])
     return {"released": near, "whose": whose, "strangers": strangers}
-
-
-def _centred(beats, n_leads):
-    leads = beats.reshape(len(beats), n_leads, -1)
-    return (leads - leads.mean(axis=2, keepdims=True)).reshape(beats.shape)
 
 
 def _nearest(rows, others, starts, owner=None):
