@@ -55,6 +55,28 @@ def _near(got, expected, share):
     assert np.linalg.norm(got - expected) < share * np.linalg.norm(expected)
 
 
+def test_pseudo_people_of_a_cell_are_balanced():
+    """Twenty of each of two diagnoses, and three of no cell: mean and spread are the law's to rounding."""
+    free = _law()
+    law = Law(free.mean, free.offsets, free.between, 0 * free.moved, 0 * free.within, 0.0, free.sieve)
+    diagnosis = np.repeat([0, 1, 0], [20, 20, 3])
+    cells = np.repeat([0, 1, 2], [20, 20, 3])
+    columns = np.concatenate([np.eye(N_CLASSES)[diagnosis], np.eye(2)[0 * diagnosis]], axis=1)
+    unit, rows, group = np.arange(43), np.arange(43), np.zeros(43, int)
+
+    def drawn(cells):
+        people = PseudoPeople([law], Basis(D - 2), unit, np.random.SeedSequence(0), cells)
+        return people.draw(rows, group, diagnosis, columns, 0)[0].astype(float)
+
+    balanced, plain = drawn(cells), drawn(None)
+    for c in (0, 1):
+        V = balanced[cells == c]
+        np.testing.assert_allclose(V.mean(axis=0), law.mean + law.offsets[c] + law.offsets[2], atol=1e-5)
+        np.testing.assert_allclose(np.cov(V, rowvar=False, bias=True), _product(law.between[c]), atol=1e-4)
+        assert np.abs(plain[cells == c].mean(axis=0) - V.mean(axis=0)).max() > 0.05
+    np.testing.assert_array_equal(balanced[cells == 2], plain[cells == 2])
+
+
 def test_pseudo_people_have_the_variances_of_the_law():
     """Six thousand units of four beats of each diagnosis: the components of variance, by plain sums of squares."""
     law, n = _law(), 6000

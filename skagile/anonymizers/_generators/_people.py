@@ -2,11 +2,16 @@
 
 import numpy as np
 
+_LEAST_BALANCED = 6
 CHUNK = 4096  # beats with one source of random numbers: fixed, so that results do not depend on it
 
 
 class PseudoPeople:
-    """Pseudo-people of one draw of a law; the same unit of any call is the same pseudo-person.
+    """Pseudo-people of one draw of a law.
+
+    Those of a cell are balanced: together they have the law's mean, and in the directions in which people differ most,
+    its spread. A release of records has as many pseudo-people as people. Drawn freely, they would differ from the law
+    by as much as the cohort does from everybody, and who learns from them would learn from half as many people.
 
     Parameters
     ----------
@@ -18,9 +23,11 @@ class PseudoPeople:
         Pseudo-person of each beat. None: another for each beat.
     seed : numpy.random.SeedSequence
         Source of everything random.
+    cells : ndarray of int of shape (n_units,), default=None
+        Which units are balanced together. None: none.
     """
 
-    def __init__(self, laws, basis, unit, seed):
+    def __init__(self, laws, basis, unit, seed, cells=None):
         self.laws = [_Single(law) for law in laws]
         self.basis, self.unit = basis, unit
         people, self._beats = seed.spawn(2)
@@ -29,6 +36,9 @@ class PseudoPeople:
             numbers = np.random.Generator(np.random.PCG64(people))
             n_units, n_classes = unit.max(initial=-1) + 1, self.laws[0].moved.shape[0]
             self._drawn = numbers.standard_normal((n_units, self._count(n_classes)), dtype=np.float32)
+            if cells is not None:
+                n_between = min(law.between.shape[1] for law in self.laws)
+                _balance(self._drawn[:, 1 : 1 + n_between], cells)
 
     def _count(self, n_classes):
         """Random numbers of a pseudo-person: the amount of noise, theirs, and those of some diagnoses."""
@@ -73,6 +83,21 @@ class PseudoPeople:
             drawn += law.mean + columns[here].astype(np.float32) @ law.offsets
             features[here] = drawn
         return features, passes
+
+
+def _balance(numbers, cells):
+    """Give the numbers of each cell mean 0, and the leading ones covariance 1, in place."""
+    for cell in np.unique(cells):
+        rows = np.flatnonzero(cells == cell)
+        if len(rows) < _LEAST_BALANCED:
+            continue
+        own = numbers[rows].astype(np.float64)
+        own -= own.mean(axis=0)
+        n_leading = min(own.shape[1], len(rows) // 3)
+        own[:, n_leading:] *= np.sqrt(len(rows) / (len(rows) - 1))
+        left, _, right = np.linalg.svd(own[:, :n_leading], full_matrices=False)
+        own[:, :n_leading] = left @ right * np.sqrt(len(rows))
+        numbers[rows] = own
 
 
 class _Single:

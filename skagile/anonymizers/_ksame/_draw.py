@@ -39,6 +39,15 @@ class Draws:
     critics: Critics
     max_draws: int
 
+    def _cells(self, key, unit):
+        """Law and group of each unit's first beat; units without a beat are a cell of their own."""
+        if unit is None:
+            return None
+        cells = np.full(unit.max(initial=-1) + 1, -1)
+        owner, first = np.unique(unit, return_index=True)
+        cells[owner] = key.group[first] * (self.alike.max() + 1) + self.alike[key.diagnosis[first]]
+        return cells
+
     def draw(self, key, unit, random, dtype, doubted=None):
         """Draw a beat of each key: a function of keys, units and random numbers alone.
 
@@ -59,7 +68,7 @@ class Draws:
         -------
         beats : ndarray of shape (n_beats, n_samples)
         """
-        people = PseudoPeople(self.laws, self.basis, unit, random)
+        people = PseudoPeople(self.laws, self.basis, unit, random, self._cells(key, unit))
         beats = np.empty((len(key), self.basis.n_samples), dtype=dtype)
         for start in range(0, len(key), CHUNK):
             rows = np.arange(start, min(start + CHUNK, len(key)))
