@@ -203,7 +203,7 @@ def test_keys_of_few_people_are_refused():
 class _Echo:
     """In the place of pseudo-people: features are the row and random numbers; a beat passes by the first of them."""
 
-    def __init__(self, laws, basis, unit, seed):
+    def __init__(self, laws, basis, unit, seed, cells=None):
         self.seed = seed
 
     def draw(self, rows, group, diagnosis, columns, turn):
