@@ -22,7 +22,9 @@ from skagile.segmentation._cut import window_samples as window_samples
 from skagile.segmentation._inputs import transposed as transposed
 from skagile.segmentation._measure_leads import tells_axis as tells_axis
 from skagile.segmentation._several_leads import Signals as Signals
+from skagile.segmentation._several_leads import cut_over_leads as cut_over_leads
 from skagile.segmentation._several_leads import find_over_leads as find_over_leads
+from skagile.segmentation._several_leads import place_of_lead as place_of_lead
 
 __all__ = [
     "BeatImager",

@@ -122,7 +122,7 @@ def _picks(signals, names, lead, known, words):
         wanted = list(known) if known is not None else list(dict.fromkeys(name for own in names for name in own))
     else:
         wanted = [one if isinstance(one, str) else _name_at(names, int(one), lead) for one in lead]
-    picked = [[_place(name, own) for name in wanted] for own in names]
+    picked = [[place_of_lead(name, own) for name in wanted] for own in names]
     for at, name in enumerate(wanted):
         if all(places[at] is None for places in picked):
             raise ValueError(f"lead={lead!r}: no record has {name!r}; {words[0]} has {names[0]}. Name leads it has.")
@@ -135,8 +135,8 @@ def _name_at(names, index, lead):
     return names[0][index]
 
 
-def _place(name, names):
-    """Place of a lead among others, by its name or by another spelling of it."""
+def place_of_lead(name: str, names: Sequence[str]) -> int | None:
+    """Place of a lead among others, by its name or by another spelling of it; None where it is not there."""
     if name in names:
         return names.index(name)
     meant = standard_lead(name)

@@ -1,0 +1,105 @@
+"""A folder of recordings to a model file."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skagile._seeds import own_random_state
+from skagile.release._folders._input import check_people, look_into
+from skagile.release._folders._model_file import write_recording_model
+from skagile.release._recordings import Collected, FitNotes, fit_model
+
+
+def fit_recordings(
+    data: str | os.PathLike,
+    model: str | os.PathLike,
+    *,
+    anonymizer: Any = None,
+    k: int = 10,
+    subjects: str | os.PathLike | Callable[[str], str] = "auto",
+    labels: str = "auto",
+    leads: Sequence[str] | None = None,
+    window: tuple[float, float] = (0.3, 0.5),
+    band: tuple[float, float] = (0.5, 40.0),
+    sampling_rate: float = 250.0,
+    max_beats: int = 200,
+    random_state: int | np.random.RandomState | None = None,
+    progress: Callable[[int, int, str], object] | None = None,
+) -> FitNotes:
+    """Fit an anonymizer to the WFDB records under a folder, and save it.
+
+    Parameters
+    ----------
+    data : path-like
+        Folder of WFDB records, subfolders included.
+    model : path-like
+        File to write: statistics, networks and settings, for the owner alone; no beat, and nobody's name.
+    anonymizer : estimator, default=None
+        What anonymizes beats, unfitted. None: ``KSameAnonymizer(k)``. Its ``lead_names``, ``sampling_rate`` and
+        ``random_state`` are set where they are None, its ``window`` always.
+    k : int, default=10
+        People that each is hidden among, at least. With fewer people nothing is fitted. Leads of fewer people are not
+        released, and diagnoses of fewer people are taken together.
+    subjects : {"auto", "folder", "record"}, path-like, str or callable, default="auto"
+        Whose a record is, as of :func:`read_release_pair`. A table may have a column diagnosis.
+    labels : {"auto", "aami", "diagnosis", "none"}, default="auto"
+        Diagnosis of a beat: classes of annotated beats, the record's diagnosis in the table or the header, or none.
+        "auto" takes the first that every record has: the table's, annotated beats, the header's, none.
+    leads : sequence of str, default=None
+        Leads to fit. None: all that at least `k` people have.
+    window : tuple of float, default=(0.3, 0.5)
+        Seconds of a beat before and after its R peak.
+    band : tuple of float, default=(0.5, 40.0)
+        Pass band in Hz of what beats are cut from.
+    sampling_rate : float, default=250.0
+        Of beats, in Hz. Records keep theirs.
+    max_beats : int, default=200
+        Of a person, drawn at random.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random.
+    progress : callable, default=None
+        Gets (done, total, what).
+
+    Returns
+    -------
+    notes : FitNotes
+        What was used, and what was left out, with the reasons.
+
+    Raises
+    ------
+    ValueError
+        For arguments that cannot be used, less than `k` people, no lead that `k` people have, or labels that records
+        lack.
+
+    See Also
+    --------
+    anonymize_recordings : Releases recordings with the model.
+
+    Notes
+    -----
+    **What this does not guarantee.** The model holds statistics of the cohort. Who has it can tell more of who was in
+    the cohort than who has a release: keep it as you keep the key.
+    """
+    folder = look_into(data, subjects, "data")
+    random_state = own_random_state(random_state)
+    collected = Collected(window, band, sampling_rate, max_beats, random_state)
+    told = []
+    for number, name in enumerate(folder.names):
+        if progress is not None:
+            progress(number, len(folder.names), "reading records")
+
+        def read(name=name):
+            entry = folder.read(name)
+            told.append((entry.subject, entry.sex, entry.age))
+            return entry
+
+        collected.add(name, read, folder.people[name].get("diagnosis", ""))
+    check_people(subjects, told)
+    if progress is not None:
+        progress(len(folder.names), len(folder.names), "fitting")
+    fitted = fit_model(collected, anonymizer, k=k, labels=labels, leads=leads, random_state=random_state)
+    write_recording_model(Path(model).expanduser(), fitted)
+    return collected.notes

@@ -1,0 +1,80 @@
+"""What goes with a release: a manifest, the list of records, and checksums, as PhysioNet has them."""
+
+import hashlib
+import hmac
+import json
+from collections import defaultdict
+from importlib.metadata import version
+from pathlib import Path
+
+from skagile._files import replacing, sha256_of
+from skagile._session_order import iso_dates
+from skagile.release._folders._input import InputFolder
+from skagile.release._scrub import HeaderRules
+
+MANIFEST = "manifest.json"
+_RECORDS, _SUMS = "RECORDS", "SHA256SUMS.txt"
+_FORMAT, _VERSION = "skagile-release", 1
+_VERSIONS = ("numpy", "scipy", "scikit-learn", "torch", "wfdb")
+_PUBLIC = (
+    "record", "subject", "files", "n_leads", "n_samples", "sampling_rate", "n_beats", "longest_without_beat",
+    "leads_without_signal", "samples_of_the_original", "dropped",
+)  # fmt: skip
+
+
+def run_digest(folder: InputFolder, model: str, key: bytes, rules: HeaderRules) -> str:
+    """Digest, under the key, of all that a release follows from."""
+    versions = {name: version(name) for name in ("skagile", *_VERSIONS)}
+    words = json.dumps([_VERSION, folder.digest(), model, vars(rules), versions], default=list, sort_keys=True)
+    return hmac.new(key, b"run\0" + words.encode(), hashlib.sha256).hexdigest()
+
+
+def write_manifest(folder: Path, lines: list[dict], run: str, rules: HeaderRules) -> None:
+    """Write manifest, list of records and checksums. Nothing in them says when the release was made, or of whom.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the release.
+    lines : list of dict
+        The journal's, in order.
+    run : str
+        As of `run_digest`.
+    rules : HeaderRules
+    """
+    order = sorted(
+        (line for line in lines if "left_out" not in line), key=lambda line: (line["subject"], line["record"])
+    )
+    sessions = _sessions(order)
+    records = [{**{name: line[name] for name in _PUBLIC}, "session": sessions[line["record"]]} for line in order]
+    left_out = sorted(({"record": line["record"], "why": line["left_out"]} for line in lines if "left_out" in line),
+                      key=lambda line: line["record"])  # fmt: skip
+    content = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "made_with": {name: version(name) for name in ("skagile", *_VERSIONS)},
+        "run": run,
+        "rules": {name: list(value) if isinstance(value, tuple) else value for name, value in vars(rules).items()},
+        "records": records,
+        "left_out": left_out,
+    }
+    _write(folder / MANIFEST, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    _write(folder / _RECORDS, "".join(f"{line['subject']}/{line['record']}\n" for line in order))
+    sums = {file: digest for line in order for file, digest in line["files"].items()}
+    sums |= {name: sha256_of(folder / name) for name in (MANIFEST, _RECORDS)}
+    _write(folder / _SUMS, "".join(f"{sums[file]} {file}\n" for file in sorted(sums)))
+
+
+def _write(path, text):
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def _sessions(lines):
+    """Number of each record's session among its person's: by date, records of one date together; 0 without a date."""
+    dates = iso_dates([line["private"]["session"] for line in lines], [line["subject"] for line in lines])
+    by_person = defaultdict(set)
+    for line, date in zip(lines, dates, strict=True):
+        by_person[line["subject"]].add(date)
+    order = {person: sorted(own) for person, own in by_person.items()}
+    return {line["record"]: order[line["subject"]].index(date) for line, date in zip(lines, dates, strict=True)}

@@ -1,0 +1,1 @@
+"""Models of recordings in files: statistics and settings, no beat and no name."""

@@ -1,0 +1,92 @@
+"""One record, from its files to files of the release."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from skagile._files import sha256_of
+from skagile.records import lead_units, write_record
+from skagile.release._folders._input import InputFolder
+from skagile.release._folders._model_file import read_recording_model
+from skagile.release._keys import pseudonym, seed_of
+from skagile.release._recordings import NoBeatsError
+from skagile.release._scrub import HeaderRules, scrub_annotation, scrub_header, scrub_leads
+
+
+@lru_cache(maxsize=1)
+def _model(path, digest):
+    """Model of a file, read once in each process; `digest` tells one content of the file from another."""
+    return read_recording_model(path)
+
+
+def release_record(
+    folder: InputFolder, name: str, model: tuple[str, str], key: bytes, rules: HeaderRules, out: Path
+) -> dict:
+    """Anonymize one record and write it.
+
+    Parameters
+    ----------
+    folder : InputFolder
+    name : str
+        Of the record.
+    model : tuple (path, digest)
+    key : bytes
+    rules : HeaderRules
+    out : Path
+        Folder of the release.
+
+    Returns
+    -------
+    dict
+        The journal's line: "record" and "subject" are pseudonyms; with "left_out", and why, where the record cannot be
+        used. "private" holds what is not to leave.
+
+    Raises
+    ------
+    OSError
+        Where the release cannot be written.
+    """
+    subject = pseudonym(key, "subject", folder.people[name]["subject"])
+    record = pseudonym(key, "record", name)
+    line = {"record": record, "subject": subject, "private": {"name": name}}
+    try:
+        entry = folder.read(name)
+        units = lead_units(folder.root / name)
+        released = _model(*model).anonymize(entry.recording, seed_of(key, name))
+    except (NoBeatsError, ValueError, OSError) as error:
+        reason = f"{name} {error}" if isinstance(error, NoBeatsError) else str(error)
+        return line | {"left_out": type(error).__name__, "private": {"name": name, "reason": reason}}
+    line["private"] |= {
+        "session": entry.session, "sex": entry.sex, "age": None if entry.age != entry.age else entry.age,
+        "subject": entry.subject, "unknown_leads": released.unknown,
+    }  # fmt: skip
+    header = scrub_header(entry, entry.subject, key, rules)
+    annotation, n_notes = scrub_annotation(entry.annotation, rules)
+    leads = scrub_leads(entry.recording.leads, rules)
+    place = out / subject
+    place.mkdir(exist_ok=True)
+    files = write_record(
+        place / record,
+        released.signal,
+        entry.recording.sampling_rate,
+        leads,
+        units=[unit for unit, _ in units],
+        resolution=[step for _, step in units],
+        comments=header.comments,
+        date=header.date,
+        time=header.time,
+        annotation=annotation,
+    )
+    rr = np.diff(released.r_peak) / entry.recording.sampling_rate
+    return line | {
+        "files": {file.relative_to(out).as_posix(): sha256_of(file) for file in files},
+        "n_leads": len(leads),
+        "n_samples": int(released.signal.shape[1]),
+        "sampling_rate": float(entry.recording.sampling_rate),
+        "n_beats": len(released.r_peak),
+        "longest_without_beat": round(float(rr.max()), 3) if len(rr) else None,
+        "leads_without_signal": int(np.isnan(released.signal).all(axis=1).sum()),
+        "samples_of_the_original": released.n_kept,
+        "dropped": {**header.dropped, "notes": n_notes},
+    }

@@ -1,0 +1,113 @@
+"""What is fitted to a cohort of recordings, and makes an anonymized recording of each."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skagile._state import Field, Names, Number, Piece, Stateful, blank, check
+from skagile.anonymizers import drawing_from
+from skagile.leads import derive_leads
+from skagile.records import Recording
+from skagile.release._recordings._background import Background
+from skagile.release._recordings._compose import compose
+from skagile.release._recordings._prepare import cut_recording
+
+
+@dataclass(frozen=True)
+class Released:
+    """An anonymized recording.
+
+    Attributes
+    ----------
+    signal : ndarray of float32 of shape (n_leads, n_times)
+        Leads as the original has them; NaN where the original has no signal, and throughout where the model does not
+        know the lead.
+    r_peak : ndarray of int of shape (n_beats,)
+        Samples of the beats that were written.
+    n_kept : int
+        Samples that are the original's to the bit, by chance or not.
+    unknown : list of str
+        Leads that the model does not know.
+    """
+
+    signal: np.ndarray
+    r_peak: np.ndarray
+    n_kept: int
+    unknown: list
+
+
+class RecordingModel(Stateful):
+    """A fitted anonymizer of beats, with how recordings are cut into beats and what lies between them.
+
+    Parameters
+    ----------
+    anonymizer : object
+        Fitted on beats of shape (n_rows, 1, n_leads, n_samples).
+    leads : sequence of str
+        Names of its leads.
+    background : Background
+        Of those leads.
+    sampling_rate : float
+        Of its beats, in Hz.
+    window : tuple of float
+        Seconds before and after the R peak.
+    band : tuple of float
+        Pass band in Hz of what beats are cut from.
+    """
+
+    def __init__(
+        self,
+        anonymizer: object,
+        leads: Sequence[str],
+        background: Background,
+        *,
+        sampling_rate: float,
+        window: tuple[float, float],
+        band: tuple[float, float],
+    ):
+        self.anonymizer, self.leads, self.background = anonymizer, list(leads), background
+        self.sampling_rate, self.window, self.band = float(sampling_rate), tuple(window), tuple(band)
+
+    def anonymize(self, recording: Recording, seed: int) -> Released:
+        """Make an anonymized recording.
+
+        R peaks are found over the leads, each beat is anonymized, all of them with one pseudo-person, and written where
+        it was. Between beats, and under them, lie lines, baseline and noise that are made by the cohort's amounts.
+
+        Parameters
+        ----------
+        recording : Recording
+            In millivolts.
+        seed : int
+            Non-negative, another for each recording, and secret: who knows it can draw the pseudo-person again.
+
+        Returns
+        -------
+        released : Released
+
+        Raises
+        ------
+        NoBeatsError
+            Where it has no lead of the model, or holds no heartbeat that can be told.
+        """
+        how = {"window": self.window, "sampling_rate": self.sampling_rate}
+        cut = cut_recording(recording, self.leads, band=self.band, **how)
+        draws, noise = np.random.SeedSequence(seed).spawn(2)
+        anonymizer = drawing_from(self.anonymizer, int.from_bytes(draws.generate_state(4).tobytes(), "little"))
+        beats = anonymizer.transform(cut.beats[None])[0]
+        rate, n_times = recording.sampling_rate, recording.signal.shape[1]
+        signal, covered = compose(beats, cut.r_peak, n_times, rate, self.window, self.sampling_rate)
+        everywhere, between = self.background.make(n_times, rate, noise)
+        signal += everywhere + (1 - covered) * between
+        signal[np.isnan(cut.signal[:, 0])] = np.nan
+        if len(self.leads) > 1:
+            signal = derive_leads(signal, self.leads)
+        out = np.full(recording.signal.shape, np.nan, dtype=np.float32)
+        for row, made in zip(cut.rows, signal, strict=True):
+            if row is not None:
+                out[row] = made
+        out[~np.isfinite(recording.signal)] = np.nan
+        known = {row for row in cut.rows if row is not None}
+        unknown = [name for row, name in enumerate(recording.leads) if row not in known]
+        return Released(out, cut.r_peak, int((out == recording.signal).sum()), unknown)
