@@ -4,8 +4,11 @@ from importlib.metadata import version
 
 import click
 
+from skagile.cli._anonymize import anonymize
 from skagile.cli._audit import audit
 from skagile.cli._demo import demo
+from skagile.cli._fit import fit
+from skagile.cli._key import key
 from skagile.cli._outputs import hold_open
 from skagile.cli._signals import tidy_end
 
@@ -20,5 +23,5 @@ def main() -> None:
     click.get_current_context().with_resource(tidy_end())
 
 
-main.add_command(audit)
-main.add_command(demo)
+for command in (anonymize, audit, demo, fit, key):
+    main.add_command(command)

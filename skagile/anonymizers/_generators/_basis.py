@@ -30,11 +30,16 @@ class Basis(Stateful):
         Leads of a beat, which lie one after the other. They are scaled alike.
     """
 
+    _ready = None  # in a float type: made when it is needed, and not kept in files
+
     def __init__(self, n_samples, centre=None, axes=None, limits=None, n_leads=1):
         self.n_samples, self.n_leads = n_samples, n_leads
         self.limits = WIDE.copy() if limits is None else limits
         self.centre = np.zeros(n_samples) if centre is None else centre
         self.axes = np.zeros((0, n_samples)) if axes is None else axes
+
+    def __getstate__(self):
+        return {**vars(self), "_ready": None}
 
     @classmethod
     def of_leads(cls, n_samples, n_leads):
@@ -60,6 +65,7 @@ class Basis(Stateful):
         yield Array("centre", shape=(None,))
         self.n_samples = len(self.centre)
         yield Array("axes", shape=(None, self.n_samples))
+        self._ready = None
         yield Array("limits", shape=(2, 2), low=WIDE.min(), high=WIDE.max())
         yield Number("n_leads", low=1, high=self.n_samples)
         right = self.n_samples > 1 and (self.limits[:, 0] <= self.limits[:, 1]).all()
@@ -89,12 +95,28 @@ class Basis(Stateful):
             shape = (shape - self.centre) @ self.axes.T
         return np.column_stack([shape, np.log(size[:, :, 0]), mean[:, :, 0]])
 
+    def _as(self, dtype):
+        """Centre and axes in a float type, made once; no centre, and the axes of a lead, where each has the same."""
+        if self._ready is None or self._ready[0] != dtype:
+            size, length = len(self.axes) // self.n_leads, self.n_samples // self.n_leads
+            of_lead = self.axes[:size, :length]
+            alike = self.n_leads > 1 and not self.centre.any() and len(self.axes) == size * self.n_leads
+            if alike and np.array_equal(np.kron(np.eye(self.n_leads), of_lead), self.axes):
+                self._ready = dtype, None, of_lead.astype(dtype)
+            else:
+                self._ready = dtype, self.centre.astype(dtype), self.axes.astype(dtype)
+        return self._ready[1:]
+
     def beats(self, features):
         """Return beats in millivolts of features, whose shape need not be standardized."""
         shape, log_size, means = self.parts(features)
-        if len(self.axes):
-            shape = self.centre.astype(features.dtype) + shape @ self.axes.astype(features.dtype)
         n_beats = len(shape)
+        if len(self.axes):
+            centre, axes = self._as(features.dtype)
+            if centre is None:
+                shape = shape.reshape(n_beats, self.n_leads, -1) @ axes
+            else:
+                shape = centre + shape @ axes
         leads = shape.reshape(n_beats, self.n_leads, -1)
         shape = (leads - leads.mean(axis=2, keepdims=True)).reshape(n_beats, -1)
         size = np.exp(np.clip(log_size[:, 0], *self.limits[0].astype(features.dtype)))

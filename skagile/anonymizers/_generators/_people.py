@@ -1,5 +1,7 @@
 """Pseudo-people: drawn from a law, and their beats after them."""
 
+from functools import lru_cache
+
 import numpy as np
 
 _LEAST_BALANCED = 6
@@ -28,7 +30,7 @@ class PseudoPeople:
     """
 
     def __init__(self, laws, basis, unit, seed, cells=None):
-        self.laws = [_Single(law) for law in laws]
+        self.laws = [_single(_Same(law)) for law in laws]
         self.basis, self.unit = basis, unit
         people, self._beats = seed.spawn(2)
         self._drawn = None
@@ -98,6 +100,25 @@ def _balance(numbers, cells):
         left, _, right = np.linalg.svd(own[:, :n_leading], full_matrices=False)
         own[:, :n_leading] = left @ right * np.sqrt(len(rows))
         numbers[rows] = own
+
+
+class _Same:
+    """A law as a key: the same where it is the same object, which it keeps."""
+
+    def __init__(self, law):
+        self.law = law
+
+    def __hash__(self):
+        return id(self.law)
+
+    def __eq__(self, other):
+        return self.law is other.law
+
+
+@lru_cache(maxsize=16)
+def _single(same):
+    """Make a law ready once: recordings are released one by one, by the same laws."""
+    return _Single(same.law)
 
 
 class _Single:

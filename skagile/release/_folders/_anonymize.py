@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from skagile._files import replacing, sha256_of
+from skagile._files import sha256_of
 from skagile._workers import in_parallel
 from skagile.release._folders._input import InputFolder, check_people, look_into
 from skagile.release._folders._journal import Journal

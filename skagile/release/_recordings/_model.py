@@ -1,11 +1,11 @@
 """What is fitted to a cohort of recordings, and makes an anonymized recording of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from skagile._state import Field, Names, Number, Piece, Stateful, blank, check
+from skagile._state import Stateful
 from skagile.anonymizers import drawing_from
 from skagile.leads import derive_leads
 from skagile.records import Recording
