@@ -69,6 +69,12 @@ _PARAMETERS = [
         "refuses those that may be batches, dates or parts of a data set.",
     ),
     _reading(
+        ["--key"],
+        metavar="FILE",
+        type=FilePath(exists=True, dir_okay=False),
+        help="The key that skagile anonymize made the release with: its records are found by their pseudonyms.",
+    ),
+    _reading(
         ["--sessions"],
         default="auto",
         show_default=True,

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from skagile.release._assemble import Rows
 from skagile.release._cuts import Cutting
+from skagile.release._keys import read_key
 from skagile.release._npz_pair import read_npz_pair
 from skagile.release._npz_views import npz_views
 from skagile.release._problems import Collector
@@ -28,6 +29,7 @@ _CONSTRAINTS = {
     "subjects": [str, os.PathLike, callable],
     "sessions": [StrOptions({"auto", "half", "record", "date"})],
     "guard": [Interval(Real, 0, None, closed="left")],
+    "key": [str, os.PathLike, None],
     "on_error": [StrOptions({"raise", "skip"})],
     "progress": [callable, None],
     "random_state": ["random_state"],
@@ -49,6 +51,7 @@ def read_release_pair(
     subjects: str | os.PathLike | Callable[[str], str] = "auto",
     sessions: str = "auto",
     guard: float = 0.0,
+    key: str | os.PathLike | None = None,
     on_error: str = "raise",
     progress: Callable[[int, int, str], object] | None = None,
     random_state: int | np.random.RandomState | None = 0,
@@ -100,6 +103,10 @@ def read_release_pair(
         the file's sessions, or with "half" none, so that the audit splits each person's rows in halves.
     guard : float, default=0.0
         With halves, leave out beats this many seconds (in total) around the middle of a record. Folders only.
+    key : path-like, default=None
+        File of the key of a release whose records have pseudonyms, as :func:`anonymize_recordings` makes it: records
+        are found by it, those that the release's manifest says were left out are noted, and there need be no same
+        names. Folders only.
     on_error : {"raise", "skip"}, default="raise"
         With "skip", what is wrong with single records (or, in arrays, single rows) is left out on both sides and
         listed in `skipped`; what is wrong with the whole is raised all the same.
@@ -205,7 +212,7 @@ def read_release_pair(
     cutting = Cutting(lead=lead, window=window, band=band, r_peaks=r_peaks, guard=float(guard))
     rows = Rows(labels=labels, sessions=sessions, max_beats=max_beats, random_state=random_state)
     problems = Collector(skip=on_error == "skip")
-    return _read(False, original, released, problems, cutting, rows, sampling_rate, subjects, progress)
+    return _read(False, original, released, problems, cutting, rows, sampling_rate, subjects, progress, key)
 
 
 @validate_params({**_CONSTRAINTS, "leads": [None, "array-like"]}, prefer_skip_nested_validation=True)
@@ -223,6 +230,7 @@ def read_release_views(
     subjects: str | os.PathLike | Callable[[str], str] = "auto",
     sessions: str = "auto",
     guard: float = 0.0,
+    key: str | os.PathLike | None = None,
     on_error: str = "raise",
     progress: Callable[[int, int, str], object] | None = None,
     random_state: int | np.random.RandomState | None = 0,
@@ -238,8 +246,10 @@ def read_release_views(
         that both sides have.
         Case, spaces and words such as "lead" count for nothing in a name, and "MLII" is "II"; of leads without a name
         in common as many are matched by their place, with a note. Folders only.
-    sampling_rate, window, band, max_beats, labels, r_peaks, subjects, sessions, guard, on_error, progress, random_state
+    sampling_rate, window, band, max_beats, labels, r_peaks, subjects, sessions, guard, key
         As :func:`read_release_pair` takes them.
+    on_error, progress, random_state
+        The same.
 
     Returns
     -------
@@ -299,10 +309,10 @@ def read_release_views(
     cutting = Cutting(lead=None, leads=leads, window=window, band=band, r_peaks=r_peaks, guard=float(guard))
     rows = Rows(labels=labels, sessions=sessions, max_beats=max_beats, random_state=random_state)
     problems = Collector(skip=on_error == "skip")
-    return _read(True, original, released, problems, cutting, rows, sampling_rate, subjects, progress)
+    return _read(True, original, released, problems, cutting, rows, sampling_rate, subjects, progress, key)
 
 
-def _read(every, original, released, problems, cutting, rows, sampling_rate, subjects, progress):
+def _read(every, original, released, problems, cutting, rows, sampling_rate, subjects, progress, key):
     sides = {"original": original, "released": released}
     kinds = {side: _kind(side, path, problems) for side, path in sides.items()}
     problems.stop_if_any()
@@ -316,7 +326,12 @@ def _read(every, original, released, problems, cutting, rows, sampling_rate, sub
     rate = None if sampling_rate is None else float(sampling_rate)
     if kinds["original"] == "folder":
         read = read_wfdb_views if every else read_wfdb_pair
-        return read(sides, problems, cutting, rows, subjects=subjects, progress=progress, sampling_rate=rate)
+        secret = None if key is None else read_key(key)
+        more = {"subjects": subjects, "progress": progress, "sampling_rate": rate, "key": secret}
+        return read(sides, problems, cutting, rows, **more)
+    if key is not None:
+        problems.of_whole("key", "is of folders whose records have pseudonyms; expected none with .npz files.")
+        problems.stop_if_any()
     pair = read_npz_pair(sides, problems, window=cutting.window, sampling_rate=rate, **vars(rows))
     return npz_views(pair) if every else pair
 

@@ -11,6 +11,7 @@ from skagile.release._assemble import Rows, assemble
 from skagile.release._cuts import Cutting, RecordCuts
 from skagile.release._doubts import listed_but_missing
 from skagile.release._problems import Collector, first_of
+from skagile.release._renamed import left_out_names, original_names
 from skagile.release._subjects import people_fault, people_or_problems
 from skagile.release._views import views_of
 from skagile.release._wfdb_record import Folder, Rate, cut_record
@@ -27,10 +28,11 @@ def read_wfdb_pair(
     subjects: str | os.PathLike | Callable[[str], str],
     progress: Callable[[int, int, str], object] | None,
     sampling_rate: float | None,
+    key: bytes | None = None,
 ) -> Bunch:
     """Read one lead of two folders; the arguments are those of :func:`~skagile.release.read_release_pair`."""
     rate = Rate(sampling_rate)
-    records, cutting, _ = _read(sides, problems, cutting, rows, subjects, progress, rate)
+    records, cutting, _ = _read(sides, problems, cutting, rows, subjects, progress, rate, key)
     return assemble([cut for record in records for cut in record.cuts], cutting, rate.value, rows, problems)
 
 
@@ -43,17 +45,20 @@ def read_wfdb_views(
     subjects: str | os.PathLike | Callable[[str], str],
     progress: Callable[[int, int, str], object] | None,
     sampling_rate: float | None,
+    key: bytes | None = None,
 ) -> Bunch:
     """Read all leads of two folders; the arguments are those of :func:`~skagile.release.read_release_views`."""
     rate = Rate(sampling_rate)
-    records, cutting, people = _read(sides, problems, cutting, rows, subjects, progress, rate)
+    records, cutting, people = _read(sides, problems, cutting, rows, subjects, progress, rate, key)
     release = views_of(records, cutting, rate.value, rows, problems)
     release.people = {name: person["subject"] for name, person in people.items()}
     return release
 
 
-def _read(sides, problems, cutting, rows, subjects, progress, rate) -> tuple[Sequence[RecordCuts], Cutting, dict]:
+def _read(sides, problems, cutting, rows, subjects, progress, rate, key) -> tuple[Sequence[RecordCuts], Cutting, dict]:
     folders = {side: Folder(path) for side, path in sides.items()}
+    if key is not None:
+        _rename(folders["original"], folders["released"], key, problems)
     cutting = _checked(cutting, problems)
     names = _common_records(folders, problems)
     in_order = rows.sessions != "half"
@@ -73,6 +78,20 @@ def _read(sides, problems, cutting, rows, subjects, progress, rate) -> tuple[Seq
         problems.stop_if_any(last=True)
     problems.stop_if_any()
     return records, cutting, people
+
+
+def _rename(original, released, key, problems):
+    """Call the records of a release as the original does, whose pseudonyms they have; leave out what it left out."""
+    try:
+        names = original_names(released.names, original.names, key)
+        left_out = left_out_names(released.root, original.names, key)
+    except ValueError as error:
+        problems.of_whole("key", str(error))
+        problems.stop_if_any()
+    released.rename(names)
+    original.names = [name for name in original.names if name not in left_out]
+    for name in left_out:
+        problems.note(name, "left out of the release, by its manifest")
 
 
 def _checked(cutting, problems):

@@ -36,9 +36,20 @@ class Folder:
         self.given = str(path).rstrip("/")
         self.root = Path(path).expanduser().absolute()
         self.names = record_names(self.root)
+        self._places = {}
+
+    def rename(self, places):
+        """Call records by other names; `places` has the path of each."""
+        others = set(places.values())
+        self._places = dict(places)
+        self.names = [*places, *(name for name in self.names if name not in others)]
+
+    def path(self, name):
+        """Path of a record without extension."""
+        return self.root / self._places.get(name, name)
 
     def shown(self, name):
-        return f"{self.given}/{name}"
+        return f"{self.given}/{self._places.get(name, name)}"
 
     def words(self, error):
         return str(error).replace(str(self.root), self.given)
@@ -124,7 +135,7 @@ def _read_sides(folders, name, person, problems):
         try:
             # Only the original's annotations count: what a release says of itself is no truth.
             annotator = "atr" if side == "original" else None
-            entries[side] = read_entry(folder.root / name, name, person["subject"], annotator)
+            entries[side] = read_entry(folder.path(name), name, person["subject"], annotator)
         except (ValueError, OSError) as error:
             words = folder.words(error)
             where, colon, rest = words.partition(": ")

@@ -14,10 +14,11 @@ from skagile._workers import in_parallel
 from skagile.release._folders._input import InputFolder, check_people, look_into
 from skagile.release._folders._journal import Journal
 from skagile.release._folders._log import RunLog
-from skagile.release._folders._manifest import MANIFEST, run_digest, write_manifest
+from skagile.release._folders._manifest import run_digest, write_manifest
 from skagile.release._folders._model_file import read_recording_model
 from skagile.release._folders._worker import release_record
 from skagile.release._keys import pseudonym, read_key
+from skagile.release._renamed import MANIFEST
 from skagile.release._scan import scan_release
 from skagile.release._scrub import HeaderRules
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from skagile._files import replacing, sha256_of
 from skagile._session_order import iso_dates
 from skagile.release._folders._input import InputFolder
+from skagile.release._renamed import MANIFEST
 from skagile.release._scrub import HeaderRules
 
-MANIFEST = "manifest.json"
 _RECORDS, _SUMS = "RECORDS", "SHA256SUMS.txt"
 _FORMAT, _VERSION = "skagile-release", 1
 _VERSIONS = ("numpy", "scipy", "scikit-learn", "torch", "wfdb")

@@ -1,5 +1,7 @@
 """A recording made of beats: each takes the room between its neighbours, and they blend into each other."""
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.interpolate import CubicSpline
 
@@ -41,44 +43,39 @@ def compose(
         How far each sample is a beat's, from 0 to 1.
     """
     before, after = _extents(r_peak / sampling_rate, window)
-    reach = [int(np.ceil((seconds + _FADE / 2) * sampling_rate)) for seconds in window]
+    reach = tuple(int(np.ceil((seconds + _FADE / 2) * sampling_rate)) for seconds in window)
     offset = np.arange(-reach[0], reach[1] + 1)
-    spline = _spline(offset / sampling_rate, window, beat_rate, beats.shape[2])
-    signal = np.zeros((beats.shape[1], n_times), dtype=np.float32)
-    covered = np.zeros_like(signal)
-    for lead in range(beats.shape[1]):
-        there = np.flatnonzero(~np.isnan(beats[:, lead, 0]))
-        if not len(there):
-            continue
-        times = r_peak[there] / sampling_rate
-        line = _between(beats[there, lead], times, before[there], after[there], beat_rate)
+    spline = _spline(reach, sampling_rate, window[0], beat_rate, beats.shape[2])
+    n_leads = beats.shape[1]
+    signal, covered, above = np.zeros((3, n_leads, n_times), dtype=np.float32)
+    there = ~np.isnan(beats[:, :, 0])
+    for lead in np.flatnonzero(there.any(axis=0)):
+        own = there[:, lead]
+        line = _between(beats[own, lead], r_peak[own] / sampling_rate, before[own], after[own], beat_rate)
         for start in range(0, n_times, _CHUNK):
             stop = min(start + _CHUNK, n_times)
             signal[lead, start:stop] = np.interp(np.arange(start, stop) / sampling_rate, *line)
-        above = np.zeros(n_times, dtype=np.float32)
-        for some in np.split(there, range(_BEATS, len(there), _BEATS)):
-            _add(
-                above,
-                covered[lead],
-                signal[lead],
-                r_peak[some],
-                offset,
-                beats[some, lead] @ spline,
-                _weight(offset / sampling_rate, before[some], after[some]),
-            )
-        signal[lead] += above / np.maximum(covered[lead], 1)
-        np.minimum(covered[lead], 1, out=covered[lead])
-    return signal, covered
+    beats = np.where(there[:, :, None], beats, 0)
+    for some in np.array_split(np.arange(len(beats)), -(-len(beats) * n_leads // _BEATS)):
+        weight = _weight(offset / sampling_rate, before[some], after[some])
+        _add(above, covered, signal, r_peak[some], offset, beats[some] @ spline, weight, there[some])
+    signal += above / np.maximum(covered, 1)
+    return signal, np.minimum(covered, 1, out=covered)
 
 
-def _add(above, covered, level, r_peak, offset, beats, weight):
+def _add(above, covered, level, r_peak, offset, beats, weight, there):
     """Add weights of some beats, and what they have above the level, to the samples that they lie on."""
+    n_leads, n_times = level.shape
     at = r_peak[:, None] + offset
-    use = (at >= 0) & (at < len(level)) & (weight > 0)
-    at, weight, beats = at[use], weight[use], beats[use]
-    start, stop = at.min(), at.max() + 1
-    covered[start:stop] += np.bincount(at - start, weight, stop - start)
-    above[start:stop] += np.bincount(at - start, weight * (beats - level[at]), stop - start)
+    weight = np.where((at >= 0) & (at < n_times), weight, 0)[:, None] * there[:, :, None]
+    at = np.clip(at, 0, n_times - 1)
+    start, stop = int(at.min()), int(at.max()) + 1
+    leads = np.arange(n_leads)[:, None]
+    change = weight * (beats - level[leads, at[:, None]])
+    index = ((at - start)[:, None] + leads * (stop - start)).ravel()
+    size = n_leads * (stop - start)
+    covered[:, start:stop] += np.bincount(index, weight.ravel(), size).reshape(n_leads, -1)
+    above[:, start:stop] += np.bincount(index, change.ravel(), size).reshape(n_leads, -1)
 
 
 def _weight(time, before, after):
@@ -100,9 +97,11 @@ def _ramp(x):
     return np.sin(np.pi / 2 * np.clip(x + 0.5, 0, 1)) ** 2
 
 
-def _spline(time, window, beat_rate, n_samples):
+@lru_cache(maxsize=8)
+def _spline(reach, sampling_rate, before, beat_rate, n_samples):
     """Matrix that takes beats to other times around their R peaks; beyond their ends, to the ends' values."""
-    where = np.clip(time * beat_rate + round(window[0] * beat_rate), 0, n_samples - 1)
+    time = np.arange(-reach[0], reach[1] + 1) / sampling_rate
+    where = np.clip(time * beat_rate + round(before * beat_rate), 0, n_samples - 1)
     return CubicSpline(np.arange(n_samples), np.eye(n_samples))(where).astype(np.float32).T
 
 
