@@ -6,6 +6,8 @@ it says, field by field, what it expects, and refuses everything else.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +20,21 @@ _WAY_OUT = "Give what a fitted estimator of this class and version gave, unchang
 # What a user has set beside parameters: neither fitted nor in a state.
 _SETTINGS = ("_metadata_request", "_sklearn_output_config")
 _MOST_FEATURES = 10**6  # samples of a beat: a hostile state must not ask for all memory
+_MOST_LEADS = 1024  # four times those of a map of the body's surface
+_with_people = ContextVar("with_people", default=True)
+
+
+@contextmanager
+def without_people() -> Iterator[None]:
+    """Let states hold as little of fitted people as serves new ones, however deep an estimator is nested.
+
+    What keeps people beside what it needs has a method ``_without_people``, which returns one that does not.
+    """
+    token = _with_people.set(False)
+    try:
+        yield
+    finally:
+        _with_people.reset(token)
 
 
 class Stateful:
@@ -49,7 +66,8 @@ class Stateful:
         """
         if hasattr(self, "get_params"):
             check_is_fitted(self)
-        return pack(self, self._state_fields(), version=self._state_version)
+        owner = self if _with_people.get() or not hasattr(self, "_without_people") else self._without_people()
+        return pack(owner, owner._state_fields(), version=self._state_version)
 
     def _set_state(self, state: dict, where: str | None = None) -> "Stateful":
         """Take a fitted state, of an estimator with the same parameters.
@@ -382,16 +400,38 @@ class Several(Field):
 
     fields: tuple = ()
 
+    @property
+    def length(self) -> int:
+        """How many."""
+        return len(self.fields)
+
+    def field_of(self, place: int) -> Field:
+        """Field of one of them."""
+        return self.fields[place]
+
     def plain(self, value: object, where: str) -> object:
-        return [
-            field.plain(entry, f"{where}[{i}]") for i, (field, entry) in enumerate(zip(self.fields, value, strict=True))
-        ]
+        return [self.field_of(i).plain(entry, f"{where}[{i}]") for i, entry in enumerate(value)]
 
     def value(self, plain: object, where: str) -> object:
-        check(type(plain) is list and len(plain) == len(self.fields), where, f"is no list of {len(self.fields)}")
-        return [
-            field.value(entry, f"{where}[{i}]") for i, (field, entry) in enumerate(zip(self.fields, plain, strict=True))
-        ]
+        check(type(plain) is list and len(plain) == self.length, where, f"is no list of {self.length}")
+        return [self.field_of(i).value(entry, f"{where}[{i}]") for i, entry in enumerate(plain)]
+
+
+@dataclass(frozen=True)
+class Repeated(Several):
+    """List of as many values as a parameter says, whose fields are made when they are there: it may say any number."""
+
+    n: int = 0
+    make: Callable | None = None
+
+    @property
+    def length(self) -> int:
+        """How many."""
+        return self.n
+
+    def field_of(self, place: int) -> Field:
+        """Field of one of them."""
+        return self.make(place)
 
 
 @dataclass(frozen=True)
@@ -442,7 +482,7 @@ def features_in(owner: object, least: int = 1, most: int = _MOST_FEATURES) -> It
 def beats_in(owner: object, least: int = 2) -> Iterator[Field]:
     """Fields that `check_beats` fits: those of `features_in`, and the number of leads."""
     yield from features_in(owner, least)
-    yield Number("n_leads_in_", low=1, high=owner.n_features_in_)
+    yield Number("n_leads_in_", low=1, high=min(owner.n_features_in_, _MOST_LEADS))
     right = owner.n_features_in_ % owner.n_leads_in_ == 0
     check(right, "n_leads_in_", f"is {owner.n_leads_in_}, of {owner.n_features_in_} samples of all leads")
 

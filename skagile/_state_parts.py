@@ -26,6 +26,8 @@ from skagile._state import (
 )
 
 _LEAF = -1
+# Boosting is fitted on a toy when a state is taken: seconds and 128 MiB at most.
+_MOST_BOOSTED, _MOST_TOYS = 10_000, 1 << 24
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,12 @@ def _forest(forest) -> Iterator[Field]:
 def _boosting(boosting) -> Iterator[Field]:
     yield Labels("classes_")
     yield from features_in(boosting)
+    size = len(boosting.classes_), boosting.n_features_in_
+    if size[1] > _MOST_BOOSTED or size[0] * size[1] > _MOST_TOYS:
+        raise ValueError(
+            f"{type(boosting).__name__} is of {size[0]} classes and {size[1]} features; a state holds at most "
+            f"{_MOST_BOOSTED} features, and {_MOST_TOYS} of both multiplied. Use fewer features."
+        )
     if not hasattr(boosting, "_predictors"):
         _fit_toy(boosting)
     n_trees = boosting.n_trees_per_iteration_
@@ -357,6 +365,20 @@ def _predictor(columns, where):
     return TreePredictor(nodes, no_categories, no_categories)
 
 
+# Where the classes of the list are.
+HOME_OF_PARTS = {
+    "ExtraTreesClassifier": "sklearn.ensemble",
+    "HistGradientBoostingClassifier": "sklearn.ensemble",
+    "KMeans": "sklearn.cluster",
+    "LinearDiscriminantAnalysis": "sklearn.discriminant_analysis",
+    "LogisticRegression": "sklearn.linear_model",
+    "MiniBatchKMeans": "sklearn.cluster",
+    "PCA": "sklearn.decomposition",
+    "Pipeline": "sklearn.pipeline",
+    "RandomForestClassifier": "sklearn.ensemble",
+    "StandardScaler": "sklearn.preprocessing",
+    "TruncatedSVD": "sklearn.decomposition",
+}
 _FIELDS = {
     "ExtraTreesClassifier": _forest,
     "HistGradientBoostingClassifier": _boosting,

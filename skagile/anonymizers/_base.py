@@ -1,5 +1,7 @@
 """What all anonymizers share: layouts, labels and the subjects' routing."""
 
+import copy
+
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
@@ -21,6 +23,8 @@ class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin,
     # Subjects are asked for by default, so that a Pipeline or a search routes them without a set_..._request.
     __metadata_request__fit = {"subjects": True}
     __metadata_request__transform = {"subjects": True}
+    # Parameters that hold beats of people and serve `fit` alone, where an anonymizer has them.
+    _params_of_people = ("prior",)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike, *, subjects: ArrayLike | None = None) -> "BaseAnonymizer":
@@ -118,6 +122,12 @@ class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin,
             subjects = np.arange(n_rows)
         self.subjects_, subject_codes = check_labels(subjects, n_rows, name="subjects", kind="subjects", row=beats.row)
         return beats, y_codes, subject_codes
+
+    def _without_people(self):
+        """Another one with numbers for names: no new beat is treated by them."""
+        nameless = copy.copy(self)
+        nameless.subjects_ = np.arange(len(self.subjects_))
+        return nameless
 
     @property
     def _leads(self):
