@@ -2,9 +2,11 @@
 
 import os
 import warnings
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -131,6 +133,11 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
     >>> bool((again.predict_proba(beats.X) == attacker.predict_proba(beats.X)).all())
     True
     """
+    return write_model(path, contents_of(estimator, with_people=with_people))
+
+
+def contents_of(estimator: BaseEstimator, *, with_people: bool = False) -> dict:
+    """Give what :func:`save` writes of an estimator: for rooms above, which write more beside it."""
     described = _describe(estimator, "estimator", with_people)
     if not isinstance(estimator, Stateful):
         check_is_fitted(estimator)
@@ -141,7 +148,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
     else:
         with without_people():
             state = part.plain(estimator, name)
-    return write_model(path, {"versions": _versions(), "estimator": described, "state": state})
+    return {"versions": _versions(), "estimator": described, "state": state}
 
 
 def load(path: str | os.PathLike, *, device: str | None = None) -> BaseEstimator:
@@ -181,16 +188,26 @@ def load(path: str | os.PathLike, *, device: str | None = None) -> BaseEstimator
         ...
     FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.safetensors'
     """
+    return read_contents(path, lambda content: estimator_of(content, device))
+
+
+def estimator_of(content: dict, device: str | None = None) -> BaseEstimator:
+    """Make the estimator of what :func:`contents_of` gave."""
+    right = list(content) == ["versions", "estimator", "state"] and type(content["estimator"]) is Described
+    _require(right, "it does not hold versions, an estimator and its state, and nothing else")
+    unfitted = _build(content["estimator"], "estimator")
+    _place(unfitted, device)
+    return Part("state", lambda: unfitted).value(content["state"], type(unfitted).__name__)
+
+
+def read_contents(path: str | os.PathLike, make: Callable[[dict], Any]) -> Any:
+    """Read a file, and `make` what it holds; whatever is wrong with it is a ValueError that names the file."""
     try:
         content = read_model(path)
     except UnreadableError as error:
         raise ValueError(f"{path} cannot be loaded as a model of skagile: {error}") from error
     try:
-        right = list(content) == ["versions", "estimator", "state"] and type(content["estimator"]) is Described
-        _require(right, "it does not hold versions, an estimator and its state")
-        unfitted = _build(content["estimator"], "estimator")
-        _place(unfitted, device)
-        return Part("state", lambda: unfitted).value(content["state"], type(unfitted).__name__)
+        return make(content)
     # Values that are right one by one may not go together, which any library may say in its own way.
     except Exception as error:
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "

@@ -83,8 +83,8 @@ def anonymize(data: str, jobs: int, dates: str, age: str, sex: bool, allow: tupl
     """Make anonymized recordings of all recordings under a folder.
 
     DATA is a folder of WFDB records, subfolders included. Each record becomes one of the same length, rate, leads and
-    units under another name: beats of the model's pseudo-people at the original's R peaks, and between them baseline and
-    noise that are made as well. No sample is copied.
+    units under another name: beats of the model's pseudo-people at the original's R peaks, and between them baseline
+    and noise that are made as well. No sample is copied.
 
     A run that was interrupted, by whatever, goes on with the same command; the release is the same to the byte. Nothing
     of it is where others can read it before it is complete and has been searched for names, numbers, dates and notes of

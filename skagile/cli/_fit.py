@@ -140,7 +140,9 @@ def _unfitted(name):
 
 
 def _tell(notes, anonymizer, model):
-    click.echo(f"{notes.n_beats} beats of {notes.n_people} people, {notes.n_records} records; diagnoses: {notes.labels}")
+    click.echo(
+        f"{notes.n_beats} beats of {notes.n_people} people, {notes.n_records} records; diagnoses: {notes.labels}"
+    )
     click.echo("leads: " + ", ".join(f"{lead} ({n} people)" for lead, n in notes.leads.items()))
     if notes.rare_leads:
         click.echo(f"leads of too few people, which will be released as missing: {', '.join(notes.rare_leads)}")

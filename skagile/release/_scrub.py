@@ -34,7 +34,7 @@ class HeaderRules:
 
     Attributes
     ----------
-    dates : {"remove", "shift"}
+    dates : {"remove", "shift"}, default="remove"
         "shift": one number of days for all dates of a person, and of the time of day the hour alone.
     sex : bool, default=False
         Whether the sex leaves.
@@ -47,7 +47,7 @@ class HeaderRules:
         Notes of annotations that leave.
     """
 
-    dates: Literal["remove", "shift"]
+    dates: Literal["remove", "shift"] = "remove"
     sex: bool = False
     age: Literal["bin", "remove"] = "bin"
     allow: tuple[str, ...] = ()

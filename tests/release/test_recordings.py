@@ -1,4 +1,4 @@
-"""One recording to an anonymized one: cut, background, beats written, and nothing of the source but R peaks and gaps."""
+"""One recording to an anonymized one: its beats, its background, and nothing of the source but R peaks and gaps."""
 
 import numpy as np
 import pytest

@@ -113,10 +113,7 @@ class Basis(Stateful):
         n_beats = len(shape)
         if len(self.axes):
             centre, axes = self._as(features.dtype)
-            if centre is None:
-                shape = shape.reshape(n_beats, self.n_leads, -1) @ axes
-            else:
-                shape = centre + shape @ axes
+            shape = shape.reshape(n_beats, self.n_leads, -1) @ axes if centre is None else centre + shape @ axes
         leads = shape.reshape(n_beats, self.n_leads, -1)
         shape = (leads - leads.mean(axis=2, keepdims=True)).reshape(n_beats, -1)
         size = np.exp(np.clip(log_size[:, 0], *self.limits[0].astype(features.dtype)))

@@ -28,7 +28,7 @@ except ImportError:  # Windows has none
     fcntl = None
 
 _PARTIAL = ".partial"
-_LOCK = "lock"
+_LOCK, _RELEASE = "lock", "release"
 
 
 class NotReleasedError(ValueError):
@@ -134,7 +134,8 @@ def anonymize_recordings(
     Notes
     -----
     Records that cannot be read, whose files are links, or that hold no heartbeat are left out, and listed. What stays
-    of the original: the R peaks, and so the rhythm; length, rate and leads; where a lead has no signal; annotated beats.
+    of the original: the R peaks, and so the rhythm; length, rate and leads; where a lead has no signal; the kinds of
+    annotated beats.
 
     **What this does not guarantee.** A rhythm may be a person's: the audit's attackers look at it. The scan finds what
     stands in the original's own headers, tables and paths, not what nobody wrote down there.
@@ -154,9 +155,14 @@ def anonymize_recordings(
         journal = Journal(partial, run)
         n_resumed = len(journal.done)
         words.begin(folder, model, rules, n_resumed)
-        _work(folder, (str(model), sha256_of(model)), secret, rules, partial, journal, n_jobs, progress, words)
+        made = partial / _RELEASE
+        made.mkdir(exist_ok=True)
+        _work(folder, (str(model), sha256_of(model)), secret, rules, made, journal, n_jobs, progress, words)
         lines = [journal.done[pseudonym(secret, "record", name)] for name in folder.names]
-        result = _finish(folder, lines, partial, out, run, rules, subjects, progress, words)
+        result = _finish(folder, lines, made, out, run, rules, subjects, progress, words)
+        journal.path.unlink()
+        (partial / _LOCK).unlink()
+        partial.rmdir()
     return ReleaseLog(**{**vars(result), "n_resumed": n_resumed})
 
 
@@ -213,11 +219,11 @@ def _held(partial, *, restart) -> Iterator[None]:
         os.close(lock)
 
 
-def _work(folder, model, key, rules, partial, journal, n_jobs, progress, words):
+def _work(folder, model, key, rules, made, journal, n_jobs, progress, words):
     """Release what is not done yet, and note each record in journal and log."""
     todo = [name for name in folder.names if pseudonym(key, "record", name) not in journal.done]
     total, start = len(folder.names), time.monotonic()
-    calls = ((folder, name, model, key, rules, partial) for name in todo)
+    calls = ((folder, name, model, key, rules, made) for name in todo)
     for done, line in enumerate(in_parallel(release_record, calls, n_jobs, len(todo)), 1):
         journal.add(line)
         words.record(line)
@@ -232,7 +238,7 @@ def _duration(seconds):
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _finish(folder, lines, partial, out, run, rules, subjects, progress, words):
+def _finish(folder, lines, made, out, run, rules, subjects, progress, words):
     """Check what was made, write what goes with it, and give it its place."""
     released = [line for line in lines if "left_out" not in line]
     left_out = [(line["private"]["name"], line["private"]["reason"]) for line in lines if "left_out" in line]
@@ -240,17 +246,14 @@ def _finish(folder, lines, partial, out, run, rules, subjects, progress, words):
         name, reason = left_out[0]
         raise NotReleasedError(f"none of {len(lines)} records could be used; the first, {name}: {reason}")
     check_people(subjects, [tuple(_told(line)) for line in released])
-    keep = {file for line in released for file in line["files"]} | {_LOCK, "journal.jsonl"}
-    _remove_others(partial, keep)
-    write_manifest(partial, lines, run, rules)
+    _remove_others(made, {file for line in released for file in line["files"]})
+    write_manifest(made, lines, run, rules)
     if progress is not None:
         progress(len(lines), len(lines), "looking for names in the release")
-    _check_nameless(folder, partial, lines, words)
-    (partial / "journal.jsonl").unlink()
-    (partial / _LOCK).unlink()
+    _check_nameless(folder, made, lines, words)
     if out.is_dir():
         out.rmdir()
-    os.rename(partial, out)
+    os.rename(made, out)
     out.chmod(0o777 & ~_umask())
     result = ReleaseLog(
         out=out,
@@ -268,26 +271,26 @@ def _told(line):
     return told["subject"], told["sex"], float("nan") if told["age"] is None else told["age"]
 
 
-def _remove_others(partial, keep):
+def _remove_others(made, keep):
     """Remove what killed runs left beside the files of finished records."""
-    for place in sorted(partial.rglob("*"), reverse=True):
+    for place in sorted(made.rglob("*"), reverse=True):
         if place.is_dir() and not place.is_symlink():
             if not any(place.iterdir()):
                 place.rmdir()
-        elif place.relative_to(partial).as_posix() not in keep:
+        elif place.relative_to(made).as_posix() not in keep:
             place.unlink()
 
 
-def _check_nameless(folder: InputFolder, partial: Path, lines: list, words: RunLog) -> None:
+def _check_nameless(folder: InputFolder, made: Path, lines: list, words: RunLog) -> None:
     """Refuse to publish a release that holds a name, a number, a date or a note of the original."""
     people = {name: person["subject"] for name, person in folder.people.items()}
     renamed: Mapping[str, str] = {line["private"]["name"]: f"{line['subject']}/{line['record']}" for line in lines}
-    places = scan_release(folder.root, partial, people, renamed)
+    places = scan_release(folder.root, made, people, renamed)
     if places:
         words.found_names(places)
         raise NotReleasedError(
             f"the release names somebody in {len(places)} places: {'; '.join(places[:5])}. It is left, unpublished, in "
-            f"{str(partial)!r}. Look at the log, allow less with `rules`, and start anew with restart=True, on the "
+            f"{str(made)!r}. Look at the log, allow less with `rules`, and start anew with restart=True, on the "
             "command line --restart."
         )
 

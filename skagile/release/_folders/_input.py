@@ -88,8 +88,8 @@ def look_into(
     people, missing, _ = people_of(subjects, names, root, in_order=False)
     if missing:
         raise ValueError(
-            f"subjects={str(subjects)!r} names nobody for {len(missing)} of {len(names)} records, such as {missing[0]}; "
-            "expected a person for each."
+            f"subjects={str(subjects)!r} names nobody for {len(missing)} of {len(names)} records, such as "
+            f"{missing[0]}; expected a person for each."
         )
     links = {name: fault for name in names if (fault := _link_fault(root, name))}
     return InputFolder(root, names, people, links)

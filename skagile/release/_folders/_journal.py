@@ -16,7 +16,7 @@ class Journal:
     Parameters
     ----------
     folder : Path
-        Where the release is made.
+        Where it is kept; the release is made in ``release`` there.
     run : str
         Digest of model, key, options and records: another run's lines do not count.
 
@@ -27,7 +27,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, run: str):
-        self.path, self.folder, self.done = folder / _NAME, folder, {}
+        self.path, self.made, self.done = folder / _NAME, folder / "release", {}
         if not self.path.exists():
             self._start(run)
             return
@@ -45,16 +45,12 @@ class Journal:
     def add(self, line: dict) -> None:
         """Note a record as finished; its files are on disk."""
         for file in line.get("files", ()):
-            _sync(self.folder / file)
+            _sync(self.made / file)
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
         self.done[line["record"]] = line
-
-    def close(self) -> None:
-        """Remove the journal: the release is complete."""
-        self.path.unlink()
 
     def _start(self, run):
         with replacing(self.path, private=True) as beside:
@@ -79,7 +75,7 @@ class Journal:
         """Whether a record's files are as they were written."""
         try:
             files = line.get("files", {})
-            return "record" in line and all(sha256_of(self.folder / file) == digest for file, digest in files.items())
+            return "record" in line and all(sha256_of(self.made / file) == digest for file, digest in files.items())
         except (OSError, TypeError, AttributeError):
             return False
 

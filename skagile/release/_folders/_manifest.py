@@ -71,7 +71,7 @@ def _write(path, text):
 
 
 def _sessions(lines):
-    """Number of each record's session among its person's: by date, records of one date together; 0 without a date."""
+    """Count each record's session among its person's: by date, records of one date together; 0 without a date."""
     dates = iso_dates([line["private"]["session"] for line in lines], [line["subject"] for line in lines])
     by_person = defaultdict(set)
     for line, date in zip(lines, dates, strict=True):

@@ -10,8 +10,9 @@ from skagile.records import lead_units, write_record
 from skagile.release._folders._input import InputFolder
 from skagile.release._folders._model_file import read_recording_model
 from skagile.release._keys import pseudonym, seed_of
+from skagile.release._known_leads import scrub_leads
 from skagile.release._recordings import NoBeatsError
-from skagile.release._scrub import HeaderRules, scrub_annotation, scrub_header, scrub_leads
+from skagile.release._scrub import HeaderRules, scrub_annotation, scrub_header
 
 
 @lru_cache(maxsize=1)
@@ -63,7 +64,7 @@ def release_record(
     }  # fmt: skip
     header = scrub_header(entry, entry.subject, key, rules)
     annotation, n_notes = scrub_annotation(entry.annotation, rules)
-    leads = scrub_leads(entry.recording.leads, rules)
+    leads, n_leads = scrub_leads(entry.recording.leads)
     place = out / subject
     place.mkdir(exist_ok=True)
     files = write_record(
@@ -88,5 +89,5 @@ def release_record(
         "longest_without_beat": round(float(rr.max()), 3) if len(rr) else None,
         "leads_without_signal": int(np.isnan(released.signal).all(axis=1).sum()),
         "samples_of_the_original": released.n_kept,
-        "dropped": {**header.dropped, "notes": n_notes},
+        "dropped": {**header.dropped, "notes": n_notes, "names of leads": n_leads},
     }

@@ -106,7 +106,7 @@ def _spline(reach, sampling_rate, before, beat_rate, n_samples):
 
 
 def _between(beats, times, before, after, beat_rate):
-    """Times and levels that straight lines between beats go through."""
+    """Give times and levels that straight lines between beats go through."""
     n = max(1, round(_LEVEL * beat_rate))
     at = np.stack([times - before, times + after], axis=1).ravel()
     level = np.stack([beats[:, :n].mean(axis=1), beats[:, -n:].mean(axis=1)], axis=1).ravel()

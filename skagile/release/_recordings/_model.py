@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skagile._state import Stateful
 from skagile.anonymizers import drawing_from
 from skagile.leads import derive_leads
 from skagile.records import Recording
@@ -37,7 +36,7 @@ class Released:
     unknown: list
 
 
-class RecordingModel(Stateful):
+class RecordingModel:
     """A fitted anonymizer of beats, with how recordings are cut into beats and what lies between them.
 
     Parameters
