@@ -21,7 +21,7 @@ _LEFT_AFTER = 24 * 3600.0
 
 
 @contextmanager
-def replacing(path, *, private=False):
+def replacing(path, *, private=False, suffix=True):
     """Give a path beside `path` to write to; it takes the place of `path` when the block ends without an error.
 
     The file beside is new: its name is random, and a file or link of that name is an error, so nothing that somebody
@@ -33,9 +33,12 @@ def replacing(path, *, private=False):
         The file.
     private : bool, default=False
         Its owner alone may read it (mode 0600), whatever the umask.
+    suffix : bool, default=True
+        The file beside has the suffix of `path`, by which NumPy goes. Without it, what a killed run leaves looks like
+        no file of its kind.
     """
     path = Path(path)
-    suffix = path.suffix if len(path.suffix) <= 17 else ""  # NumPy goes by it
+    suffix = path.suffix if suffix and len(path.suffix) <= 17 else ""
     beside = path.with_name(f".{secrets.token_hex(16)}.part{suffix}")
     os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666))
     try:

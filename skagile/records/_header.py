@@ -11,11 +11,13 @@ from skagile._text_files import decode
 _SAFE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
 _GAIN = re.compile(r"[-+.\de]*(\(-?\d+\))?(/\S*)?", re.IGNORECASE)
+_GAIN_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?", re.IGNORECASE)
 _TIME = re.compile(r"(?:(?:\d{1,2}:)?\d{1,2}:)?\d{1,2}(?:\.\d{1,6})?")
 _NUMBER = re.compile(r"\d+\.?\d*|\.\d+")
 _MAX_HEADER_BYTES = 1 << 20
 FLAC_SHRINKING = 200
 _USUAL_RATE = 250.0  # Hz, of a header that says none
+_USUAL_GAIN = 200.0  # steps of a unit, of a lead that says none, or 0
 NO_FILE = "~"  # in place of a signal file, or of a segment
 RECORD = "-record"  # a name that wfdb reads and that no checked file has
 _BYTES = {
@@ -54,6 +56,7 @@ class SignalLine:
     offset: int
     unit: str
     name: str
+    gain: float  # steps of a unit
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Header:
         Samples per lead at the frame rate; None where the header leaves that open, with 0 or nothing.
     frame_rate : float
         In Hz. A lead has `samples_per_frame` times as many samples.
+    time : str
+        Time of day at which it begins, as "10:14:33"; "" where none is said, or none that can be read.
     odd_date : str
         Time and date as they are there, where wfdb could not read them; else "".
     signals : list of SignalLine
@@ -85,6 +90,7 @@ class Header:
     comments: list[str]
     signals: list[SignalLine]
     segments: list[tuple[str, int]] | None
+    time: str = ""
 
 
 def read_header(path: Path, *, layout: bool = False) -> Header:
@@ -115,6 +121,7 @@ def read_header(path: Path, *, layout: bool = False) -> Header:
         comments=[text.strip(" \t#") for line, text in both if line.startswith("#")],
         signals=[] if several else _signal_lines(path, said[1:], layout),
         segments=_segment_lines(path, said) if several else None,
+        time="" if odd_date else _time(fields[4:5]),
     )
 
 
@@ -209,6 +216,16 @@ def _date(fields):
     return (date, "") if readable else ("", " ".join(fields[:2]))
 
 
+def _time(fields):
+    """Time of day in ISO form; WFDB leaves out hours, and minutes, where they are 0."""
+    if not fields:
+        return ""
+    clock, dot, fraction = fields[0].partition(".")
+    parts = [int(part) for part in clock.split(":")]
+    parts = [0] * (3 - len(parts)) + parts
+    return datetime.time(*parts, int(fraction.ljust(6, "0")) if dot else 0).isoformat()
+
+
 def _signal_lines(path, said, layout):
     names = [line.split()[0] for line, _ in said]
     names = [name if layout and name == NO_FILE else check_relative(name, f"the header {path}") for name in names]
@@ -234,7 +251,14 @@ def _signal_line(number, file, line, text):
         offset=int(match[4] or 0) if match else 0,
         unit=(fields[2].partition("/")[2] if gain else "") or "mV",
         name=name[0] if name else f"lead {number}",
+        gain=_gain(fields[2]) if gain else _USUAL_GAIN,
     )
+
+
+def _gain(field):
+    match = _GAIN_NUMBER.match(field)
+    gain = abs(float(match[0])) if match else 0.0
+    return gain if 0 < gain < float("inf") else _USUAL_GAIN
 
 
 def _segment_lines(path, said):

@@ -25,6 +25,11 @@ def millivolts_per(unit: str) -> float | None:
     return None if volts is None else _MILLIVOLTS[volts[1].lower()[:4]]
 
 
+def unit_of(millivolts: float) -> str:
+    """Unit of that many millivolts, as WFDB has it: "V", "mV", "uV" or "nV"."""
+    return {1e3: "V", 1.0: "mV", 1e-3: "uV", 1e-6: "nV"}[millivolts]
+
+
 def of_electrocardiogram(name: str) -> bool:
     """Whether a lead is called as those of electrocardiograms are."""
     return _ECG.fullmatch(name.strip()) is not None

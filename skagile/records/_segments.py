@@ -60,10 +60,7 @@ def join_segments(header: Header, multiple: int) -> tuple[list[str], list[np.nda
             f"{header.path}: promises {header.n_frames} samples, and its segments {sum(lengths)}. Fetch it again."
         )
     variable = lengths[0] == 0
-    first = next((part for part in parts if part is not None), None)
-    if first is None:
-        raise ValueError(f"{header.path}: none of its {len(parts)} segments holds a signal. Fetch it again.")
-    names = _voltages(parts, first, variable)
+    names = lead_keys(header, parts)
     n_there = sum({part.path: length for part, length in zip(parts, lengths, strict=True) if part is not None}.values())
     n_times = sum(lengths) * multiple
     if n_times * len(names) > max(_USUAL_SAMPLES, _GAPS * n_there * multiple * len(names)):
@@ -80,9 +77,12 @@ def join_segments(header: Header, multiple: int) -> tuple[list[str], list[np.nda
     return list(names.values()), list(joined)
 
 
-def _voltages(parts, first, variable):
+def lead_keys(header: Header, parts: list[Header | None]) -> dict[int | str, str]:
     """Leads of the record that are voltages: from their key, a name or a place, to their name."""
-    if not variable:
+    first = next((part for part in parts if part is not None), None)
+    if first is None:
+        raise ValueError(f"{header.path}: none of its {len(parts)} segments holds a signal. Fetch it again.")
+    if header.segments[0][1]:
         return {i: line.name for i, line in enumerate(first.signals) if millivolts_per(line.unit) is not None}
     # The header of the layout need not know units.
     known = {line.name for part in parts[1:] if part for line in part.signals if millivolts_per(line.unit) is not None}

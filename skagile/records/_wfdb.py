@@ -11,8 +11,8 @@ from sklearn.utils import Bunch
 
 from skagile._files import check_size
 from skagile.records._header import read_header
-from skagile.records._leads import frame_multiple, left_out_by_mistake
-from skagile.records._segments import at_multiple, join_segments, segment_headers
+from skagile.records._leads import frame_multiple, left_out_by_mistake, millivolts_per, unit_of
+from skagile.records._segments import at_multiple, join_segments, lead_keys, segment_headers
 from skagile.records._single import quiet, read_leads, wfdb
 
 _MAX_ANNOTATION_BYTES = 16 << 20
@@ -29,6 +29,7 @@ class Recording:
     comments: list[str]
     date: str
     notes: list[str] = field(default_factory=list)  # what is doubtful in it
+    time: str = ""  # of the day at which it begins, as "10:14:33"
 
 
 def read_record(path: Path, pick: Callable[[list[str]], Sequence[int]] | None = None) -> Recording:
@@ -85,7 +86,37 @@ def read_record(path: Path, pick: Callable[[list[str]], Sequence[int]] | None = 
         comments=header.comments,
         date=header.date,
         notes=notes,
+        time=header.time,
     )
+
+
+def lead_units(path: Path) -> list[tuple[str, float]]:
+    """Unit ("V", "mV", "uV" or "nV") and step in mV of each lead that :func:`read_record` gives, in its order.
+
+    Of a lead whose segments have several, the unit is the first segment's, and the step the finest. The steps of some
+    recorders are of one recording: :func:`~skagile.records._writer.write_record` writes a round one.
+    """
+    header = _existing_header(path)
+    if header.segments is None:
+        keyed = [(str(i), line) for i, line in enumerate(header.signals)]
+    else:
+        parts = segment_headers(header)
+        names = [str(key) for key in lead_keys(header, parts)]
+        by_name = header.segments[0][1] == 0
+        keyed = [
+            (line.name if by_name else str(i), line)
+            for part in (parts[1:] if by_name else parts)
+            if part is not None
+            for i, line in enumerate(part.signals)
+        ]
+        keyed = [pair for name in names for pair in keyed if pair[0] == name]
+    units: dict[str, tuple[str, float]] = {}
+    for key, line in keyed:
+        scale = millivolts_per(line.unit)
+        if scale is not None:
+            unit, step = units.get(key, (unit_of(scale), float("inf")))
+            units[key] = unit, min(step, scale / line.gain)
+    return list(units.values())
 
 
 def _warn(header, lines):
