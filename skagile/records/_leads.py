@@ -26,7 +26,7 @@ def millivolts_per(unit: str) -> float | None:
 
 
 def unit_of(millivolts: float) -> str:
-    """Unit of that many millivolts, as WFDB has it: "V", "mV", "uV" or "nV"."""
+    """Give the unit of that many millivolts, as WFDB has it: "V", "mV", "uV" or "nV"."""
     return {1e3: "V", 1.0: "mV", 1e-3: "uV", 1e-6: "nV"}[millivolts]
 
 

@@ -91,7 +91,7 @@ def read_record(path: Path, pick: Callable[[list[str]], Sequence[int]] | None = 
 
 
 def lead_units(path: Path) -> list[tuple[str, float]]:
-    """Unit ("V", "mV", "uV" or "nV") and step in mV of each lead that :func:`read_record` gives, in its order.
+    """Give unit ("V", "mV", "uV", "nV") and step in mV of each lead that :func:`read_record` gives, in its order.
 
     Of a lead whose segments have several, the unit is the first segment's, and the step the finest. The steps of some
     recorders are of one recording: :func:`~skagile.records._writer.write_record` writes a round one.

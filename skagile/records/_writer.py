@@ -134,8 +134,8 @@ def _checked_signal(signal, leads):
         raise ValueError(f"leads={leads!r} is one text; expected a sequence of names, such as ['I'].")
     if signal.ndim != 2 or len(signal) != len(leads) or 0 in signal.shape:
         raise ValueError(
-            f"signal of shape {signal.shape} with {len(leads)} names of leads; expected (n_leads, n_times), at least one "
-            "of each."
+            f"signal of shape {signal.shape} with {len(leads)} names of leads; expected (n_leads, n_times), at least "
+            "one of each."
         )
     if not np.issubdtype(signal.dtype, np.floating):
         if signal.dtype.kind not in "iu":
