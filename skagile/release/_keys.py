@@ -83,8 +83,8 @@ def read_key(path: str | os.PathLike) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"there is no key file {str(path)!r}. Correct the path, or make a new key: people then get other pseudonyms "
-            "than in releases before."
+            f"there is no key file {str(path)!r}. Correct the path, or make a new key: people then get other "
+            "pseudonyms than in releases before."
         ) from None
     with os.fdopen(descriptor, "rb") as file:
         about = os.fstat(file.fileno())
@@ -114,8 +114,8 @@ def _key_of(text, path):
     key = bytes.fromhex(digits.decode("ascii"))
     if len(key) < _KEY_BYTES:
         raise ValueError(
-            f"{where} holds {len(key)} bytes; expected at least {_KEY_BYTES}: a shorter key can be guessed, and this one "
-            "may be cut short. Copy it again from where you keep it, or make a new one."
+            f"{where} holds {len(key)} bytes; expected at least {_KEY_BYTES}: a shorter key can be guessed, and this "
+            "one may be cut short. Copy it again from where you keep it, or make a new one."
         )
     if len(set(key)) < _LEAST_DIFFERENT:
         raise ValueError(f"{where} holds the same few bytes over and over; expected random ones. Make a new key.")

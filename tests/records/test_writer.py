@@ -35,7 +35,7 @@ def wfdb_read(path):
     return record, record.p_signal.T * np.array([[MV_PER[unit]] for unit in record.units])
 
 
-# ------------------------------------------------------------------------------------------------------------ there and back
+# ------------------------------------------------------------------------------------------------------ there and back
 
 
 @settings(max_examples=60, deadline=None)
@@ -81,7 +81,8 @@ def test_the_header_is_the_one_that_wfdb_writes(tmp_path):
     write_record(tmp_path / "r1", signal, 128.5, ["I", "ECG II", "V1"], comments=["age: 60-69", "sex: F"], date=when[0],
                  time=when[1], units=["mV", "uV", "mV"])  # fmt: skip
     (tmp_path / "w").mkdir()
-    wfdb.wrsamp("r1", fs=128.5, units=["mV", "uV", "mV"], sig_name=["I", "ECG II", "V1"], comments=["age: 60-69", "sex: F"],
+    wfdb.wrsamp("r1", fs=128.5, units=["mV", "uV", "mV"], sig_name=["I", "ECG II", "V1"],
+                comments=["age: 60-69", "sex: F"],
                 d_signal=np.rint(signal.T * 1000).astype(int), fmt=["16"] * 3, adc_gain=[1000.0, 1.0, 1000.0],
                 baseline=[0] * 3, base_date=when[0], base_time=when[1], write_dir=str(tmp_path / "w"))  # fmt: skip
 
@@ -302,7 +303,7 @@ def test_annotations_that_wfdb_does_not_hold(tmp_path, bad, told):
     assert list(tmp_path.iterdir()) == []
 
 
-# ----------------------------------------------------------------------------------------------------- whole or not there
+# -------------------------------------------------------------------------------------------------- whole or not there
 
 
 def test_same_input_same_bytes(tmp_path):
@@ -386,9 +387,9 @@ def test_bad_input_is_named_and_nothing_written(tmp_path, change, told):
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", ["mitdb/100", "ludb/data/1", "ecgiddb/Person_76/rec_2", "ptbdb/patient001/s0010_re"])
-def test_real_records_come_back(tmp_path, name):
+def test_real_records_come_back(realdata, tmp_path, name):
     """To half a step of their own; to the bit, where their step is round."""
-    original = Path(os.environ["SKAGILE_DATA"], name)
+    original = realdata / name
     record, units = read_record(original), lead_units(original)
     write_record(tmp_path / "r", record.signal, record.sampling_rate, record.leads, units=[unit for unit, _ in units],
                  resolution=[step for _, step in units])  # fmt: skip
