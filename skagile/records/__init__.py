@@ -23,6 +23,7 @@ from skagile.records._identity import check_one_person as check_one_person
 from skagile.records._identity import subject_rule as subject_rule
 from skagile.records._lazy import UnreadableRecordError as UnreadableRecordError
 from skagile.records._wfdb import lead_units as lead_units
+from skagile.records._writer import standard_symbols as standard_symbols
 from skagile.records._writer import write_record as write_record
 
 __all__ = ["LazySignals", "Recording", "read_annotation", "read_record"]

@@ -39,6 +39,8 @@ _YEARS = {
 }
 _PER_YEAR = {word: per_year for per_year, words in _YEARS.items() for word in words.split()}
 _NUMBER = re.compile(r"(-?\d{1,4}(?:[.,]\d+)?)\s*-?\s*([^\W\d_][^\d\s]*)?(?:[\s-]+(?:old|alt))?[.;,]?", re.IGNORECASE)
+_BIN = re.compile(r"(\d{0,2}0)-(\d{1,3})(?:\s*(?:years|yrs|y))?", re.IGNORECASE)  # ten years, as releases have them
+_OLDEST = re.compile(r"90\s*\+")
 _SEXES = {
     "F": "f female females woman girl w weiblich frau femme femelle feminin femenino feminino femmina mujer vrouw fem",
     "M": "m male males man boy männlich maennlich mann homme masculin masculino maschio hombre man jongen masc",
@@ -208,8 +210,17 @@ def parse_sex(text: str | None) -> str:
 
 
 def parse_age(text: str | None) -> float:
-    """Age in years, of "65", "65 years", "065Y" or "6 months"; NaN where it is unknown or impossible."""
-    match = _NUMBER.fullmatch((text or "").strip(" \t()"))
+    """Age in years, of "65", "65 years", "065Y" or "6 months"; NaN where it is unknown or impossible.
+
+    Ten years in one, "60-69", are read as their middle, 65; "90+" as 90, the least that it says.
+    """
+    text = (text or "").strip(" \t()")
+    ten_years = _BIN.fullmatch(text)
+    if ten_years and int(ten_years[2]) - int(ten_years[1]) == 9:
+        return int(ten_years[1]) + 5.0
+    if _OLDEST.fullmatch(text):
+        return 90.0
+    match = _NUMBER.fullmatch(text)
     if match is None:
         return float("nan")
     unit = (match[2] or "y").casefold()

@@ -279,9 +279,13 @@ def _annotation_bytes(annotation, name):
         return Path(folder, f"{name}.atr").read_bytes()
 
 
+def standard_symbols() -> frozenset[str]:
+    """Give the symbols of WFDB's own marks."""
+    return frozenset(label.symbol for label in wfdb.io.annotation.ann_labels)
+
+
 def _check_marks(samples, symbols, notes):
-    known = set(wfdb.io.annotation.ann_label_table["symbol"])
-    unknown = sorted(set(symbols.tolist()) - known)
+    unknown = sorted(set(symbols.tolist()) - standard_symbols())
     if unknown:
         raise ValueError(f"annotation: symbols {unknown[:5]}; expected those of WFDB (wfdb.show_ann_labels()).")
     if len(samples) and samples.min() < 0:

@@ -3,7 +3,7 @@
 import re
 
 from skagile.release._terms import LEAST, Terms
-from skagile.release._text import dates_of, masked, plain, words_of, written_out
+from skagile.release._text import dates_of, masked, words_of, written_out
 
 FILE_NAME = "name of file or folder"
 _MOST_ITEMS = 200
@@ -44,7 +44,8 @@ class Findings:
     def look_at_line(self, line: str, place: str, terms: Terms, *, is_raw: bool = False) -> None:
         """Look for every term in a line of text."""
         line = line[:_LONGEST_LINE]
-        if re.search(r"\d{4}", line) and terms.dates:
+        # Among bytes, three short numbers in a row are no date.
+        if terms.dates and re.search(r"\d{4}" if place == "bytes" else r"\d\d", line):
             for day in dates_of(line):
                 if day in terms.dates:
                     self.add("red", "date", place, day.isoformat())
@@ -59,21 +60,13 @@ class Findings:
             for name in terms.names.get(word, ()):
                 if name <= told and (not is_raw or max(map(len, name)) >= LEAST):
                     self.add("red", "name", place, " ".join(sorted(name)))
-        self._look_for_identifiers(plain(line), told, place, terms)
+        for run in terms.split_identifiers(line, is_raw=is_raw):
+            self.add("red", "identifier", place, run)
         for size in terms.note_sizes:
             for i in range(len(words) - size + 1):
                 if tuple(words[i : i + size]) in terms.notes:
                     self.add("red", "free text", place, " ".join(words[i : i + size]))
                     return
-
-    def _look_for_identifiers(self, line, told, place, terms):
-        """Find identifiers that are written with spaces or hyphens, such as "471 12 34"."""
-        if not terms.words or not any(word.isdigit() for word in told):
-            return
-        for run in re.findall(r"[^\W_]+(?:[\s\-./][^\W_]+){1,5}", line[:1000]):
-            together = "".join(re.findall(r"[^\W_]+", run))
-            if len(together) >= _LEAST_RAW_DIGITS and terms.words.get(together) == "identifier":
-                self.add("red", "identifier", place, run)
 
     def report(self) -> dict:
         """Give the entry of the report."""

@@ -92,8 +92,8 @@ def read_key(path: str | os.PathLike) -> bytes:
             raise ValueError(f"the key {str(path)!r} is no plain file; expected one.")
         if os.name == "posix" and about.st_mode & 0o077:
             raise ValueError(
-                f"the key file {str(path)!r} has mode {stat.S_IMODE(about.st_mode):04o}: others than its owner can read "
-                "or write it. Run chmod 600 on it; if others may have read it, make a new key."
+                f"the key file {str(path)!r} has mode {stat.S_IMODE(about.st_mode):04o}: not its owner alone can read "
+                "it, or write it. Run chmod 600 on it; if others may have read it, make a new key."
             )
         text = file.read(_MOST_BYTES + 1)
     return _key_of(text, path)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,10 @@ _BINARY_RUN = re.compile(rb"(?:[\x20-\x7e]|\xc3[\x80-\xbf]|(?<=[A-Za-z])[\xc0-\x
 _SIGNAL_RUN = re.compile(rb"[\x20-\x7e]{8,}")  # the quickest: most bytes of a release are samples
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _RUNS = {"text": _TEXT_RUN, "bytes": _BINARY_RUN, "signal": _SIGNAL_RUN}
+_OLDEST = re.compile(
+    r"\s*(?:(?:>=?|\u2265)\s*(?:89|90)\b|90\s*(?:\+|(?:and|or)\s+(?:above|over|older|more)\b))", re.IGNORECASE
+)
+_NOTE = 63  # code of a note in an annotation file
 _HEAD = 4096  # bytes by which a text is told from anything else
 _PACKED = {
     b"PK\x03\x04": "a zip archive",
@@ -59,25 +63,30 @@ def look_at_folders(
     """
     original, released = (Path(path).expanduser().absolute() for path in (original, released))
     findings = Findings()
-    terms = _terms_of(original, people, findings)
-    signals = set()
+    terms = terms_of(original, people, findings).terms()
     names = set(record_names(released))
-    for number, path in enumerate(_files(released, findings), 1):
-        name = path.relative_to(released).as_posix()
+    look_at_files(list(files_under(released, findings)), released, terms, findings)
+    kept = terms.paths & names
+    if kept and not _are_numbered(kept):
+        findings.at("", 0)
+        findings.add("amber", "record names", f"{len(kept)} of {len(names)} paths", "as in the original", hide=False)
+    return findings.report(), findings.places
+
+
+def look_at_files(files: Sequence[Path], root: Path, terms: Terms, findings: Findings) -> None:
+    """Look at names and bytes of files under a folder; the headers among them tell which of them are samples."""
+    signals = set()
+    for number, path in enumerate(files, 1):
+        name = path.relative_to(root).as_posix()
         findings.at(name, number)
         findings.n_files += 1
         _look_at_name(name, terms, findings)
         if path.suffix == ".hea":
             signals |= _look_at_header(path, terms, findings)
-    kept = terms.paths & names
-    if kept and not _are_numbered(kept):
-        findings.at("", 0)
-        findings.add("amber", "record names", f"{len(kept)} of {len(names)} paths", "as in the original", hide=False)
-    for number, path in enumerate(_files(released), 1):
+    for number, path in enumerate(files, 1):
         if path.suffix != ".hea":
-            findings.at(path.relative_to(released).as_posix(), number)
+            findings.at(path.relative_to(root).as_posix(), number)
             _look_into(path, terms, findings, is_signal=path in signals)
-    return findings.report(), findings.places
 
 
 def _are_numbered(paths):
@@ -134,7 +143,8 @@ def _look_at_column(key, values, terms, findings, before):
 # -------------------------------------------------------------------------------------------------------- the original
 
 
-def _terms_of(root, people, findings) -> Terms:
+def terms_of(root: Path, people: Mapping[str, str], findings: Findings) -> TermCollector:
+    """Collect what identifies people in the headers, annotations, tables and names of an original folder."""
     collector = TermCollector()
     collector.add_people(people)
     for name in record_names(root):
@@ -152,10 +162,10 @@ def _terms_of(root, people, findings) -> Terms:
         collector.add_start(time, day)
         for note in _notes_of(root / name):
             collector.add_note(note, person)
-    for path in _files(root):
+    for path in files_under(root):
         if path.suffix.lower() in (".csv", ".tsv", ".txt") and path.stat().st_size <= 1 << 22:
             collector.add_table(decode(path.read_bytes()))
-    return collector.terms()
+    return collector
 
 
 def _notes_of(path):
@@ -165,12 +175,23 @@ def _notes_of(path):
         extension = file.name.removeprefix(f"{path.name}.")
         if extension in ("hea", "dat", "csv", "txt") or not extension.isalnum() or not file.is_file():
             continue
+        if not _may_have_notes(file):
+            continue
         try:
             annotation = read_annotation(path, extension)
         except (ValueError, OSError):
             continue
         notes.update(dict.fromkeys(note.strip("\0 ") for note in annotation.aux_note if note))
     return notes
+
+
+def _may_have_notes(file):
+    """Whether any word of an annotation file may begin a note, as its upper six bits say; wfdb takes long."""
+    try:
+        words = np.frombuffer(file.read_bytes()[: file.stat().st_size // 2 * 2], dtype="<u2")
+    except (OSError, ValueError):
+        return True
+    return bool(((words >> 10) == _NOTE).any())
 
 
 def _header_lines(path):
@@ -191,8 +212,8 @@ def _start_of(lines):
 # --------------------------------------------------------------------------------------------------------- the release
 
 
-def _files(root, findings=None) -> Iterator[Path]:
-    """Files under a folder in the order of their names; links are not followed."""
+def files_under(root: Path, findings: Findings | None = None) -> Iterator[Path]:
+    """Give the files under a folder in the order of their names; links are not followed."""
     for path in sorted(root.rglob("*")):
         if path.is_symlink():
             if findings is not None:
@@ -242,7 +263,7 @@ def _look_at_trait(key, value, place, findings):
     """Tell sex and age, with which others find a person; an age above 89 is one of few people."""
     number = re.search(r"\d{1,3}", value)
     age = parse_age(number[0]) if key == "age" and number else float("nan")
-    if age > 89:
+    if age > 89 and not _OLDEST.match(value):
         findings.add("red", "age above 89", place, value)
     elif value.strip() and value.strip().lower() not in ("nan", "unknown", "u", "n/a"):
         findings.add_common(f"{key} (with others it finds a person)", place)

@@ -3,9 +3,10 @@
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from io import StringIO
 
 from skagile.release._shared_words import COMMON as _COMMON
@@ -19,6 +20,12 @@ LEAST = 4  # characters of a word by itself
 _SHINGLE = 5  # words of a note that tell it again
 _KEYED = re.compile(r"^[\s#<]*([^\W\d_][\w \-/.()]{0,40}?)\s*>?\s*[:=]\s*(.*)$")
 _ID_WORD = re.compile(r"(?=.*\d)[^\W_]{4,64}")
+_LEAST_SPLIT = 6  # characters of an identifier that is written in pieces
+_MOST_PIECES = 6
+_LONGEST_NUMBER = 16  # digits of a number of a person or of a telephone
+_RUN = re.compile(r"[^\W_]+(?:[ \t\-./][^\W_]+)+")
+_WORD_OR_BETWEEN = re.compile(r"[^\W_]+|[ \t\-./]")
+_NUMBER_IN_PIECES = re.compile(r"(?<![^\W_])\d+(?:[\s\-./]\d+)+(?![^\W_])")
 _TABLE_BYTES = 1 << 22
 
 
@@ -48,18 +55,48 @@ class Terms:
     times: set[str] = field(default_factory=set)
     paths: set[str] = field(default_factory=set)
 
+    @cached_property
+    def _first_of_notes(self):
+        return {note[0] for note in self.notes}
+
     @property
     def note_sizes(self) -> range:
         """Numbers of words that a piece of a note may have."""
         return range(1, _SHINGLE + 1) if self.notes else range(0)
+
+    @cached_property
+    def _starts(self):
+        """Give the first letters of the identifiers that may be written in pieces."""
+        told = [word for word, kind in self.words.items() if kind == "identifier" and len(word) >= _LEAST_SPLIT]
+        return {word[:size] for word in told for size in (1, 2, 3)}
+
+    def split_identifiers(self, text: str, *, is_raw: bool = False) -> Iterator[str]:
+        """Give the identifiers that are written with spaces, hyphens, dots or strokes in them, such as "471 12 34".
+
+        Among raw text, numbers with spaces or dots between them are columns and decimals.
+        """
+        if not self._starts:
+            return
+        for run in _RUN.findall(plain(text)):
+            parts = _WORD_OR_BETWEEN.findall(run)
+            for first in range(0, len(parts), 2):
+                if parts[first][:3] not in self._starts:
+                    continue
+                for last in range(first + 2, min(first + 2 * _MOST_PIECES, len(parts)), 2):
+                    together = "".join(parts[first : last + 1 : 2])
+                    if len(together) < _LEAST_SPLIT or self.words.get(together) != "identifier":
+                        continue
+                    if not (is_raw and together.isdigit() and set(parts[first + 1 : last : 2]) - {"-", "/"}):
+                        yield "".join(parts[first : last + 1])
 
     def may_be_in(self, text: str) -> bool:
         """Whether any term may be in a text: a quick look at all of its words at once."""
         words = set(words_of(text))
         if not text.isascii():
             words |= set(words_of(written_out(text)))
-        first = {note[0] for note in self.notes}
-        if not words.isdisjoint(self.words) or not words.isdisjoint(self.names) or not words.isdisjoint(first):
+        if not all(words.isdisjoint(terms) for terms in (self.words, self.names, self._first_of_notes)):
+            return True
+        if next(self.split_identifiers(text, is_raw=True), None) is not None:
             return True
         return any(day in self.dates for day in dates_of(text)) if self.dates else False
 
@@ -90,6 +127,11 @@ class TermCollector:
         for word in words:
             if _ID_WORD.fullmatch(word) and len(re.findall(r"\d", word)) >= 3:
                 self._candidates.setdefault(word, "identifier")
+        for number in _NUMBER_IN_PIECES.findall(value):
+            together = re.sub(r"\D", "", number)
+            if _LEAST_SPLIT <= len(together) <= _LONGEST_NUMBER:
+                self._people[together].add(person)
+                self._candidates.setdefault(together, "identifier")
         if key not in _NAME_KEYS | _ID_KEYS and any(len(word) >= LEAST for word in words):
             self._lines[tuple(words)].add(person)
 
@@ -125,6 +167,15 @@ class TermCollector:
                 self._people[word].add(person)
                 if len(word) >= LEAST:
                     self._candidates.setdefault(word, "name")
+
+    def add_record_name(self, name: str, person: str) -> None:
+        """Take folders and name of a record as identifiers, where only one person has them and digits are in them."""
+        for part in name.split("/"):
+            words = words_of(part)
+            for word in {"".join(words), *filter(_ID_WORD.fullmatch, words)}:
+                if _ID_WORD.fullmatch(word):
+                    self._people[word].add(person)
+                    self._candidates.setdefault(word, "identifier")
 
     def add_start(self, time: str, day: str) -> None:
         """Take time and date at which a recording began, as its header has them."""

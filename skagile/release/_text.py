@@ -29,9 +29,10 @@ _MONTHS = {
     for name in names.split()
 }
 _NUMERIC = re.compile(r"(?<!\d)(\d{1,4})[./\-\s_](\d{1,2})[./\-\s_](\d{1,4})(?!\d)")
+_SHORT = re.compile(r"(?<![\w./-])(\d\d)([./-])(\d\d)\2(\d\d)(?![\w/-]|\.\d)")
 _COMPACT = re.compile(r"(?<!\d)((?:19|20)\d{2})(\d{2})(\d{2})(?:\d{4}|\d{6})?(?!\d)")
 _COMPACT_DAY_FIRST = re.compile(r"(?<!\d)(\d{2})(\d{2})((?:19|20)\d{2})(?!\d)")
-_NAMED = re.compile(r"(?<!\d)(\d{1,2})\.?[\s\-./]*([^\W\d_]{3,10})\.?[\s\-./,]*(\d{4})(?!\d)")
+_NAMED = re.compile(r"(?<!\d)(\d{1,2})\.?[\s\-./]*([^\W\d_]{3,10})\.?[\s\-./,]*(\d{4}|\d{2})(?!\d)")
 _NAMED_FIRST = re.compile(r"([^\W\d_]{3,10})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})(?!\d)")
 
 
@@ -61,6 +62,9 @@ def dates_of(text: str) -> Iterator[date]:
         elif len(third) == 4:
             yield from _date(third, second, first)
             yield from _date(third, first, second)
+    for first, _, second, third in _SHORT.findall(text):
+        for year, month, day in ((third, second, first), (third, first, second), (first, second, third)):
+            yield from _date(year, month, day)
     for year, month, day in _COMPACT.findall(text):
         yield from _date(year, month, day)
     for day, month, year in _COMPACT_DAY_FIRST.findall(text):
@@ -74,7 +78,10 @@ def dates_of(text: str) -> Iterator[date]:
 
 def _date(year, month, day):
     try:
-        made = date(int(year), int(month), int(day))
+        full = int(year) + (0 if len(year) == 4 else 2000)
+        if len(year) == 2 and full > date.today().year:
+            full -= 100
+        made = date(full, int(month), int(day))
     except ValueError:
         return
     if 1880 <= made.year <= 2150:

@@ -58,6 +58,11 @@ NAN = math.nan
         (["Female, 51 years"], 51, "F", []),
         (["Gender: Mujer", "Edad: 40 años".replace("ñ", "n")], 40, "F", []),
         (["Age: 62,5 y/o"], 62.5, "", []),
+        # As releases have them
+        (["age: 60-69", "sex: F", "diagnosis: N"], 65, "F", ["N"]),
+        (["age: 0-9"], 5, "", []),
+        (["age: 90+"], 90, "", []),
+        (["Age: 80-89 years, Sex: M"], 85, "M", []),
         # What is none
         (["average: 5", "stage: 3", "voltage: 4", "sextant: 1", "PVCs, noise"], NAN, "", []),
         (["Gestational age: 30 weeks", "Maternal age: 31"], NAN, "", []),
@@ -78,6 +83,9 @@ def test_what_is_read(comments, age, sex, diagnoses):
     [
         ("Age: sixty-five (Anna Meier)", "Age: *****-**** (**** *****)"),
         ("Age: 60-65", "Age: ##-##"),
+        ("Age: 60-79", "Age: ##-##"),
+        ("Age: 65-74", "Age: ##-##"),
+        ("Age: 70+", "Age: ##+"),
         ("Age: >89", "Age: >##"),
         ("age: born 01.02.1950", "age: **** ##.##.####"),
         ("Age: 300", "Age: ###"),

@@ -80,12 +80,18 @@ def test_record_names_that_may_be_identifiers_are_amber(sides, names):
         ("Wu Li", "name"),
         ("ID 47112345", "identifier"),
         ("id: 4711 2345", "identifier"),
+        ("file no. 4711.23.45 of 9", "identifier"),
+        ("seen as AB-981-27 today", "identifier"),
         ("ab98127", "identifier"),
         ("31.12.2019", "date"),
         ("recorded 2019-12-31", "date"),
         ("20191231", "date"),
         ("12/31/2019", "date"),
         ("31 Dec 2019", "date"),
+        ("31-Dec-19", "date"),
+        ("admitted 31.12.19", "date"),
+        ("19-12-31", "date"),
+        ("12/31/19", "date"),
         ("December 31, 2019", "date"),
         ("2019-12-31T10:14:33", "date"),
         ("seen in ward nine after a fall from the roof", "free text"),
@@ -106,6 +112,18 @@ def test_what_stands_in_a_comment_is_red(sides, line, kind):
     assert "file 4 (r*.hea)" in text
 
 
+def test_dates_of_two_digits_in_the_original(sides):
+    """As PTB's headers have them: "Infarction date: 29-Sep-90"."""
+    with (sides.original / "r0.hea").open("a") as file:
+        file.write("# Infarction date: 29-Sep-90\n# Admission: 03/04/91\n")
+    for line in ("29.09.1990", "September 29, 1990", "29-Sep-90", "1991-04-03", "1991-03-04"):
+        text = (sides.released / "r1.hea").read_bytes()
+        sides.add(line)
+        assert "date" in {kind for kind, _ in red(sides.look())}, line
+        (sides.released / "r1.hea").write_bytes(text)
+    assert red(sides.look()) == set()
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_umlauts_in_both_encodings(sides, encoding):
     (sides.original / "r1.hea").write_bytes((sides.original / "r1.hea").read_text("utf-8").encode(encoding))
@@ -123,10 +141,20 @@ def test_umlauts_in_both_encodings(sides, encoding):
         "MLII 250 Hz, 1000 samples",
         "recorded by a Holter",
         "31.12.2018",
+        "31.12.18",
+        "31-Dec-18",
+        "31.12.1",
+        "31.12.19.4",
+        "31 12 19",
+        "v31.12.19",
         "johnson, doerte",
         "471123",
         "a fall from the horse",
         "Age: 89",
+        "Age: 90+",
+        "age: >= 90",
+        "age: >89",
+        "age: 90 and above",
     ],
 )
 def test_what_all_share_is_not_red(sides, line):
