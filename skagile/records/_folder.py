@@ -4,7 +4,7 @@ from pathlib import Path
 
 from skagile._date_notation import is_date
 from skagile.records._entry import Entry
-from skagile.records._header import segment_names
+from skagile.records._header import read_header, segment_names
 from skagile.records._headers import comment_fields, read_person
 from skagile.records._wfdb import read_annotation, read_record
 from skagile.segmentation import move_peaks, rate_ratio, resample
@@ -35,7 +35,7 @@ def read_entry(
     if sampling_rate is not None:
         recording.sampling_rate = float(sampling_rate)
     said = read_person(recording.comments)
-    date = comment_fields(recording.comments).get("ecg date", "")
+    date = _date_in(recording.comments)
     if not is_date(date):
         if any(letter.isdigit() for letter in date):
             recording.notes.append(f"its date {date[:40]!r} is not read; expected such as 29.02.2024")
@@ -51,3 +51,14 @@ def read_entry(
         diagnoses=said.diagnoses,
         unread=said.unread,
     )
+
+
+def session_in_header(path: Path) -> str:
+    """Read a record's date as `read_entry` has it, of its header alone; "" where there is none."""
+    header = read_header(path.with_name(f"{path.name}.hea"))
+    date = _date_in(header.comments)
+    return date if is_date(date) else header.date
+
+
+def _date_in(comments):
+    return comment_fields(comments).get("ecg date", "")

@@ -263,7 +263,8 @@ def _look_at_trait(key, value, place, findings):
     """Tell sex and age, with which others find a person; an age above 89 is one of few people."""
     number = re.search(r"\d{1,3}", value)
     age = parse_age(number[0]) if key == "age" and number else float("nan")
-    if age > 89 and not _OLDEST.match(value):
+    together = _OLDEST.match(value)  # "90+" is as a release should say it, unless the age stands behind it
+    if age > 89 and not (together and not re.search(r"\d", value[together.end() :])):
         findings.add("red", "age above 89", place, value)
     elif value.strip() and value.strip().lower() not in ("nan", "unknown", "u", "n/a"):
         findings.add_common(f"{key} (with others it finds a person)", place)

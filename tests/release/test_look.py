@@ -98,6 +98,8 @@ def test_record_names_that_may_be_identifiers_are_amber(sides, names):
         ("Note: she COMPLAINS of dizziness since the wedding.", "free text"),
         ("Age: 93", "age above 89"),
         ("Age: 99  Sex: F", "age above 89"),
+        ("Age: 90+ (93)", "age above 89"),
+        ("Age: 90", "age above 89"),
     ],
 )
 def test_what_stands_in_a_comment_is_red(sides, line, kind):
@@ -152,6 +154,7 @@ def test_umlauts_in_both_encodings(sides, encoding):
         "a fall from the horse",
         "Age: 89",
         "Age: 90+",
+        "Age: 90+ Sex: F",
         "age: >= 90",
         "age: >89",
         "age: 90 and above",

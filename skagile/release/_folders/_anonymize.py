@@ -223,7 +223,8 @@ def _work(folder, model, key, rules, made, journal, n_jobs, progress, words):
     """Release what is not done yet, and note each record in journal and log."""
     todo = [name for name in folder.names if pseudonym(key, "record", name) not in journal.done]
     total, start = len(folder.names), time.monotonic()
-    calls = ((folder, name, model, key, rules, made) for name in todo)
+    records = folder.records(folder.dates())
+    calls = ((records[name], model, key, rules, made) for name in todo)
     for done, line in enumerate(in_parallel(release_record, calls, n_jobs, len(todo)), 1):
         journal.add(line)
         words.record(line)

@@ -87,16 +87,16 @@ def fit_recordings(
     random_state = own_random_state(random_state)
     collected = Collected(window, band, sampling_rate, max_beats, random_state)
     told = []
-    for number, name in enumerate(folder.names):
+    for number, (name, record) in enumerate(folder.records().items()):
         if progress is not None:
             progress(number, len(folder.names), "reading records")
 
-        def read(name=name):
-            entry = folder.read(name)
+        def read(record=record):
+            entry = record.read()
             told.append((entry.subject, entry.sex, entry.age))
             return entry
 
-        collected.add(name, read, folder.people[name].get("diagnosis", ""))
+        collected.add(name, read, record.person.get("diagnosis", ""))
     check_people(subjects, told)
     if progress is not None:
         progress(len(folder.names), len(folder.names), "fitting")

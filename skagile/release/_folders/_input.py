@@ -6,8 +6,59 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from skagile.records import Entry, check_one_person, read_entry, record_names, signal_files, what_is_there
+from skagile.records import (
+    Entry,
+    check_one_person,
+    read_entry,
+    record_names,
+    session_in_header,
+    signal_files,
+    what_is_there,
+)
+from skagile.release._scrub import read_dates
 from skagile.release._subjects import WAYS_OUT, people_of
+
+
+@dataclass(frozen=True)
+class InputRecord:
+    """A record of a folder.
+
+    Attributes
+    ----------
+    root : Path
+        The folder.
+    name : str
+        Path in it.
+    person : dict
+        What is known of its person, "subject" among it.
+    fault : str
+        Why it is refused; "" where it is not.
+    session : str or None
+        Its date, in ISO form; "" where it is not known. None: as its header has it.
+    """
+
+    root: Path
+    name: str
+    person: dict
+    fault: str
+    session: str | None = None
+
+    def read(self) -> Entry:
+        """Read it and what its header says.
+
+        Raises
+        ------
+        ValueError, OSError
+            Where it cannot be read, or is refused.
+        """
+        if self.fault:
+            raise ValueError(self.fault)
+        entry = read_entry(self.root / self.name, self.name, self.person["subject"])
+        for key in ("sex", "age"):
+            setattr(entry, key, self.person.get(key, getattr(entry, key)))
+        if self.session is not None:
+            entry.session = self.session
+        return entry
 
 
 @dataclass(frozen=True)
@@ -30,22 +81,20 @@ class InputFolder:
     people: dict
     links: dict = field(default_factory=dict)
 
-    def read(self, name: str) -> Entry:
-        """Read a record and what its header says.
+    def records(self, sessions: dict | None = None) -> dict[str, InputRecord]:
+        """Give the records by name; `sessions` has their dates."""
+        return {
+            name: InputRecord(self.root, name, self.people[name], self.links.get(name, ""), sessions and sessions[name])
+            for name in self.names
+        }
 
-        Raises
-        ------
-        ValueError, OSError
-            Where it cannot be read, or is refused.
+    def dates(self) -> dict[str, str]:
+        """Read the date of each record, of the table or its header, in ISO form; "" where it cannot be told.
+
+        Which of day and month comes first is told by all records together.
         """
-        if name in self.links:
-            raise ValueError(self.links[name])
-        person = self.people[name]
-        entry = read_entry(self.root / name, name, person["subject"])
-        for key in ("sex", "age"):
-            setattr(entry, key, person.get(key, getattr(entry, key)))
-        entry.session = person.get("session", entry.session)
-        return entry
+        texts = [self.people[name].get("session") or _header_date(self.root / name) for name in self.names]
+        return dict(zip(self.names, read_dates(texts), strict=True))
 
     def digest(self) -> str:
         """Digest of what the folder holds: names and sizes of headers and signals."""
@@ -111,6 +160,13 @@ def _link_fault(root, name):
             if place.is_symlink():
                 return f"{place.relative_to(root).as_posix()} is a link; expected files. Copy what it points to."
     return ""
+
+
+def _header_date(path):
+    try:
+        return session_in_header(path)
+    except (ValueError, OSError):  # reading it will say why
+        return ""
 
 
 def _signals(header):

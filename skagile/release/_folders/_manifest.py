@@ -8,14 +8,24 @@ from importlib.metadata import version
 from pathlib import Path
 
 from skagile._files import replacing, sha256_of
-from skagile._session_order import iso_dates
 from skagile.release._folders._input import InputFolder
 from skagile.release._renamed import MANIFEST
 from skagile.release._scrub import HeaderRules
 
-_RECORDS, _SUMS = "RECORDS", "SHA256SUMS.txt"
+_RECORDS, _README, _SUMS = "RECORDS", "README.md", "SHA256SUMS.txt"
 _FORMAT, _VERSION = "skagile-release", 1
 _VERSIONS = ("numpy", "scipy", "scikit-learn", "torch", "wfdb")
+_README_TEXT = """# Anonymized electrocardiograms
+
+{n_records} records of {n_people} people in WFDB format, made by skagile. Each has length, sampling rate, leads and R peaks
+of a recording; its heartbeats are of pseudo-people, and what lies between them is made as well. Folders are people, under
+pseudonyms.
+
+`manifest.json` lists the records: session (in order, from 0), beats, and samples that are equal to the original's.
+`RECORDS` and `SHA256SUMS.txt` are as in PhysioNet's databases.
+
+What such a release does not guarantee is in the documentation of skagile, and in the report of its audit: ask for it.
+"""
 _PUBLIC = (
     "record", "subject", "files", "n_leads", "n_samples", "sampling_rate", "n_beats", "longest_without_beat",
     "leads_without_signal", "samples_of_the_original", "dropped",
@@ -61,7 +71,10 @@ def write_manifest(folder: Path, lines: list[dict], run: str, rules: HeaderRules
     _write(folder / MANIFEST, json.dumps(content, indent=1, sort_keys=True) + "\n")
     _write(folder / _RECORDS, "".join(f"{line['subject']}/{line['record']}\n" for line in order))
     sums = {file: digest for line in order for file, digest in line["files"].items()}
-    sums |= {name: sha256_of(folder / name) for name in (MANIFEST, _RECORDS)}
+    _write(
+        folder / _README, _README_TEXT.format(n_records=len(order), n_people=len({line["subject"] for line in order}))
+    )
+    sums |= {name: sha256_of(folder / name) for name in (MANIFEST, _RECORDS, _README)}
     _write(folder / _SUMS, "".join(f"{sums[file]} {file}\n" for file in sorted(sums)))
 
 
@@ -72,9 +85,8 @@ def _write(path, text):
 
 def _sessions(lines):
     """Count each record's session among its person's: by date, records of one date together; 0 without a date."""
-    dates = iso_dates([line["private"]["session"] for line in lines], [line["subject"] for line in lines])
     by_person = defaultdict(set)
-    for line, date in zip(lines, dates, strict=True):
-        by_person[line["subject"]].add(date)
+    for line in lines:
+        by_person[line["subject"]].add(line["private"]["session"])
     order = {person: sorted(own) for person, own in by_person.items()}
-    return {line["record"]: order[line["subject"]].index(date) for line, date in zip(lines, dates, strict=True)}
+    return {line["record"]: order[line["subject"]].index(line["private"]["session"]) for line in lines}

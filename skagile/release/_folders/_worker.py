@@ -7,7 +7,7 @@ import numpy as np
 
 from skagile._files import sha256_of
 from skagile.records import lead_units, write_record
-from skagile.release._folders._input import InputFolder
+from skagile.release._folders._input import InputRecord
 from skagile.release._folders._model_file import read_recording_model
 from skagile.release._keys import pseudonym, seed_of
 from skagile.release._known_leads import scrub_leads
@@ -21,16 +21,12 @@ def _model(path, digest):
     return read_recording_model(path)
 
 
-def release_record(
-    folder: InputFolder, name: str, model: tuple[str, str], key: bytes, rules: HeaderRules, out: Path
-) -> dict:
+def release_record(given: InputRecord, model: tuple[str, str], key: bytes, rules: HeaderRules, out: Path) -> dict:
     """Anonymize one record and write it.
 
     Parameters
     ----------
-    folder : InputFolder
-    name : str
-        Of the record.
+    given : InputRecord
     model : tuple (path, digest)
     key : bytes
     rules : HeaderRules
@@ -48,12 +44,13 @@ def release_record(
     OSError
         Where the release cannot be written.
     """
-    subject = pseudonym(key, "subject", folder.people[name]["subject"])
+    name = given.name
+    subject = pseudonym(key, "subject", given.person["subject"])
     record = pseudonym(key, "record", name)
     line = {"record": record, "subject": subject, "private": {"name": name}}
     try:
-        entry = folder.read(name)
-        units = lead_units(folder.root / name)
+        entry = given.read()
+        units = lead_units(given.root / name)
         released = _model(*model).anonymize(entry.recording, seed_of(key, name))
     except (NoBeatsError, ValueError, OSError) as error:
         reason = f"{name} {error}" if isinstance(error, NoBeatsError) else str(error)
