@@ -17,9 +17,9 @@ _FORMAT, _VERSION = "skagile-release", 1
 _VERSIONS = ("numpy", "scipy", "scikit-learn", "torch", "wfdb")
 _README_TEXT = """# Anonymized electrocardiograms
 
-{n_records} records of {n_people} people in WFDB format, made by skagile. Each has length, sampling rate, leads and R peaks
-of a recording; its heartbeats are of pseudo-people, and what lies between them is made as well. Folders are people, under
-pseudonyms.
+{n_records} records of {n_people} people in WFDB format, made by skagile. Each has length, sampling rate, leads and R
+peaks of a recording; its heartbeats are of pseudo-people, and what lies between them is made as well. Folders are
+people, under pseudonyms.
 
 `manifest.json` lists the records: session (in order, from 0), beats, and samples that are equal to the original's.
 `RECORDS` and `SHA256SUMS.txt` are as in PhysioNet's databases.
