@@ -31,10 +31,12 @@ _HOME_OF = {
     "audit_release": "audit",
     "canary_disclosure": "model_selection",
     "detect_r_peaks": "segmentation",
+    "load": "persistence",
     "lowest_reidentification": "model_selection",
     "measure_beats": "segmentation",
     "read_release_pair": "release",
     "rr_windows": "segmentation",
+    "save": "persistence",
     "signal_quality": "segmentation",
 }
 _SUBPACKAGES = (

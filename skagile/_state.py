@@ -6,6 +6,8 @@ it says, field by field, what it expects, and refuses everything else.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +20,20 @@ _WAY_OUT = "Give what a fitted estimator of this class and version gave, unchang
 # What a user has set beside parameters: neither fitted nor in a state.
 _SETTINGS = ("_metadata_request", "_sklearn_output_config")
 _MOST_FEATURES = 10**6  # samples of a beat: a hostile state must not ask for all memory
+_with_people = ContextVar("with_people", default=True)
+
+
+@contextmanager
+def without_people() -> Iterator[None]:
+    """Let states hold as little of fitted people as serves new ones, however deep an estimator is nested.
+
+    What keeps people beside what it needs has a method ``_without_people``, which returns one that does not.
+    """
+    token = _with_people.set(False)
+    try:
+        yield
+    finally:
+        _with_people.reset(token)
 
 
 class Stateful:
@@ -49,7 +65,8 @@ class Stateful:
         """
         if hasattr(self, "get_params"):
             check_is_fitted(self)
-        return pack(self, self._state_fields(), version=self._state_version)
+        owner = self if _with_people.get() or not hasattr(self, "_without_people") else self._without_people()
+        return pack(owner, owner._state_fields(), version=self._state_version)
 
     def _set_state(self, state: dict, where: str | None = None) -> "Stateful":
         """Take a fitted state, of an estimator with the same parameters.

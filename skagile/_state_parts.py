@@ -357,6 +357,20 @@ def _predictor(columns, where):
     return TreePredictor(nodes, no_categories, no_categories)
 
 
+# Where the classes of the list are.
+HOME_OF_PARTS = {
+    "ExtraTreesClassifier": "sklearn.ensemble",
+    "HistGradientBoostingClassifier": "sklearn.ensemble",
+    "KMeans": "sklearn.cluster",
+    "LinearDiscriminantAnalysis": "sklearn.discriminant_analysis",
+    "LogisticRegression": "sklearn.linear_model",
+    "MiniBatchKMeans": "sklearn.cluster",
+    "PCA": "sklearn.decomposition",
+    "Pipeline": "sklearn.pipeline",
+    "RandomForestClassifier": "sklearn.ensemble",
+    "StandardScaler": "sklearn.preprocessing",
+    "TruncatedSVD": "sklearn.decomposition",
+}
 _FIELDS = {
     "ExtraTreesClassifier": _forest,
     "HistGradientBoostingClassifier": _boosting,

@@ -121,7 +121,7 @@ FLOORS = [
     {"records"},
     {"datasets", "anonymizers", "attackers"},
     {"audit"},
-    {"model_selection", "release"},
+    {"model_selection", "persistence", "release"},
     {"cli"},
 ]
 ROOT = Path(skagile.__file__).parent

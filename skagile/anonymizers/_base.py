@@ -1,5 +1,7 @@
 """What all anonymizers share: layouts, labels and the subjects' routing."""
 
+import copy
+
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
@@ -118,6 +120,12 @@ class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin,
             subjects = np.arange(n_rows)
         self.subjects_, subject_codes = check_labels(subjects, n_rows, name="subjects", kind="subjects", row=beats.row)
         return beats, y_codes, subject_codes
+
+    def _without_people(self):
+        """Another one with numbers for names: no new beat is treated by them."""
+        nameless = copy.copy(self)
+        nameless.subjects_ = np.arange(len(self.subjects_))
+        return nameless
 
     @property
     def _leads(self):

@@ -1,11 +1,11 @@
 """Keys: group, diagnosis and kept facts of beats, and the numbers they go by."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skagile._state import Field, Piece, Stateful, check
+from skagile._state import Field, Optional, Piece, Stateful, blank, check
 from skagile.anonymizers._generators import Columns
 from skagile.anonymizers._ksame._facts import Facts
 from skagile.anonymizers._ksame._readers import read
@@ -52,22 +52,27 @@ class Keys(Stateful):
         The diagnoses.
     facts : Facts
         What is kept beside them.
-    remembered : RememberedDiagnoses
-        Diagnoses of the fitted beats.
+    remembered : RememberedDiagnoses or None
+        Diagnoses of the fitted beats; with None all beats are new.
     """
 
     classes: np.ndarray
     facts: Facts
-    remembered: RememberedDiagnoses
+    remembered: RememberedDiagnoses | None
+
+    def _without_people(self):
+        """Without hashes of fitted beats: who has a beat could ask for it."""
+        return replace(self, remembered=None)
 
     def _state_fields(self) -> Iterator[Field]:
         yield Piece("facts", lambda: self.facts)
-        yield Piece("remembered", lambda: self.remembered)
-        check(self.remembered.y.max() < len(self.classes), "Keys", "remembers diagnoses that there are not")
+        yield Optional("remembered", Piece("remembered", lambda: blank(RememberedDiagnoses)))
+        if self.remembered is not None:
+            check(self.remembered.y.max() < len(self.classes), "Keys", "remembers diagnoses that there are not")
 
     def diagnose(self, X, readers, device, n_leads=1):
         """Return codes of diagnoses: of a fitted beat that which it was fitted with, of others what readers say."""
-        codes = self.remembered.find(X)
+        codes = np.full(len(X), -1) if self.remembered is None else self.remembered.find(X)
         new = codes < 0
         if new.any():
             codes[new] = read(readers, X[new], device, n_leads)

@@ -16,7 +16,6 @@ from skagile.anonymizers._ksame._facts import Facts
 from skagile.anonymizers._ksame._keys import Key, Keys, draw_diagnoses
 from skagile.anonymizers._ksame._leakage import expected_leakage
 from skagile.anonymizers._ksame._partition import Partition
-from skagile.anonymizers._ksame._remembered import RememberedDiagnoses
 from skagile.anonymizers._ksame._small_keys import SmallKeys
 
 # Fitted beats that are released to see how many convince.
@@ -64,7 +63,7 @@ class Model(Stateful):
         n_groups = len(settings.summary_["group_sizes"])
         return cls(
             blank(Partition, subjects=settings.subjects_, grouping=settings.grouping),
-            Keys(settings.classes_, facts, blank(RememberedDiagnoses)),
+            Keys(settings.classes_, facts, None),
             blank(SmallKeys, suppresses_new=suppresses),
             np.arange(len(settings.classes_)),
             [Law.blank() for _ in range(n_groups)],
@@ -92,7 +91,8 @@ class Model(Stateful):
         right = partition.centres.shape[1] == partition.n_features(n_samples)
         check(right, "Model.partition", f"holds centres of {partition.centres.shape[1]} features")
         check(len(partition.mix) == len(self.laws), "Model.laws", f"are not those of {len(partition.mix)} groups")
-        right = len(self.keys.remembered.multipliers) == n_samples
+        remembered = self.keys.remembered
+        right = remembered is None or len(remembered.multipliers) == n_samples
         check(right, "Model.keys", f"remembers beats of other than {n_samples} samples")
         for law in self.laws:
             right = len(law.mean) == self.basis.n_features and law.offsets.shape[0] == n_levels

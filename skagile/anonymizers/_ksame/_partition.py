@@ -1,7 +1,7 @@
 """The partition: subjects in groups of at least k, and the way of new ones into them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Partition(Stateful):
         What the shares of the diagnoses, and the mean beats, are divided by: their spread over the subjects.
     centres : ndarray of shape (n_groups, n_features)
         Mean features of the members.
+    named : bool, default=True
+        Whether `subjects` are names. If not, everybody is new.
     """
 
     subjects: np.ndarray
@@ -40,6 +42,7 @@ class Partition(Stateful):
     grouping: str
     spread: list
     centres: np.ndarray
+    named: bool = True
 
     @classmethod
     def form(cls, subjects, mix, template, *, k, grouping):
@@ -61,8 +64,13 @@ class Partition(Stateful):
             centres=np.array([features[own].mean(axis=0) for own in members]),
         )
 
+    def _without_people(self):
+        """Without anybody's group: what is left of the `groups` is how many are in each."""
+        return replace(self, groups=np.sort(self.groups), named=False)
+
     def _state_fields(self) -> Iterator[Field]:
         yield Choice("grouping", (self.grouping,))
+        yield Choice("named")
         yield Array("mix", shape=(None, None), low=0, high=1)
         n_groups = len(self.mix)
         yield Codes("groups", length=len(self.subjects), n_codes=n_groups)
@@ -81,6 +89,8 @@ class Partition(Stateful):
 
     def groups_of_names(self, names):
         """Return the group of each name, and -1 of those that were not fitted."""
+        if not self.named:
+            return np.full(len(names), -1)
         known = find_subjects(self.subjects, names)
         return np.where(known < 0, -1, self.groups[known])
 

@@ -183,6 +183,12 @@ class GroupRhythm(Stateful):
         self._first_member = np.cumsum(self._n_members) - self._n_members
         self._contexts.lay_out(self._intervals, self._count, np.split(self._members, self._first_member[1:]))
 
+    def _without_people(self):
+        raise ValueError(
+            'KSameAnonymizer(rhythm="resample") keeps the R-R intervals of the fitted people, which are no statistics. '
+            'Save it with_people=True, as personal data, or fit with rhythm="keep".'
+        )
+
     def _state_fields(self) -> Iterator[Field]:
         yield Array("_intervals", low=0, high=_LONGEST)
         yield Indices("_count", high=len(self._intervals))
