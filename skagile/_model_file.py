@@ -119,13 +119,17 @@ def _document(data):
 
     _require(len(data) > 8, f"it has {len(data)} bytes and no header")
     end = 8 + int.from_bytes(data[:8], "little")
-    _require(end <= min(len(data), 8 + _MOST_HEADER), f"its header promises {end - 8} bytes, and it has {len(data) - 8}")
+    _require(
+        end <= min(len(data), 8 + _MOST_HEADER), f"its header promises {end - 8} bytes, and it has {len(data) - 8}"
+    )
     header = data[:end]
     document = _json(_json(header[8:].decode())["__metadata__"][_ENTRY])
     _check_version(document)
     seal = document.pop("sha256", None)
-    right = type(seal) is str and len(seal) == 64 and seal in (
-        _digest(header.replace(seal.encode(), _UNSEALED.encode(), 1), data[end:]),
+    right = (
+        type(seal) is str
+        and len(seal) == 64
+        and seal in (_digest(header.replace(seal.encode(), _UNSEALED.encode(), 1), data[end:]),)
     )
     if not right:
         raise UnreadableError(

@@ -399,16 +399,38 @@ class Several(Field):
 
     fields: tuple = ()
 
+    @property
+    def length(self) -> int:
+        """How many."""
+        return len(self.fields)
+
+    def field_of(self, place: int) -> Field:
+        """Field of one of them."""
+        return self.fields[place]
+
     def plain(self, value: object, where: str) -> object:
-        return [
-            field.plain(entry, f"{where}[{i}]") for i, (field, entry) in enumerate(zip(self.fields, value, strict=True))
-        ]
+        return [self.field_of(i).plain(entry, f"{where}[{i}]") for i, entry in enumerate(value)]
 
     def value(self, plain: object, where: str) -> object:
-        check(type(plain) is list and len(plain) == len(self.fields), where, f"is no list of {len(self.fields)}")
-        return [
-            field.value(entry, f"{where}[{i}]") for i, (field, entry) in enumerate(zip(self.fields, plain, strict=True))
-        ]
+        check(type(plain) is list and len(plain) == self.length, where, f"is no list of {self.length}")
+        return [self.field_of(i).value(entry, f"{where}[{i}]") for i, entry in enumerate(plain)]
+
+
+@dataclass(frozen=True)
+class Repeated(Several):
+    """List of as many values as a parameter says, whose fields are made when they are there: it may say any number."""
+
+    n: int = 0
+    make: Callable | None = None
+
+    @property
+    def length(self) -> int:
+        """How many."""
+        return self.n
+
+    def field_of(self, place: int) -> Field:
+        """Field of one of them."""
+        return self.make(place)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
 """Networks in a fitted state: weights as arrays, and modules that the estimator builds again from its parameters."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn.modules import module as registration
 
+from skagile._files import FREE_BYTES
 from skagile._state import Field, check, check_keys, refusal
 from skagile._training import resolve_device, restored_net, seeded
 
@@ -39,16 +43,44 @@ class Module(Field):
             right = type(weight) is np.ndarray and weight.dtype.kind in "fib" and weight.dtype.isnative
             check(right, f"{where}[{name!r}]", "is no array of numbers")
         try:
+            # First without any memory: a few numbers among the parameters can ask for any amount.
+            with torch.device("meta"), _bounded(plain, where):
+                expected = self.make(plain).state_dict()
+            check_keys(plain, list(expected), where)
+            for name, tensor in expected.items():
+                _check_weight(plain[name], tensor, f"{where}[{name!r}]")
             with seeded(0):  # first weights are drawn; the caller's random state stays as it was
                 module = self.make(plain)
         except _CANNOT_BUILD as error:
             raise refusal(where, f"does not fit the parameters ({type(error).__name__}: {error})") from error
-        expected = module.state_dict()
-        check_keys(plain, list(expected), where)
-        for name, tensor in expected.items():
-            _check_weight(plain[name], tensor, f"{where}[{name!r}]")
         module.load_state_dict({name: torch.from_numpy(weight.copy()) for name, weight in plain.items()}, strict=True)
         return module.to(device).eval().requires_grad_(False)
+
+
+@contextmanager
+def _bounded(weights: dict, where: str) -> Iterator[None]:
+    """Stop a module that is built in this thread once it has far more pieces or bytes than there are weights for."""
+    most_pieces = 1000 + 50 * len(weights)
+    most_bytes = FREE_BYTES + 2 * sum(weight.nbytes for weight in weights.values())
+    thread, taken = threading.get_ident(), [0, 0]
+
+    def count(_, name, piece):
+        if threading.get_ident() != thread:
+            return
+        taken[0] += 1
+        if isinstance(piece, torch.Tensor):
+            taken[1] += piece.nelement() * piece.element_size()
+        check(
+            taken[0] <= most_pieces, where, f"has {len(weights)} weights; the parameters ask for more than {taken[0]}"
+        )
+        right = taken[1] <= most_bytes
+        check(right, where, f"has weights of at most {most_bytes} bytes; the parameters ask for {taken[1]} or more")
+
+    with ExitStack() as stack:
+        for kind in ("parameter", "buffer", "module"):
+            hook = getattr(registration, f"register_module_{kind}_registration_hook")(count)
+            stack.callback(hook.remove)
+        yield
 
 
 def _check_weight(weight, tensor, where):

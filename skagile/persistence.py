@@ -43,7 +43,14 @@ _HOME_OF = {
 _LIBRARIES = ("numpy", "scikit-learn", "torch")
 _PLAIN = "None, bool, int, float, str, lists, tuples, dicts, arrays and estimators that can be saved"
 _LEAST_INT, _MOST_INT = -(2**63), 2**64 - 1
-_REQUESTS = ("fit", "predict", "predict_proba", "score", "transform", "inverse_transform")  # methods with `subjects` etc.
+_REQUESTS = (
+    "fit",
+    "predict",
+    "predict_proba",
+    "score",
+    "transform",
+    "inverse_transform",
+)  # methods with `subjects` etc.
 _CONTAINERS = ("default", "pandas", "polars", None)
 
 
@@ -228,7 +235,7 @@ def _describe(estimator, where, with_people):
     params = estimator.get_params(deep=False)
     _check_pipeline(name, params, where)
     for param in getattr(cls, "_params_of_people", ()):
-        if not with_people and params[param] is not None:
+        if not with_people and params.get(param) is not None:
             warnings.warn(
                 f"{where}.{param} holds beats of people and is left out of the file: the loaded {name} transforms "
                 f"alike, and has {param}=None. Set it to None before, or save with_people=True.",
@@ -282,7 +289,9 @@ def _check_pipeline(name, params, where):
     right = type(steps) in (list, tuple) and all(type(step) in (list, tuple) and len(step) == 2 for step in steps)
     right = right and all(type(key) is str for key, _ in steps)
     _require(right and len(steps) > 0, f"{where}.steps is no list of names and estimators")
-    odd = [step for _, step in steps if not (isinstance(step, BaseEstimator | Described) or step in (None, "passthrough"))]
+    odd = [
+        step for _, step in steps if not (isinstance(step, BaseEstimator | Described) or step in (None, "passthrough"))
+    ]
     _require(not odd, f"{where}.steps holds a {type(odd[0]).__name__ if odd else ''}; expected estimators")
 
 

@@ -23,6 +23,8 @@ class BaseAnonymizer(RecordsOutputMixin, OneToOneFeatureMixin, TransformerMixin,
     # Subjects are asked for by default, so that a Pipeline or a search routes them without a set_..._request.
     __metadata_request__fit = {"subjects": True}
     __metadata_request__transform = {"subjects": True}
+    # Parameters that hold beats of people and serve `fit` alone, where an anonymizer has them.
+    _params_of_people = ("prior",)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike, *, subjects: ArrayLike | None = None) -> "BaseAnonymizer":

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skagile._arrays import lead_scale, standardize_leads
 from skagile._seeds import own_random_state, secret_seed
-from skagile._state import Array, Field, Labels, Made, Number, Several, Stateful, beats_in
+from skagile._state import Array, Field, Labels, Made, Number, Repeated, Stateful, beats_in
 from skagile._state_nets import Module
 from skagile._training import (
     RowsDataset,
@@ -455,8 +455,10 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
             lambda values: dict(zip(BUDGET, values.tolist(), strict=True)),
         )
         kinds = [*self._encoders(), *STORED]
-        made = [partial(self._empty_surrogate, kinds[i % len(kinds)]) for i in range(self.n_surrogates)]
-        yield Several("surrogates_", tuple(Module(str(i), make, self.device) for i, make in enumerate(made)))
+        made = [partial(self._empty_surrogate, kind) for kind in kinds]
+        yield Repeated(
+            "surrogates_", n=self.n_surrogates, make=lambda i: Module(str(i), made[i % len(made)], self.device)
+        )
         if not hasattr(self, "nets_"):  # a state is taken: nets hold those surrogates that were trained
             trained = [net for net in self.surrogates_ if isinstance(net, DualHead)]
             self.nets_ = [restored_net(net, resolve_device(self.device)) for net in trained]
