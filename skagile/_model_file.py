@@ -119,19 +119,12 @@ def _document(data):
 
     _require(len(data) > 8, f"it has {len(data)} bytes and no header")
     end = 8 + int.from_bytes(data[:8], "little")
-    _require(
-        end <= min(len(data), 8 + _MOST_HEADER), f"its header promises {end - 8} bytes, and it has {len(data) - 8}"
-    )
+    right = end <= min(len(data), 8 + _MOST_HEADER)
+    _require(right, f"its header promises {end - 8} bytes, and it has {len(data) - 8}")
     header = data[:end]
     document = _json(_json(header[8:].decode())["__metadata__"][_ENTRY])
     _check_version(document)
-    seal = document.pop("sha256", None)
-    right = (
-        type(seal) is str
-        and len(seal) == 64
-        and seal in (_digest(header.replace(seal.encode(), _UNSEALED.encode(), 1), data[end:]),)
-    )
-    if not right:
+    if not _is_sealed(document.pop("sha256", None), header, data[end:]):
         raise UnreadableError(
             f"it was damaged or changed since it was saved: its SHA-256 is not the one that stands in it. {_AGAIN}"
         )
@@ -149,6 +142,12 @@ def _check_version(document):
             f"its format is of version {str(version)[:40]}; this skagile reads version {_VERSION}. Load it with the "
             "release of skagile that saved it, or a later one, or save it again with this one."
         )
+
+
+def _is_sealed(seal, header, body):
+    if type(seal) is not str or len(seal) != len(_UNSEALED):
+        return False
+    return _digest(header.replace(seal.encode(), _UNSEALED.encode(), 1), body) == seal
 
 
 def _digest(header, body):
@@ -176,7 +175,7 @@ def _no_constant(name):
     raise UnreadableError(f"its JSON holds {name}. {_AGAIN}")
 
 
-# ----------------------------------------------------------------------------------------------- values as JSON and back
+# ---------------------------------------------------------------------------------------------- values as JSON and back
 
 
 def _pack(value, tensors, place):

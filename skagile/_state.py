@@ -20,6 +20,7 @@ _WAY_OUT = "Give what a fitted estimator of this class and version gave, unchang
 # What a user has set beside parameters: neither fitted nor in a state.
 _SETTINGS = ("_metadata_request", "_sklearn_output_config")
 _MOST_FEATURES = 10**6  # samples of a beat: a hostile state must not ask for all memory
+_MOST_LEADS = 1024  # four times those of a map of the body's surface
 _with_people = ContextVar("with_people", default=True)
 
 
@@ -481,7 +482,7 @@ def features_in(owner: object, least: int = 1, most: int = _MOST_FEATURES) -> It
 def beats_in(owner: object, least: int = 2) -> Iterator[Field]:
     """Fields that `check_beats` fits: those of `features_in`, and the number of leads."""
     yield from features_in(owner, least)
-    yield Number("n_leads_in_", low=1, high=owner.n_features_in_)
+    yield Number("n_leads_in_", low=1, high=min(owner.n_features_in_, _MOST_LEADS))
     right = owner.n_features_in_ % owner.n_leads_in_ == 0
     check(right, "n_leads_in_", f"is {owner.n_leads_in_}, of {owner.n_features_in_} samples of all leads")
 

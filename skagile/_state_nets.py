@@ -70,11 +70,9 @@ def _bounded(weights: dict, where: str) -> Iterator[None]:
         taken[0] += 1
         if isinstance(piece, torch.Tensor):
             taken[1] += piece.nelement() * piece.element_size()
-        check(
-            taken[0] <= most_pieces, where, f"has {len(weights)} weights; the parameters ask for more than {taken[0]}"
-        )
-        right = taken[1] <= most_bytes
-        check(right, where, f"has weights of at most {most_bytes} bytes; the parameters ask for {taken[1]} or more")
+        right = taken[0] <= most_pieces and taken[1] <= most_bytes
+        asked = f"{taken[0]} pieces and {taken[1]} bytes, or more"
+        check(right, where, f"has {len(weights)} weights; the parameters ask for {asked}")
 
     with ExitStack() as stack:
         for kind in ("parameter", "buffer", "module"):

@@ -26,6 +26,7 @@ from skagile._state import (
 )
 
 _LEAF = -1
+_MOST_TOYS = 1 << 24  # numbers that a toy of boosting is fitted on, classes by features: 128 MiB
 
 
 @dataclass(frozen=True)
@@ -204,8 +205,11 @@ def _boosting(boosting) -> Iterator[Field]:
 def _fit_toy(boosting):
     """Fit on one row a class, so that all that scikit-learn keeps beside the trees is right for its version."""
     labels, names = boosting.classes_, getattr(boosting, "feature_names_in_", None)
+    shape = len(labels), boosting.n_features_in_
+    right = shape[0] * shape[1] <= _MOST_TOYS
+    check(right, type(boosting).__name__, f"is of {shape[0]} classes by {shape[1]} features, too many to make")
     toy = clone(boosting).set_params(max_iter=1, early_stopping=False, random_state=0, class_weight=None)
-    toy.fit(np.zeros((len(labels), boosting.n_features_in_)), labels)
+    toy.fit(np.zeros(shape), labels)
     params = boosting.get_params(deep=False)
     vars(boosting).update({name: value for name, value in vars(toy).items() if name not in params})
     boosting.classes_ = labels

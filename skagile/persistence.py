@@ -1,6 +1,5 @@
 """Fitted estimators to files and back, without pickle."""
 
-import math
 import os
 import warnings
 from importlib import import_module
@@ -220,7 +219,7 @@ def _require(right, problem):
         raise ValueError(problem)
 
 
-# ------------------------------------------------------------------------------------------------------------ parameters
+# ----------------------------------------------------------------------------------------------------------- parameters
 
 
 def _describe(estimator, where, with_people):
@@ -328,7 +327,7 @@ def _class_of(name):
 
 
 def _settings_of(estimator):
-    """What a user has set beside parameters: `set_output`, and `set_..._request`."""
+    """Tell what a user has set beside parameters: `set_output`, and `set_..._request`."""
     settings = {}
     output = vars(estimator).get("_sklearn_output_config")
     if output:

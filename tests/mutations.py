@@ -16,12 +16,26 @@ import warnings
 import zipfile
 from collections import Counter
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 
 import h5py
 import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from skagile import (
+    BeatwiseClassifier,
+    DeepECGIdentifier,
+    FiducialIdentifier,
+    KSameAnonymizer,
+    SVDIdentifier,
+    load,
+    save,
+)
 from skagile._archive import DamagedArchiveError, read_archive, write_archive
+from skagile._model_file import seal
 from skagile.audit import AuditReport, audit_release
 from skagile.audit._cache import Cache
 from skagile.datasets import make_cohort
@@ -130,9 +144,17 @@ def change_json(rng, body):
     if rng.random() < 0.3:
         return change_bytes(rng, body)
     document = json.loads(body)
+    change_document(rng, document)
+    return json.dumps(document).encode()
+
+
+def change_document(rng, document):
+    """Put a strange value somewhere into a document, or take something out."""
     node = document
     while True:
         keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        if not keys:
+            return
         key = keys[int(rng.integers(len(keys)))]
         deeper = node[key]
         if not isinstance(deeper, dict | list) or not deeper or rng.random() < 0.2:
@@ -141,8 +163,28 @@ def change_json(rng, body):
     if rng.random() < 0.2:
         del node[key]
     else:
-        node[key] = STRANGE_VALUES[int(rng.integers(len(STRANGE_VALUES)))]
-    return json.dumps(document).encode()
+        node[key] = deepcopy(STRANGE_VALUES[int(rng.integers(len(STRANGE_VALUES)))])
+
+
+def change_model(rng, body):
+    """Change the document, the header or the numbers of a model, and seal it again, so that its SHA-256 is right."""
+    end = 8 + int.from_bytes(body[:8], "little")
+    header, numbers = json.loads(body[8:end]), body[end:]
+    document = json.loads(header["__metadata__"]["skagile"])
+    document["sha256"] = "0" * 64
+    kind = rng.random()
+    if kind < 0.7:
+        for _ in range(int(rng.integers(1, 3))):
+            change_document(rng, document["estimator" if rng.random() < 0.5 else "state"])
+    elif kind < 0.8:
+        change_document(rng, document)
+    header["__metadata__"]["skagile"] = json.dumps(document)
+    if 0.8 <= kind < 0.9:
+        change_document(rng, header)
+    elif kind >= 0.9:
+        numbers = change_bytes(rng, numbers)
+    text = json.dumps(header).encode()
+    return seal(len(text).to_bytes(8, "little") + text + numbers)
 
 
 # ------------------------------------------------------------------------------------------------------ what is read
@@ -288,6 +330,39 @@ class Table(Target):
         people_of(self.path, [f"{folder}/s{i}" for folder in ("a", "b") for i in range(2)])
 
 
+class Model(Target):
+    """Files of fitted estimators, of which each is changed in turn."""
+
+    name = "model"
+
+    def make(self):
+        rng = np.random.default_rng(0)
+        subjects, y = np.repeat(np.arange(6), 8), np.tile(["N", "V"], 24)
+        X = rng.normal(size=(6, 36))[subjects] + 0.3 * rng.normal(size=(48, 36)) + np.sin(np.arange(36) / 4)
+        ksame = KSameAnonymizer(2, max_epochs=1, max_draws=2, grouping="diverse", device="cpu", random_state=0)
+        cnn = DeepECGIdentifier(channels=(4, 8), embedding_size=8, max_epochs=1, device="cpu", random_state=0)
+        trees = BeatwiseClassifier(make_pipeline(StandardScaler(), RandomForestClassifier(3, random_state=0)))
+        boosting = FiducialIdentifier(None, classifier="boosting", n_estimators=2, random_state=0)
+        fitted = [
+            make_pipeline(ksame, trees).fit(X, y),
+            ksame.fit(X, y, subjects=subjects),
+            cnn.fit(X, subjects),
+            boosting.fit(X, subjects),
+            SVDIdentifier(5).fit(X, np.array(list("abcdef"))[subjects]),
+        ]
+        self.bodies = [
+            save(estimator, self.folder / "m.safetensors", with_people=True).read_bytes() for estimator in fitted
+        ]
+        return self.folder / "m.safetensors"
+
+    def change(self, rng, _):
+        body = self.bodies[int(rng.integers(len(self.bodies)))]
+        return change_bytes(rng, body) if rng.random() < 0.3 else change_model(rng, body)
+
+    def read(self):
+        load(self.path)
+
+
 class Report(Target):
     name, change = "report", staticmethod(change_json)
 
@@ -310,7 +385,7 @@ class Report(Target):
         report.to_dict()
 
 
-TARGETS = (CacheEntry, Archive, Npz, Hdf5, Header, Annotation, Table, Report)
+TARGETS = (CacheEntry, Archive, Npz, Hdf5, Header, Annotation, Table, Report, Model)
 
 
 @contextmanager
