@@ -26,7 +26,8 @@ from skagile._state import (
 )
 
 _LEAF = -1
-_MOST_TOYS = 1 << 24  # numbers that a toy of boosting is fitted on, classes by features: 128 MiB
+# Boosting is fitted on a toy when a state is taken: seconds and 128 MiB at most.
+_MOST_BOOSTED, _MOST_TOYS = 10_000, 1 << 24
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,12 @@ def _forest(forest) -> Iterator[Field]:
 def _boosting(boosting) -> Iterator[Field]:
     yield Labels("classes_")
     yield from features_in(boosting)
+    size = len(boosting.classes_), boosting.n_features_in_
+    if size[1] > _MOST_BOOSTED or size[0] * size[1] > _MOST_TOYS:
+        raise ValueError(
+            f"{type(boosting).__name__} is of {size[0]} classes and {size[1]} features; a state holds at most "
+            f"{_MOST_BOOSTED} features, and {_MOST_TOYS} of both multiplied. Use fewer features."
+        )
     if not hasattr(boosting, "_predictors"):
         _fit_toy(boosting)
     n_trees = boosting.n_trees_per_iteration_
@@ -205,11 +212,8 @@ def _boosting(boosting) -> Iterator[Field]:
 def _fit_toy(boosting):
     """Fit on one row a class, so that all that scikit-learn keeps beside the trees is right for its version."""
     labels, names = boosting.classes_, getattr(boosting, "feature_names_in_", None)
-    shape = len(labels), boosting.n_features_in_
-    right = shape[0] * shape[1] <= _MOST_TOYS
-    check(right, type(boosting).__name__, f"is of {shape[0]} classes by {shape[1]} features, too many to make")
     toy = clone(boosting).set_params(max_iter=1, early_stopping=False, random_state=0, class_weight=None)
-    toy.fit(np.zeros(shape), labels)
+    toy.fit(np.zeros((len(labels), boosting.n_features_in_)), labels)
     params = boosting.get_params(deep=False)
     vars(boosting).update({name: value for name, value in vars(toy).items() if name not in params})
     boosting.classes_ = labels
