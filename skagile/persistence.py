@@ -2,8 +2,11 @@
 
 import os
 import warnings
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.metadata import version
+from inspect import signature
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +87,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
         For an estimator that is not fitted.
     ValueError
         For a class that is not on the list or a parameter that a file does not hold, such as a function or a
-        `RandomState`, named by its place; for k-same with ``rhythm="resample"``, unless `with_people`: it draws from
-        R-R intervals of people.
+        `RandomState`, named by its place; for parameters that were changed after ``fit`` and no longer go with it; for
+        k-same with ``rhythm="resample"``, unless `with_people`: it draws from R-R intervals of people.
     OSError
         Where the file cannot be written.
 
@@ -115,8 +118,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
     **What this does not guarantee.** The SHA-256 shows damage, not who wrote the file: whoever changes a file can
     change that, too. Load models of people you trust; a stranger's can run nothing, and can still answer as they like.
     The file is not encrypted. What a law of few people, or the weights of a network, say of somebody who was in the
-    fit, they say from the file as well; so do ``summary_``, with counts of rare keys, and the seed of a release that
-    was fitted with an int as `random_state`.
+    fit, they say from the file as well; so does ``summary_``, with counts of rare keys. The secret seeds of AGILE's views
+    and the warp's noise are in it, and of k-same's draws where `random_state` was an int: they help to undo a release.
 
     Examples
     --------
@@ -134,13 +137,15 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
     described = _describe(estimator, "estimator", with_people)
     if not isinstance(estimator, Stateful):
         check_is_fitted(estimator)
-    part = Part("state")
-    name = type(estimator).__name__
-    if with_people:
-        state = part.plain(estimator, name)
-    else:
-        with without_people():
-            state = part.plain(estimator, name)
+    with nullcontext() if with_people else without_people():
+        state = Part("state").plain(estimator, type(estimator).__name__)
+    try:
+        _restore(described, state, "cpu")
+    except Exception as error:
+        raise ValueError(
+            f"{type(estimator).__name__} would not come back from a file: {error} Are its parameters those that it was "
+            "fitted with? Set them back, or fit again."
+        ) from error
     return write_model(path, {"versions": _versions(), "estimator": described, "state": state})
 
 
@@ -188,9 +193,7 @@ def load(path: str | os.PathLike, *, device: str | None = None) -> BaseEstimator
     try:
         right = list(content) == ["versions", "estimator", "state"] and type(content["estimator"]) is Described
         _require(right, "it does not hold versions, an estimator and its state")
-        unfitted = _build(content["estimator"], "estimator")
-        _place(unfitted, device)
-        return Part("state", lambda: unfitted).value(content["state"], type(unfitted).__name__)
+        return _restore(content["estimator"], content["state"], device)
     # Values that are right one by one may not go together, which any library may say in its own way.
     except Exception as error:
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
@@ -199,6 +202,13 @@ def load(path: str | os.PathLike, *, device: str | None = None) -> BaseEstimator
             f"{path} cannot be loaded as a model of skagile: {problem}.{_other_versions(content)} Load it with the "
             "versions that saved it, or save the model again with skagile.save."
         ) from error
+
+
+def _restore(described, state, device):
+    """Make the fitted estimator."""
+    unfitted = _build(described, "estimator")
+    _place(unfitted, device)
+    return Part("state", lambda: unfitted).value(state, described.name)
 
 
 def _versions():
@@ -304,10 +314,19 @@ def _build(described, where):
     _require(not unknown, f"{where} has parameters {unknown!r:.80}, which {name} does not have here")
     _require(not lacking, f"{where} lacks parameters {lacking!r:.80} of {name}")
     _check_pipeline(name, params, where)
+    for key, param in signature(cls).parameters.items():
+        _check_entries(params[key], param.default, f"{where}.{key}")
     estimator = cls(**{key: _built(value, f"{where}.{key}") for key, value in params.items()})
     estimator._validate_params()
     _set_up(estimator, described.settings, where)
     return estimator
+
+
+def _check_entries(value, default, where):
+    """Refuse a sequence of other things where the default has numbers: constraints do not look into sequences."""
+    if type(default) is tuple and default and type(value) in (list, tuple):
+        right = all(isinstance(entry, Real) and type(entry) is not bool for entry in value)
+        _require(right, f"{where} is {value!r:.60}; expected numbers")
 
 
 def _built(value, where):
