@@ -118,8 +118,9 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
     **What this does not guarantee.** The SHA-256 shows damage, not who wrote the file: whoever changes a file can
     change that, too. Load models of people you trust; a stranger's can run nothing, and can still answer as they like.
     The file is not encrypted. What a law of few people, or the weights of a network, say of somebody who was in the
-    fit, they say from the file as well; so does ``summary_``, with counts of rare keys. The secret seeds of AGILE's views
-    and the warp's noise are in it, and of k-same's draws where `random_state` was an int: they help to undo a release.
+    fit, they say from the file as well; so does ``summary_``, with counts of rare keys. The secret seeds of AGILE's
+    views and the warp's noise are in it, and of k-same's draws where `random_state` was an int: they help to undo a
+    release.
 
     Examples
     --------
