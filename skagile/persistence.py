@@ -105,10 +105,10 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
     -----
     Without people,
 
-    - a k-same holds statistics only: no beat, no hash of one, no R-R interval, no name, nobody's group, and nothing
-      whose size goes by the number of rows. To the loaded one everybody is new: people go to the nearest group, and the
-      networks read all diagnoses. So release the fitted beats themselves, whose diagnoses it knows, before you save it,
-      or save `with_people`. Its `prior` is left out.
+    - a k-same holds statistics only: no beat, no hash of one, no R-R interval, no name, nobody's group. Nothing in it
+      grows with the number of rows; of each person a running number is left. To the loaded one everybody is new: people
+      go to the nearest group, and the networks read all diagnoses. So release the fitted beats themselves, whose
+      diagnoses it knows, before you save it, or save `with_people`. Its `prior` is left out.
     - AGILE and the warp hold no names. One surrogate of AGILE, the nearest neighbour, is made of **fitted beats**, and
       another of people's mean beats: its file is personal data all the same.
     - ``subjects_`` of a loaded anonymizer are numbers.
