@@ -3,8 +3,11 @@
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.metadata import version
+from inspect import signature
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +89,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
         For an estimator that is not fitted.
     ValueError
         For a class that is not on the list or a parameter that a file does not hold, such as a function or a
-        `RandomState`, named by its place; for k-same with ``rhythm="resample"``, unless `with_people`: it draws from
-        R-R intervals of people.
+        `RandomState`, named by its place; for parameters that were changed after ``fit`` and no longer go with it; for
+        k-same with ``rhythm="resample"``, unless `with_people`: it draws from R-R intervals of people.
     OSError
         Where the file cannot be written.
 
@@ -104,10 +107,10 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
     -----
     Without people,
 
-    - a k-same holds statistics only: no beat, no hash of one, no R-R interval, no name, nobody's group, and nothing
-      whose size goes by the number of rows. To the loaded one everybody is new: people go to the nearest group, and the
-      networks read all diagnoses. So release the fitted beats themselves, whose diagnoses it knows, before you save it,
-      or save `with_people`. Its `prior` is left out.
+    - a k-same holds statistics only: no beat, no hash of one, no R-R interval, no name, nobody's group. Nothing in it
+      grows with the number of rows; of each person a running number is left. To the loaded one everybody is new: people
+      go to the nearest group, and the networks read all diagnoses. So release the fitted beats themselves, whose
+      diagnoses it knows, before you save it, or save `with_people`. Its `prior` is left out.
     - AGILE and the warp hold no names. One surrogate of AGILE, the nearest neighbour, is made of **fitted beats**, and
       another of people's mean beats: its file is personal data all the same.
     - ``subjects_`` of a loaded anonymizer are numbers.
@@ -117,8 +120,9 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
     **What this does not guarantee.** The SHA-256 shows damage, not who wrote the file: whoever changes a file can
     change that, too. Load models of people you trust; a stranger's can run nothing, and can still answer as they like.
     The file is not encrypted. What a law of few people, or the weights of a network, say of somebody who was in the
-    fit, they say from the file as well; so do ``summary_``, with counts of rare keys, and the seed of a release that
-    was fitted with an int as `random_state`.
+    fit, they say from the file as well; so does ``summary_``, with counts of rare keys. The secret seeds of AGILE's
+    views and the warp's noise are in it, and of k-same's draws where `random_state` was an int: they help to undo a
+    release.
 
     Examples
     --------
@@ -141,13 +145,15 @@ def contents_of(estimator: BaseEstimator, *, with_people: bool = False) -> dict:
     described = _describe(estimator, "estimator", with_people)
     if not isinstance(estimator, Stateful):
         check_is_fitted(estimator)
-    part = Part("state")
-    name = type(estimator).__name__
-    if with_people:
-        state = part.plain(estimator, name)
-    else:
-        with without_people():
-            state = part.plain(estimator, name)
+    with nullcontext() if with_people else without_people():
+        state = Part("state").plain(estimator, type(estimator).__name__)
+    try:
+        _restore(described, state, "cpu")
+    except Exception as error:
+        raise ValueError(
+            f"{type(estimator).__name__} would not come back from a file: {error} Are its parameters those that it was "
+            "fitted with? Set them back, or fit again."
+        ) from error
     return {"versions": _versions(), "estimator": described, "state": state}
 
 
@@ -195,9 +201,7 @@ def estimator_of(content: dict, device: str | None = None) -> BaseEstimator:
     """Make the estimator of what :func:`contents_of` gave."""
     right = list(content) == ["versions", "estimator", "state"] and type(content["estimator"]) is Described
     _require(right, "it does not hold versions, an estimator and its state, and nothing else")
-    unfitted = _build(content["estimator"], "estimator")
-    _place(unfitted, device)
-    return Part("state", lambda: unfitted).value(content["state"], type(unfitted).__name__)
+    return _restore(content["estimator"], content["state"], device)
 
 
 def read_contents(path: str | os.PathLike, make: Callable[[dict], Any]) -> Any:
@@ -216,6 +220,13 @@ def read_contents(path: str | os.PathLike, make: Callable[[dict], Any]) -> Any:
             f"{path} cannot be loaded as a model of skagile: {problem}.{_other_versions(content)} Load it with the "
             "versions that saved it, or save the model again with skagile.save."
         ) from error
+
+
+def _restore(described, state, device):
+    """Make the fitted estimator."""
+    unfitted = _build(described, "estimator")
+    _place(unfitted, device)
+    return Part("state", lambda: unfitted).value(state, described.name)
 
 
 def _versions():
@@ -321,10 +332,19 @@ def _build(described, where):
     _require(not unknown, f"{where} has parameters {unknown!r:.80}, which {name} does not have here")
     _require(not lacking, f"{where} lacks parameters {lacking!r:.80} of {name}")
     _check_pipeline(name, params, where)
+    for key, param in signature(cls).parameters.items():
+        _check_entries(params[key], param.default, f"{where}.{key}")
     estimator = cls(**{key: _built(value, f"{where}.{key}") for key, value in params.items()})
     estimator._validate_params()
     _set_up(estimator, described.settings, where)
     return estimator
+
+
+def _check_entries(value, default, where):
+    """Refuse a sequence of other things where the default has numbers: constraints do not look into sequences."""
+    if type(default) is tuple and default and type(value) in (list, tuple):
+        right = all(isinstance(entry, Real) and type(entry) is not bool for entry in value)
+        _require(right, f"{where} is {value!r:.60}; expected numbers")
 
 
 def _built(value, where):

@@ -233,8 +233,9 @@ def test_a_beat_in_the_file_would_be_seen(tmp_path):
     assert not _names_in(path, set(subjects))
 
 
-@pytest.mark.parametrize("name", ["agile", "warp", "k-same", "k-same-groups"])
-@pytest.mark.parametrize("nested", [False, True], ids=["alone", "nested"])
+@pytest.mark.parametrize(
+    ("name", "nested"), [("agile", False), ("warp", False), ("warp", True), ("k-same", True), ("k-same-groups", False)]
+)
 def test_no_name_leaves_with_an_anonymizer(name, nested, data, tmp_path):
     X, subjects, y, _ = data["beats"]
     names = np.array([f"Åsa No. {i}" for i in subjects])
@@ -324,6 +325,15 @@ def test_what_no_file_holds_is_named(change, message, fitted, tmp_path):
             save(estimator.set_params(**change), tmp_path / "m")
     finally:
         estimator.set_params(**kept)
+
+
+def test_parameters_that_no_longer_fit_are_refused_before_the_original_is_gone(data, fitted, tmp_path):
+    X, subjects, *_ = data["beats"]
+    attacker = DeepECGIdentifier(**states.NET).fit(X, subjects)
+    with pytest.raises(ValueError, match=r"would not come back .*shape .* Set them back, or fit again"):
+        save(attacker.set_params(embedding_size=16), tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+    save(attacker.set_params(embedding_size=8), tmp_path / "m")
 
 
 class _Mine(SVDIdentifier):
@@ -461,6 +471,9 @@ def _with_params(document, **params):
     [
         ({"surplus": 1}, "parameters .'surplus'., which DeepECGIdentifier does not have"),
         ({"max_epochs": "3"}, "max_epochs"),
+        ({"channels": {"tuple": [4, "8"]}}, r"estimator\.channels is \(4, '8'\); expected numbers"),
+        ({"channels": [4, True]}, r"estimator\.channels is .*; expected numbers"),
+        ({"channels": {"dict": {"a": 4}}}, "channels"),
         ({"device": "cpu; rm -rf"}, "not a torch device"),
         ({"embedding_size": 10**9}, "the parameters ask for"),
         ({"channels": {"tuple": [10**6, 10**6]}}, "the parameters ask for"),

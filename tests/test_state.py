@@ -360,6 +360,11 @@ def _shuffled(node, rng):
         ("deep_ecg", {"channels": (8, 8)}, r"net_.*shape"),
         ("deep_ecg", {"embedding_size": 16}, r"net_.*shape"),
         ("transecg", {"n_layers": 2}, r"net_.*lacks"),
+        # Numbers that would take all memory, and time without end, if they were followed.
+        ("transecg", {"n_layers": 10**7}, r"net_.*the parameters ask for"),
+        ("transecg", {"d_model": 10**6}, r"net_.*the parameters ask for"),
+        ("deep_ecg", {"channels": (10**6, 10**6)}, r"net_.*the parameters ask for"),
+        ("agile", {"n_surrogates": 10**12}, r"surrogates_.*no list of 1000000000000"),
         ("agile", {"n_surrogates": 2}, r"surrogates_.*no list of 2"),
         ("fiducial", {"n_estimators": 9}, "holds 8 trees; the parameters ask for 9"),
         ("fiducial", {"classifier": "boosting"}, "expected 'HistGradientBoostingClassifier'"),
@@ -372,6 +377,17 @@ def test_other_parameters_are_refused(name, params, problem, fitted):
     taker = clone(fitted(name)).set_params(**params)
     with pytest.raises(ValueError, match=problem):
         taker._set_state(fitted(name)._get_state())
+
+
+def test_numbers_in_a_state_do_not_take_all_memory(fitted):
+    boosting = fitted("fiducial-boosting")
+    path = ("fitted", "classifier_", "fitted", "n_features_in_")
+    with pytest.raises(ValueError, match="1000000 features; a state holds at most 10000"):
+        clone(boosting)._set_state(_changed(boosting._get_state(), path, lambda _: 10**6))
+    fiducial = fitted("fiducial-levels")
+    state = _changed(fiducial._get_state(), ("fitted", "n_features_in_"), lambda _: 10**6)
+    with pytest.raises(ValueError, match="n_leads_in_ is 500000; expected at most 1024"):
+        clone(fiducial)._set_state(_changed(state, ("fitted", "n_leads_in_"), lambda _: 500_000))
 
 
 def test_class_and_version(fitted):

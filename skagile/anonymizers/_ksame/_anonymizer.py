@@ -161,8 +161,8 @@ class KSameAnonymizer(Stateful, BaseAnonymizer):
 
     **What this does not guarantee.** The key itself is given away: diagnosis, group and kept facts, and with many beats
     of a person the mix of diagnoses, see ``expected_leakage_``. A law of few people is near to them: whether someone
-    was in the cohort can be told a little better than by chance without `epsilon`. The fitted anonymizer stores a keyed
-    hash of every fitted beat and names in ``subjects_``: it is personal data. Two releases of the same people by
+    was in the cohort can be told a little better than by chance without `epsilon`. The fitted one is personal data: it
+    has names and a keyed hash of every beat, which `skagile.save` leaves out. Two releases of the same people by
     different partitions can be intersected: fit once. Diagnoses that were not in `y` are lost. How many beats a person
     has stays, and is a heart rate to who knows the time they took. Who knows `random_state` and has the fitted one
     draws all again: 100 % of 9,100 shuffled rows of MIT-BIH were put back in order, by which all are named; None: 0 %.
