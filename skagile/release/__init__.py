@@ -1,10 +1,9 @@
 """Releases in files: made of folders of recordings, and read beside their originals for the audit."""
 
-from skagile.release._folders import NotReleasedError, ReleaseLog, anonymize_recordings, fit_recordings
+from skagile._names import lazy_names
 from skagile.release._keys import new_key
 from skagile.release._pair import read_release_pair
 from skagile.release._problems import ReleaseProblems
-from skagile.release._recordings import FitNotes
 from skagile.release._scrub import HeaderRules
 
 # isort: split
@@ -24,3 +23,15 @@ __all__ = [
     "new_key",
     "read_release_pair",
 ]
+
+# What fits and anonymizes loads networks; who audits files needs none of it.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "FitNotes": "_recordings",
+        "NotReleasedError": "_folders",
+        "ReleaseLog": "_folders",
+        "anonymize_recordings": "_folders",
+        "fit_recordings": "_folders",
+    },
+)
