@@ -14,6 +14,7 @@ STUDIES = (
     "measurements",
     "new_patients",
     "private",
+    "recordings",
     "segmentation",
     "table1",
     "table2",

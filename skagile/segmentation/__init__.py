@@ -25,6 +25,7 @@ from skagile.segmentation._several_leads import Signals as Signals
 from skagile.segmentation._several_leads import cut_over_leads as cut_over_leads
 from skagile.segmentation._several_leads import find_over_leads as find_over_leads
 from skagile.segmentation._several_leads import place_of_lead as place_of_lead
+from skagile.segmentation._several_leads import r_waves_of_beats as r_waves_of_beats
 
 __all__ = [
     "BeatImager",

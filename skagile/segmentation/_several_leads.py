@@ -265,6 +265,28 @@ def _leading(record, places, leads, usable, rate):
     return usable[int(np.median(height, axis=1).argmax())]
 
 
+def r_waves_of_beats(beats: np.ndarray, n_before: int, leads: Sequence[str] | None, rate: float) -> np.ndarray:
+    """Say by how many samples the R wave of each beat lies behind its place, by the rule that R peaks are placed by.
+
+    Parameters
+    ----------
+    beats : ndarray of shape (n_beats, n_leads, n_samples)
+        NaN where a lead is missing; each beat has the leading lead, or counts as placed.
+    n_before : int
+        The place.
+    leads : sequence of str or None
+        Names of the leads.
+    rate : float
+        In Hz.
+    """
+    record = np.swapaxes(beats, 0, 1).reshape(beats.shape[1], -1)
+    places = np.arange(len(beats)) * beats.shape[2] + n_before
+    usable = [lead for lead in range(len(record)) if np.isfinite(record[lead]).any()]
+    lead = record[_leading(np.nan_to_num(record), places, leads, usable, rate)]
+    there = np.isfinite(lead[places])
+    return np.where(there, _on_r_wave(np.nan_to_num(lead), places, rate) - places, 0)
+
+
 def _on_r_wave(lead, places, rate):
     """Move the places of beats to the R waves of a lead."""
     reach = round(_REACH * rate)

@@ -11,6 +11,7 @@ from skagile.records import Recording
 from skagile.release._recordings._background import Background
 from skagile.release._recordings._compose import compose
 from skagile.release._recordings._prepare import cut_recording
+from skagile.segmentation import r_waves_of_beats
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,10 @@ class RecordingModel:
         anonymizer = drawing_from(self.anonymizer, int.from_bytes(draws.generate_state(4).tobytes(), "little"))
         beats = anonymizer.transform(cut.beats[None])[0]
         rate, n_times = recording.sampling_rate, recording.signal.shape[1]
-        signal, covered = compose(beats, cut.r_peak, n_times, rate, self.window, self.sampling_rate)
+        # Pseudo-people's R waves lie near the place in the beat where people's do, not on it.
+        behind = r_waves_of_beats(beats, round(self.window[0] * self.sampling_rate), self.leads, self.sampling_rate)
+        at = cut.r_peak - np.rint(behind * rate / self.sampling_rate).astype(np.intp)
+        signal, covered = compose(beats, at, n_times, rate, self.window, self.sampling_rate)
         everywhere, between = self.background.make(n_times, rate, noise)
         signal += everywhere + (1 - covered) * between
         signal[np.isnan(cut.signal[:, 0])] = np.nan
