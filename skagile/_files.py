@@ -59,6 +59,16 @@ def remove_leftovers(folder):
                         os.unlink(entry.path)
 
 
+def sync(path):
+    """Have a file, or the names in a folder, on disk: what is noted as finished must outlive a power cut."""
+    with suppress(PermissionError):  # Windows opens no folder
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
 def sha256_of(path):
     """SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()

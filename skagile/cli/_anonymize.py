@@ -103,7 +103,10 @@ def anonymize(data: str, jobs: int, dates: str, age: str, sex: bool, allow: tupl
         raise click.UsageError(fault)
     from skagile.release import HeaderRules, anonymize_recordings
 
-    rules = HeaderRules(dates=dates, age=age, sex=sex, allow=tuple(allow))
+    try:
+        rules = HeaderRules(dates=dates, age=age, sex=sex, allow=tuple(allow))
+    except ValueError as error:
+        raise click.BadParameter(in_one_line(error), param_hint="--keep-comment") from error
     with Bar() as show:
         try:
             done = anonymize_recordings(data, rules=rules, n_jobs=jobs, progress=show, **options)
@@ -125,10 +128,11 @@ def anonymize(data: str, jobs: int, dates: str, age: str, sex: bool, allow: tupl
 
 def _tell(done):
     resumed = f", {done.n_resumed} of them by an earlier run" if done.n_resumed else ""
+    resumed = "; the release was complete already, and is as it was written" if done.was_complete else resumed
     click.echo(f"{done.n_records} records of {done.n_people} people{resumed}")
     click.echo(f"samples that are as in the original, by chance or not: {done.n_kept_samples}")
     for name, reason in done.left_out[:_MOST_SHOWN]:
         click.echo(f"left out {name}: {reason}", err=True)
     if len(done.left_out) > _MOST_SHOWN:
         click.echo(f"and {len(done.left_out) - _MOST_SHOWN} more, which the log names", err=True)
-    click.echo(f"Saved {done.out}")
+    click.echo(f"{'Left' if done.was_complete else 'Saved'} {done.out}")

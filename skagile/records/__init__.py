@@ -9,6 +9,7 @@ from skagile.records._contents import what_is_there as what_is_there
 from skagile.records._entry import Entry as Entry
 from skagile.records._entry import records_bunch as records_bunch
 from skagile.records._folder import read_entry as read_entry
+from skagile.records._folder import record_files as record_files
 from skagile.records._folder import record_names as record_names
 from skagile.records._folder import session_in_header as session_in_header
 from skagile.records._header import check_relative as check_relative

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from skagile._date_notation import is_date
 from skagile.records._entry import Entry
-from skagile.records._header import read_header, segment_names
+from skagile.records._header import NO_FILE, read_header, segment_names
 from skagile.records._headers import comment_fields, read_person
 from skagile.records._wfdb import read_annotation, read_record
 from skagile.segmentation import move_peaks, rate_ratio, resample
@@ -16,6 +16,23 @@ def record_names(root: Path) -> list[str]:
     segments = {header.with_name(f"{name}.hea") for header in headers for name in segment_names(header)}
     headers = [header for header in headers if header not in segments]
     return [header.relative_to(root).with_suffix("").as_posix() for header in headers]
+
+
+def record_files(path: Path, annotator: str = "atr") -> list[Path]:
+    """List the files that a record is read from, there or not: headers, signals, and annotations last.
+
+    Of a header that cannot be read, only what can be told.
+    """
+    headers = [path.with_name(f"{path.name}.hea")]
+    headers += [headers[0].with_name(f"{name}.hea") for name in segment_names(headers[0])]
+    signals = []
+    for header in headers:
+        try:
+            lines = read_header(header, layout=header != headers[0]).signals
+        except (ValueError, OSError):  # reading it will say why
+            continue
+        signals += [header.with_name(line.file) for line in lines if line.file != NO_FILE]
+    return list(dict.fromkeys([*headers, *signals, path.with_name(f"{path.name}.{annotator}")]))
 
 
 def read_entry(

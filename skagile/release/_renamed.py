@@ -8,7 +8,7 @@ from skagile._files import check_size
 from skagile.release._keys import pseudonym
 
 MANIFEST = "manifest.json"
-_MOST_BYTES = 1 << 28
+MOST_BYTES = 1 << 28
 
 
 def original_names(released: Sequence[str], originals: Sequence[str], key: bytes) -> dict[str, str]:
@@ -46,7 +46,7 @@ def left_out_names(folder: Path, originals: Sequence[str], key: bytes) -> list[s
     path = folder / MANIFEST
     if not path.is_file():
         return []
-    check_size(path, path.stat().st_size, most=_MOST_BYTES)
+    check_size(path, path.stat().st_size, most=MOST_BYTES)
     try:
         left_out = {line["record"] for line in json.loads(path.read_text(encoding="utf-8"))["left_out"]}
     except (ValueError, KeyError, TypeError, RecursionError) as error:

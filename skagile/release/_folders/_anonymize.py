@@ -1,34 +1,25 @@
 """A folder of recordings to a folder of anonymized ones: one that is there whole, or not at all."""
 
-import json
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from skagile._files import sha256_of
+from skagile._files import sha256_of, sync
 from skagile._workers import in_parallel
 from skagile.release._folders._input import InputFolder, check_people, look_into
 from skagile.release._folders._journal import Journal
 from skagile.release._folders._log import RunLog
 from skagile.release._folders._manifest import run_digest, write_manifest
 from skagile.release._folders._model_file import read_recording_model
+from skagile.release._folders._place import PARTIAL, RELEASE, check_places, clear, held, is_complete
 from skagile.release._folders._worker import release_record
 from skagile.release._keys import pseudonym, read_key
-from skagile.release._renamed import MANIFEST
 from skagile.release._scan import scan_release
 from skagile.release._scrub import HeaderRules
-
-try:
-    import fcntl
-except ImportError:  # Windows has none
-    fcntl = None
-
-_PARTIAL = ".partial"
-_LOCK, _RELEASE = "lock", "release"
 
 
 class NotReleasedError(ValueError):
@@ -52,7 +43,9 @@ class ReleaseLog:
     n_kept_samples : int
         Samples that are the original's to the bit.
     n_resumed : int
-        Records that an earlier, interrupted run had finished.
+        Of these records, those that an earlier run had finished.
+    was_complete : bool
+        Whether there was nothing to do: the release was there, as it was written.
     """
 
     out: Path
@@ -61,6 +54,7 @@ class ReleaseLog:
     left_out: list = field(default_factory=list)
     n_kept_samples: int = 0
     n_resumed: int = 0
+    was_complete: bool = False
 
 
 def anonymize_recordings(
@@ -85,7 +79,8 @@ def anonymize_recordings(
     The release is made in ``OUT.partial``, which its owner alone may enter, and becomes `out` when it is complete and
     no file of it holds a name, number, date or note of the original. A run that was interrupted goes on where it was:
     call it again with the same arguments. The release is the same to the byte, however often that happens, and however
-    many processes work on it.
+    many processes work on it. Records that have changed meanwhile are made again. Where the release is complete, it is
+    checked that it is as it was written, and nothing is done.
 
     Parameters
     ----------
@@ -141,96 +136,86 @@ def anonymize_recordings(
     stands in the original's own headers, tables and paths, not what nobody wrote down there.
     """
     out = Path(out).expanduser().absolute()
+    log = out.with_name(out.name + ".log") if log is None else Path(log).expanduser().absolute()
     rules = HeaderRules() if rules is None else rules
     secret = read_key(key)
     model = Path(model).expanduser().absolute()
-    read_recording_model(model)  # fails now, and not in every worker
     folder = look_into(data, subjects, "data")
-    _check_places(folder.root, out, model, Path(key).expanduser().absolute())
-    run = run_digest(folder, sha256_of(model), secret, rules)
-    if out.is_dir() and any(out.iterdir()):
-        return _complete(out, run)
-    partial = out.with_name(out.name + _PARTIAL)
-    with _held(partial, restart=restart), RunLog(log or out.with_name(out.name + ".log")) as words:
-        journal = Journal(partial, run)
-        n_resumed = len(journal.done)
+    check_places(folder.root, out, {"model": model, "key": Path(key).expanduser().absolute(), "log": log})
+    read_recording_model(model)  # fails now, and not in every worker
+    given = _Given(folder, (str(model), sha256_of(model)), secret, rules)
+    partial = out.with_name(out.name + PARTIAL)
+    if (manifest := is_complete(out, given.run)) is not None:
+        # The run may have been killed when all was done but this.
+        with suppress(ValueError):
+            if partial.is_dir():
+                with held(partial):
+                    clear(partial)
+        return _as_before(out, manifest, given)
+    with held(partial, restart=restart), RunLog(log) as words:
+        journal = Journal(partial, given.settings, given.inputs)
+        n_resumed = sum("left_out" not in line for line in journal.done.values())
         words.begin(folder, model, rules, n_resumed)
-        made = partial / _RELEASE
+        made = partial / RELEASE
         made.mkdir(exist_ok=True)
-        _work(folder, (str(model), sha256_of(model)), secret, rules, made, journal, n_jobs, progress, words)
-        lines = [journal.done[pseudonym(secret, "record", name)] for name in folder.names]
-        result = _finish(folder, lines, made, out, run, rules, subjects, progress, words)
-        journal.path.unlink()
-        (partial / _LOCK).unlink()
-        partial.rmdir()
-    return ReleaseLog(**{**vars(result), "n_resumed": n_resumed})
+        _work(given, made, journal, n_jobs, progress, words)
+        lines = [journal.done[record] for record in given.inputs]
+        result = _finish(given, lines, made, out, subjects, progress, words)
+        clear(partial)
+    return replace(result, n_resumed=n_resumed)
 
 
-def _check_places(root, out, model, key):
-    """Refuse places that would mix originals, secrets and the release."""
-    for name, place in (("out", out), ("model", model), ("key", key)):
-        if name != "out" and out in place.parents:
-            raise ValueError(f"{name}={str(place)!r} lies in the release {str(out)!r}. Keep it elsewhere.")
-    if out == root or root in out.parents or out in root.parents:
-        raise ValueError(f"out={str(out)!r} and the originals {str(root)!r} lie in each other. Choose another folder.")
-    if not out.parent.is_dir():
-        raise ValueError(f"out={str(out)!r}: the folder {str(out.parent)!r} does not exist. Make it first.")
-    if os.path.lexists(out) and (out.is_symlink() or not out.is_dir()):
-        raise ValueError(f"out={str(out)!r} is a file or a link; expected a new folder.")
+class _Given:
+    """What a release follows from.
+
+    Attributes
+    ----------
+    records : dict of str to InputRecord
+        By pseudonym.
+    inputs : dict of str to str
+        From a pseudonym to the digest of the record.
+    settings, run : str
+        Digests of all but the records, and of all.
+    """
+
+    def __init__(self, folder: InputFolder, model: tuple[str, str], key: bytes, rules: HeaderRules):
+        self.folder, self.model, self.key, self.rules = folder, model, key, rules
+        self.records = {pseudonym(key, "record", name): own for name, own in folder.records(folder.dates()).items()}
+        self.inputs = {record: own.digest() for record, own in self.records.items()}
+        self.settings, self.run = (run_digest(model[1], key, rules, inputs) for inputs in ({}, self.inputs))
 
 
-def _complete(out, run):
-    """Say what a finished run made, where it is this one; else refuse."""
-    try:
-        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
-        same = manifest["run"] == run
-    except (OSError, ValueError, KeyError, TypeError):
-        same = False
-    if not same:
-        raise ValueError(f"out={str(out)!r} exists and is not empty. Choose another folder, or remove it.")
+def _as_before(out, manifest, given):
+    """Say what a finished run made."""
     released = manifest["records"]
     return ReleaseLog(
         out=out,
         n_records=len(released),
         n_people=len({line["subject"] for line in released}),
-        left_out=[(line["record"], line["why"]) for line in manifest["left_out"]],
+        left_out=[(given.records[line["record"]].name, line["why"]) for line in manifest["left_out"]],
+        n_kept_samples=sum(line["samples_of_the_original"] for line in released),
         n_resumed=len(released),
+        was_complete=True,
     )
 
 
-@contextmanager
-def _held(partial, *, restart) -> Iterator[None]:
-    """Make the folder that the release is made in, and keep other runs out of it."""
-    if restart and partial.is_dir() and not partial.is_symlink():
-        shutil.rmtree(partial)
-    partial.mkdir(mode=0o700, exist_ok=True)
-    if partial.is_symlink() or (hasattr(os, "geteuid") and partial.stat().st_uid != os.geteuid()):
-        raise ValueError(f"{str(partial)!r} is a link, or somebody else's. Remove it.")
-    partial.chmod(0o700)
-    lock = os.open(partial / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise ValueError(f"{str(partial)!r} is being worked on by another run. Wait for its end.") from None
-        yield
-    finally:
-        os.close(lock)
-
-
-def _work(folder, model, key, rules, made, journal, n_jobs, progress, words):
+def _work(given, made, journal, n_jobs, progress, words):
     """Release what is not done yet, and note each record in journal and log."""
-    todo = [name for name in folder.names if pseudonym(key, "record", name) not in journal.done]
-    total, start = len(folder.names), time.monotonic()
-    records = folder.records(folder.dates())
-    calls = ((records[name], model, key, rules, made) for name in todo)
-    for done, line in enumerate(in_parallel(release_record, calls, n_jobs, len(todo)), 1):
-        journal.add(line)
-        words.record(line)
-        if progress is not None:
-            left = (time.monotonic() - start) / done * (len(todo) - done)
-            progress(total - len(todo) + done, total, f"anonymizing, {_duration(left)} left")
+    todo = [record for record in given.records if record not in journal.done]
+    total, start = len(given.records), time.monotonic()
+    calls = ((given.records[record], given.model, given.key, given.rules, made) for record in todo)
+    try:
+        for done, line in enumerate(in_parallel(release_record, calls, n_jobs, len(todo)), 1):
+            journal.add(line)
+            words.record(line)
+            if progress is not None:
+                left = (time.monotonic() - start) / done * (len(todo) - done)
+                progress(total - len(todo) + done, total, f"anonymizing, {_duration(left)} left")
+    except BrokenExecutor as error:
+        raise OSError(
+            "a worker was killed, as happens where memory runs out: work on fewer records at a time (n_jobs, on the "
+            "command line --jobs)"
+        ) from error
 
 
 def _duration(seconds):
@@ -239,7 +224,7 @@ def _duration(seconds):
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _finish(folder, lines, made, out, run, rules, subjects, progress, words):
+def _finish(given, lines, made, out, subjects, progress, words):
     """Check what was made, write what goes with it, and give it its place."""
     released = [line for line in lines if "left_out" not in line]
     left_out = [(line["private"]["name"], line["private"]["reason"]) for line in lines if "left_out" in line]
@@ -248,13 +233,16 @@ def _finish(folder, lines, made, out, run, rules, subjects, progress, words):
         raise NotReleasedError(f"none of {len(lines)} records could be used; the first, {name}: {reason}")
     check_people(subjects, [tuple(_told(line)) for line in released])
     _remove_others(made, {file for line in released for file in line["files"]})
-    write_manifest(made, lines, run, rules)
+    write_manifest(made, lines, given.run, given.rules)
     if progress is not None:
         progress(len(lines), len(lines), "looking for names in the release")
-    _check_nameless(folder, made, lines, words)
+    _check_nameless(given.folder, made, lines, words)
+    _check_whole(made, released)
+    sync(made)
     if out.is_dir():
         out.rmdir()
     os.rename(made, out)
+    sync(out.parent)
     out.chmod(0o777 & ~_umask())
     result = ReleaseLog(
         out=out,
@@ -265,6 +253,14 @@ def _finish(folder, lines, made, out, run, rules, subjects, progress, words):
     )
     words.end(result)
     return result
+
+
+def _check_whole(made, released):
+    """Look once more whether all is there: workers of a run that was killed may have been at it for a second."""
+    for line in released:
+        for file, digest in line["files"].items():
+            if not (made / file).is_file() or sha256_of(made / file) != digest:
+                raise OSError(f"{file} is not as it was written: another program works in {str(made)!r}")
 
 
 def _told(line):
@@ -284,7 +280,7 @@ def _remove_others(made, keep):
 
 def _check_nameless(folder: InputFolder, made: Path, lines: list, words: RunLog) -> None:
     """Refuse to publish a release that holds a name, a number, a date or a note of the original."""
-    people = {name: person["subject"] for name, person in folder.people.items()}
+    people = {name: person["subject"] for name, person in folder.people.items() if person["subject"]}
     renamed: Mapping[str, str] = {line["private"]["name"]: f"{line['subject']}/{line['record']}" for line in lines}
     places = scan_release(folder.root, made, people, renamed)
     if places:

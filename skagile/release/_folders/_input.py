@@ -2,21 +2,25 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from skagile._files import sha256_of
 from skagile.records import (
     Entry,
     check_one_person,
     read_entry,
+    record_files,
     record_names,
     session_in_header,
-    signal_files,
     what_is_there,
 )
 from skagile.release._scrub import read_dates
 from skagile.release._subjects import WAYS_OUT, people_of
+
+_ANY = ("utf-8", "surrogatepass")  # paths that are no Unicode hold lone surrogates
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,13 @@ class InputRecord:
             entry.session = self.session
         return entry
 
+    def digest(self) -> str:
+        """Digest of all that its release follows from: names and bytes of its files, person, date."""
+        digest = hashlib.sha256(f"{self.name}\n{self.person}\n{self.session}\n{self.fault}\n".encode(*_ANY))
+        for file in [] if self.fault else record_files(self.root / self.name):
+            digest.update(f"{file.name}\n{_content(file)}\n".encode(*_ANY))
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True)
 class InputFolder:
@@ -72,19 +83,21 @@ class InputFolder:
         Paths of the records, in order.
     people : dict
         From a record to what is known of its person, "subject" among it.
-    links : dict of str to str
-        Records that a link is part of, and why they are refused.
+    faults : dict of str to str
+        Records that are refused, and why: a link is part of them, or their folder cannot be entered.
     """
 
     root: Path
     names: list
     people: dict
-    links: dict = field(default_factory=dict)
+    faults: dict = field(default_factory=dict)
 
     def records(self, sessions: dict | None = None) -> dict[str, InputRecord]:
         """Give the records by name; `sessions` has their dates."""
         return {
-            name: InputRecord(self.root, name, self.people[name], self.links.get(name, ""), sessions and sessions[name])
+            name: InputRecord(
+                self.root, name, self.people[name], self.faults.get(name, ""), sessions and sessions[name]
+            )
             for name in self.names
         }
 
@@ -95,16 +108,6 @@ class InputFolder:
         """
         texts = [self.people[name].get("session") or _header_date(self.root / name) for name in self.names]
         return dict(zip(self.names, read_dates(texts), strict=True))
-
-    def digest(self) -> str:
-        """Digest of what the folder holds: names and sizes of headers and signals."""
-        digest = hashlib.sha256()
-        for name in self.names:
-            for file in [self.root / f"{name}.hea", *_signals(self.root / f"{name}.hea")]:
-                size = file.stat().st_size if file.is_file() else -1
-                digest.update(f"{file.relative_to(self.root).as_posix()}\n{size}\n".encode())
-            digest.update(f"{self.people[name]}\n".encode())
-        return digest.hexdigest()
 
 
 def look_into(
@@ -140,8 +143,12 @@ def look_into(
             f"subjects={str(subjects)!r} names nobody for {len(missing)} of {len(names)} records, such as "
             f"{missing[0]}; expected a person for each."
         )
-    links = {name: fault for name in names if (fault := _link_fault(root, name))}
-    return InputFolder(root, names, people, links)
+    faults = {name: fault for name in names if (fault := _link_fault(root, name))}
+    for name, fault in _not_reached(root):
+        if name not in people:
+            faults[name], people[name] = fault, {"subject": ""}
+    _check_distinct(sorted(people), argument)
+    return InputFolder(root, sorted(people), people, faults)
 
 
 def check_people(subjects: object, entries: list) -> None:
@@ -150,10 +157,21 @@ def check_people(subjects: object, entries: list) -> None:
         check_one_person(*zip(*entries, strict=True), WAYS_OUT)
 
 
+def _check_distinct(names, argument):
+    """Refuse paths that differ in how letters are composed alone: pseudonyms ignore that, as file systems change it."""
+    seen = {}
+    for name in names:
+        other = seen.setdefault(unicodedata.normalize("NFC", name), name)
+        if other != name:
+            raise ValueError(
+                f"{argument}: the records {name!a} and {other!a} have one name, written in two ways. Rename "
+                "one of them."
+            )
+
+
 def _link_fault(root, name):
     """Say that a file of a record, or a folder above it, is a link: it may lead to what is not to be released."""
-    header = root / f"{name}.hea"
-    for file in [header, *_signals(header)]:
+    for file in record_files(root / name):
         for place in [file, *file.parents]:
             if place == root:
                 break
@@ -162,15 +180,35 @@ def _link_fault(root, name):
     return ""
 
 
+def _not_reached(root) -> Iterator[tuple[str, str]]:
+    """Give the folders that no record is looked for in, links and closed ones, and headers that are no files; and why.
+
+    They count as records that are left out: nobody is dropped without a word.
+    """
+    closed: list = []
+    for folder, folders, files in os.walk(root, onerror=closed.append):
+        for name in [*folders, *(file for file in files if file.endswith(".hea"))]:
+            place = Path(folder, name)
+            own = place.relative_to(root).as_posix()
+            if place.is_symlink() and not place.is_file():
+                yield own.removesuffix(".hea"), f"{own} is a link; expected files. Copy what it points to."
+            elif name.endswith(".hea") and not place.is_file():
+                yield own.removesuffix(".hea"), f"{own} is no file; expected a header."
+    for error in closed:
+        own = Path(error.filename).relative_to(root).as_posix()
+        yield own, f"{own} cannot be looked into ({error.strerror}). Let the job read it, or remove it."
+
+
+def _content(file):
+    """Digest of a file; what stands there in its place where it cannot be read."""
+    try:
+        return sha256_of(file) if file.is_file() else "missing"
+    except OSError as error:
+        return type(error).__name__
+
+
 def _header_date(path):
     try:
         return session_in_header(path)
     except (ValueError, OSError):  # reading it will say why
         return ""
-
-
-def _signals(header):
-    try:
-        return [header.with_name(name) for name in signal_files(header)]
-    except (ValueError, OSError):  # reading it will say why
-        return []

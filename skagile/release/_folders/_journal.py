@@ -4,9 +4,9 @@ import json
 import os
 from pathlib import Path
 
-from skagile._files import replacing, sha256_of
+from skagile._files import replacing, sha256_of, sync
 
-_NAME = "journal.jsonl"
+JOURNAL = "journal.jsonl"
 _VERSION = 1
 
 
@@ -18,7 +18,9 @@ class Journal:
     folder : Path
         Where it is kept; the release is made in ``release`` there.
     run : str
-        Digest of model, key, options and records: another run's lines do not count.
+        Digest of model, key and options: another run's lines do not count.
+    inputs : dict of str to str
+        From a record's pseudonym to the digest of its input. Lines of records that have changed since do not count.
 
     Raises
     ------
@@ -26,17 +28,18 @@ class Journal:
         Where the folder is another run's.
     """
 
-    def __init__(self, folder: Path, run: str):
-        self.path, self.made, self.done = folder / _NAME, folder / "release", {}
+    def __init__(self, folder: Path, run: str, inputs: dict[str, str]):
+        self.path, self.made, self.done = folder / JOURNAL, folder / "release", {}
+        self.inputs = inputs
         if not self.path.exists():
             self._start(run)
             return
         lines = self._lines()
         if not lines or lines[0] != {"version": _VERSION, "run": run}:
             raise ValueError(
-                f"{str(folder)!r} is what another run left: with another model, key, option or other records. Finish "
-                "that run with the same command as before, or start anew with restart=True, on the command line "
-                "--restart, which removes it."
+                f"{str(folder)!r} is what another run left: with another model, key, option or version of "
+                "skagile or its libraries. Finish that run with the same command as before, or start anew with "
+                "restart=True, on the command line --restart, which removes it."
             )
         for line in lines[1:]:
             if self._is_there(line):
@@ -44,8 +47,9 @@ class Journal:
 
     def add(self, line: dict) -> None:
         """Note a record as finished; its files are on disk."""
+        line["private"]["input"] = self.inputs[line["record"]]
         for file in line.get("files", ()):
-            _sync(self.made / file)
+            sync(self.made / file)
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
             stream.flush()
@@ -55,31 +59,29 @@ class Journal:
     def _start(self, run):
         with replacing(self.path, private=True) as beside:
             beside.write_text(json.dumps({"version": _VERSION, "run": run}) + "\n", encoding="utf-8")
+            sync(beside)
 
     def _lines(self):
-        """Lines that are whole; the last one may have been cut by a kill."""
-        text = self.path.read_text(encoding="utf-8", errors="replace")
-        whole = text[: text.rfind("\n") + 1]
-        if len(whole) < len(text):
-            with replacing(self.path, private=True) as beside:
-                beside.write_text(whole, encoding="utf-8")
-        lines = []
-        for line in whole.splitlines():
+        """Lines that are whole. A kill or a full disk may have cut the last one: it goes, and whatever follows."""
+        content, lines, good = self.path.read_bytes(), [], 0
+        for line in content.splitlines(keepends=True):
             try:
-                lines.append(json.loads(line))
+                lines.append(json.loads(line.decode("ascii")))
             except ValueError:
                 break
+            if not line.endswith(b"\n"):
+                lines.pop()
+                break
+            good += len(line)
+        if good < len(content):
+            os.truncate(self.path, good)
         return lines
 
     def _is_there(self, line):
-        """Whether a record's files are as they were written."""
+        """Whether a record's files are as they were written, and of what the input is now."""
         try:
+            current = line["private"]["input"] == self.inputs.get(line["record"])
             files = line.get("files", {})
-            return "record" in line and all(sha256_of(self.made / file) == digest for file, digest in files.items())
-        except (OSError, TypeError, AttributeError):
+            return current and all(sha256_of(self.made / file) == digest for file, digest in files.items())
+        except (OSError, KeyError, TypeError, AttributeError):
             return False
-
-
-def _sync(file):
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())

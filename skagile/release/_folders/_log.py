@@ -1,8 +1,12 @@
 """A log that an auditor can follow, for the owner alone: it names the records as the original does."""
 
 import os
+import stat
 from datetime import datetime, timezone
 from pathlib import Path
+
+# No link, and no waiting for who reads a pipe.
+_HOW = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class RunLog:
@@ -19,14 +23,24 @@ class RunLog:
         self._stream = None
 
     def __enter__(self) -> "RunLog":
-        number = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        self._stream = os.fdopen(number, "a", encoding="utf-8")
+        number = os.open(self.path, _HOW, 0o600)
+        # Names of records may be no Unicode.
+        self._stream = os.fdopen(number, "a", encoding="utf-8", errors="backslashreplace")
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            self._stream.close()
+            raise ValueError(f"log={str(self.path)!r} is no plain file; expected one, or a new name.")
+        if hasattr(os, "fchmod"):
+            os.fchmod(number, 0o600)  # one that was there may be open to others
         return self
 
     def __exit__(self, kind, error, _):
-        if error is not None:
-            self._line(f"stopped: {kind.__name__}: {error}")
-        self._stream.close()
+        try:
+            if error is not None:
+                self._line(f"stopped: {kind.__name__}: {error}")
+            self._stream.close()
+        except OSError:
+            if error is None:  # else it is known what went wrong, such as a full disk
+                raise
 
     def begin(self, folder, model, rules, n_resumed) -> None:
         """Say what is to be done."""

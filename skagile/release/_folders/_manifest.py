@@ -7,8 +7,7 @@ from collections import defaultdict
 from importlib.metadata import version
 from pathlib import Path
 
-from skagile._files import replacing, sha256_of
-from skagile.release._folders._input import InputFolder
+from skagile._files import replacing, sha256_of, sync
 from skagile.release._renamed import MANIFEST
 from skagile.release._scrub import HeaderRules
 
@@ -32,10 +31,10 @@ _PUBLIC = (
 )  # fmt: skip
 
 
-def run_digest(folder: InputFolder, model: str, key: bytes, rules: HeaderRules) -> str:
-    """Digest, under the key, of all that a release follows from."""
+def run_digest(model: str, key: bytes, rules: HeaderRules, inputs: dict[str, str]) -> str:
+    """Digest, under the key, of all that a release follows from: digests of the model and of records, and rules."""
     versions = {name: version(name) for name in ("skagile", *_VERSIONS)}
-    words = json.dumps([_VERSION, folder.digest(), model, vars(rules), versions], default=list, sort_keys=True)
+    words = json.dumps([_VERSION, inputs, model, vars(rules), versions], default=list, sort_keys=True)
     return hmac.new(key, b"run\0" + words.encode(), hashlib.sha256).hexdigest()
 
 
@@ -81,6 +80,7 @@ def write_manifest(folder: Path, lines: list[dict], run: str, rules: HeaderRules
 def _write(path, text):
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
+        sync(beside)
 
 
 def _sessions(lines):

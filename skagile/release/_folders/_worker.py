@@ -1,5 +1,6 @@
 """One record, from its files to files of the release."""
 
+import errno
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,11 +15,30 @@ from skagile.release._known_leads import scrub_leads
 from skagile.release._recordings import NoBeatsError
 from skagile.release._scrub import HeaderRules, scrub_annotation, scrub_header
 
+# None: raised here. Of a server that is gone, or of too many open files, the next record would suffer as well.
+_OF_THE_RECORD = (
+    None, errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG,
+    errno.EIO,
+)  # fmt: skip
+
+
+class UnreadableFileError(Exception):
+    """A file of a record that cannot be read."""
+
 
 @lru_cache(maxsize=1)
 def _model(path, digest):
-    """Model of a file, read once in each process; `digest` tells one content of the file from another."""
-    return read_recording_model(path)
+    """Model of a file, read once in each process.
+
+    Raises
+    ------
+    OSError
+        Where the file is another by now: records of two models must not be mixed.
+    """
+    model = read_recording_model(path)
+    if sha256_of(path) != digest:
+        raise OSError(f"the model {path!r} was changed while it was worked with. Put it back")
+    return model
 
 
 def release_record(given: InputRecord, model: tuple[str, str], key: bytes, rules: HeaderRules, out: Path) -> dict:
@@ -42,19 +62,35 @@ def release_record(given: InputRecord, model: tuple[str, str], key: bytes, rules
     Raises
     ------
     OSError
-        Where the release cannot be written.
+        Where the release cannot be written, or this machine cannot read any file.
     """
+    anonymizer = _model(*model)
     name = given.name
     subject = pseudonym(key, "subject", given.person["subject"])
     record = pseudonym(key, "record", name)
     line = {"record": record, "subject": subject, "private": {"name": name}}
     try:
-        entry = given.read()
+        entry = _read(given)
         units = lead_units(given.root / name)
-        released = _model(*model).anonymize(entry.recording, seed_of(key, name))
-    except (NoBeatsError, ValueError, OSError) as error:
+        released = anonymizer.anonymize(entry.recording, seed_of(key, name))
+        return _written(line, entry, units, released, key, rules, out)
+    except (NoBeatsError, UnreadableFileError, ValueError) as error:
         reason = f"{name} {error}" if isinstance(error, NoBeatsError) else str(error)
         return line | {"left_out": type(error).__name__, "private": {"name": name, "reason": reason}}
+
+
+def _read(given):
+    """Read a record; what is wrong with the machine, and not with the record, is no reason to leave it out."""
+    try:
+        return given.read()
+    except OSError as error:
+        if error.errno not in _OF_THE_RECORD:
+            raise
+        raise UnreadableFileError(str(error)) from error
+
+
+def _written(line, entry, units, released, key, rules, out):
+    """Write what was made of a record, and give its line."""
     line["private"] |= {
         "session": entry.session, "sex": entry.sex, "age": None if entry.age != entry.age else entry.age,
         "subject": entry.subject, "unknown_leads": released.unknown,
@@ -62,10 +98,10 @@ def release_record(given: InputRecord, model: tuple[str, str], key: bytes, rules
     header = scrub_header(entry, entry.subject, key, rules)
     annotation, n_notes = scrub_annotation(entry.annotation, rules)
     leads, n_leads = scrub_leads(entry.recording.leads)
-    place = out / subject
+    place = out / line["subject"]
     place.mkdir(exist_ok=True)
     files = write_record(
-        place / record,
+        place / line["record"],
         released.signal,
         entry.recording.sampling_rate,
         leads,
