@@ -7,11 +7,11 @@ import stat
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
 try:
     import fcntl
@@ -24,6 +24,7 @@ _PREFIX = "skagile-"
 _LOCK = "lock"
 _TICK = 1.0  # s
 _NEW = 60.0  # s
+_CONNECT = 20.0  # s
 
 
 def in_parallel(function, arguments, n_jobs, n_tasks=None):
@@ -55,6 +56,40 @@ def in_parallel(function, arguments, n_jobs, n_tasks=None):
     folder = None if n_jobs == 1 else _shared_folder(os.getpid())
     tasks = (delayed(_call)(os.getpid(), folder, function, args) for args in arguments)
     return Parallel(n_jobs=n_jobs, return_as="generator", temp_folder=folder)(tasks)
+
+
+@contextmanager
+def on_cluster(address):
+    """Let :func:`in_parallel` work on a Dask cluster within the block.
+
+    A worker that dies has its calls done again by another one.
+
+    Parameters
+    ----------
+    address : str or None
+        Of its scheduler, such as ``tcp://10.0.0.1:8786``. None: nothing changes.
+
+    Raises
+    ------
+    ValueError
+        Where the extra is not installed.
+    OSError
+        Where there is no scheduler at that address.
+    """
+    if address is None:
+        yield
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError(
+            f"dask={address!r} needs the package distributed. Install skagile[dask], or work without it."
+        ) from None
+    with (
+        Client(address, timeout=_CONNECT, set_as_default=False) as client,
+        parallel_config("dask", client=client, n_jobs=-1),
+    ):
+        yield
 
 
 def _call(parent, folder, function, args):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from skagile.cli._bar import Bar, in_one_line
-from skagile.cli._options import Command, Option
+from skagile.cli._options import Command, Option, check_jobs
 from skagile.cli._outputs import new_folder_fault, read_or_not
 from skagile.cli._types import FilePath
 
@@ -68,6 +68,11 @@ _PARAMETERS = [
         help='Keep the header comments "NAME: ..." word for word. The release is searched for names all the same.',
     ),
     _work(["--jobs"], default=1, show_default=True, metavar="N", help="Records at once; -1: one per core."),
+    _work(
+        ["--dask"],
+        metavar="tcp://HOST:PORT",
+        help="Work on the cluster of this Dask scheduler, whose machines see the same paths. Needs skagile[dask].",
+    ),
     _work(["--restart"], is_flag=True, help="Remove what an earlier run left in DIR.partial, in place of going on."),
     _work(
         ["--log"],
@@ -97,8 +102,7 @@ def anonymize(data: str, jobs: int, dates: str, age: str, sex: bool, allow: tupl
       2  the command line is wrong
       3  released, and some records were left out
     """  # noqa: D301 - click wants the character
-    if jobs == 0 or jobs < -1:
-        raise click.BadParameter(f"{jobs} is no number of jobs; expected 1, 2, ... or -1.", param_hint="--jobs")
+    check_jobs(jobs)
     if fault := new_folder_fault(options["out"]):
         raise click.UsageError(fault)
     from skagile.release import HeaderRules, anonymize_recordings

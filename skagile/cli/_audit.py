@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from skagile.cli._bar import Bar, in_one_line
-from skagile.cli._options import Command, Option, option_of
+from skagile.cli._options import Command, Option, check_jobs, option_of
 from skagile.cli._outputs import new_folder_fault, read_or_not
 from skagile.cli._types import FilePath, Lead, Number
 
@@ -202,8 +202,7 @@ def audit(
     table = options["subjects"] if options["subjects"].lower().endswith(".csv") else None
     if fault := _audit_job.output_fault(outputs, original, released, table, members, new_patients):
         raise click.UsageError(fault)
-    if jobs == 0 or jobs < -1:
-        raise click.BadParameter(f"{jobs} is no number of jobs; expected 1, 2, ... or -1.", param_hint="--jobs")
+    check_jobs(jobs)
     if cache and no_cache:
         raise click.UsageError("--cache and --no-cache exclude each other.")
     cache = None if no_cache else cache or _default_cache()

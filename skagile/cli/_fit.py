@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from skagile.cli._bar import Bar, in_one_line
-from skagile.cli._options import Command, Option
+from skagile.cli._options import Command, Option, check_jobs
 from skagile.cli._outputs import file_fault, overwriting_fault, read_or_not
 from skagile.cli._types import FilePath, Number
 
 ANONYMIZERS = ("ksame", "agile", "warp")
 _reading = partial(Option, heading="Reading")
 _fitting = partial(Option, heading="Fitting")
+_work = partial(Option, heading="Work")
 _PARAMETERS = [
     click.Argument(["data"], type=FilePath(exists=True, file_okay=False)),
     Option(
@@ -78,7 +79,13 @@ _PARAMETERS = [
         type=Number(100, 2000),
         help="Of the beats of the model; records keep theirs.",
     ),
-    _fitting(
+    _work(["--jobs"], default=1, show_default=True, metavar="N", help="Records read at once; -1: one per core."),
+    _work(
+        ["--dask"],
+        metavar="tcp://HOST:PORT",
+        help="Work on the cluster of this Dask scheduler, whose machines see the same paths. Needs skagile[dask].",
+    ),
+    _work(
         ["--seed"],
         metavar="N",
         type=click.IntRange(0, 2**31 - 1),
@@ -88,7 +95,7 @@ _PARAMETERS = [
 
 
 @click.command(cls=Command, params=_PARAMETERS)
-def fit(data: str, model: str, anonymizer: str, subjects: str, seed: int | None, **options: Any) -> None:
+def fit(data: str, model: str, anonymizer: str, subjects: str, seed: int | None, jobs: int, **options: Any) -> None:
     """Fit an anonymizer to the recordings under a folder, and save it for ``skagile anonymize``.
 
     DATA is a folder of WFDB records, subfolders included. Records that cannot be used are listed with the reason.
@@ -100,6 +107,7 @@ def fit(data: str, model: str, anonymizer: str, subjects: str, seed: int | None,
       2  the command line is wrong
       3  fitted, and some records were left out
     """  # noqa: D301 - click wants the character
+    check_jobs(jobs)
     table = [subjects] if subjects.lower().endswith(".csv") else []
     if fault := file_fault(model) or overwriting_fault({"--out": model}, [data, *table]):
         raise click.UsageError(fault)
@@ -115,6 +123,7 @@ def fit(data: str, model: str, anonymizer: str, subjects: str, seed: int | None,
                 subjects=subjects,
                 leads=leads or None,
                 random_state=seed,
+                n_jobs=jobs,
                 progress=show,
                 **options,
             )

@@ -31,3 +31,14 @@ class Command(click.Command):
 def option_of(name: str) -> str:
     """Option of the command line for an argument of Python."""
     return f"--{name.replace('_', '-')}"
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuse a number of jobs that is none.
+
+    Raises
+    ------
+    click.BadParameter
+    """
+    if jobs == 0 or jobs < -1:
+        raise click.BadParameter(f"{jobs} is no number of jobs; expected 1, 2, ... or -1.", param_hint="--jobs")

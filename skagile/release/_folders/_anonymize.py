@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from skagile._files import sha256_of, sync
-from skagile._workers import in_parallel
+from skagile._workers import in_parallel, on_cluster
 from skagile.release._folders._input import InputFolder, check_people, look_into
 from skagile.release._folders._journal import Journal
 from skagile.release._folders._log import RunLog
@@ -66,6 +66,7 @@ def anonymize_recordings(
     subjects: str | os.PathLike | Callable[[str], str] = "auto",
     rules: HeaderRules | None = None,
     n_jobs: int | None = None,
+    dask: str | None = None,
     restart: bool = False,
     log: str | os.PathLike | None = None,
     progress: Callable[[int, int, str], object] | None = None,
@@ -100,6 +101,10 @@ def anonymize_recordings(
         sex, no dates, no comments.
     n_jobs : int, default=None
         Records worked on at the same time, as of joblib.
+    dask : str, default=None
+        Address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``, all of whose workers do the work; they see `data`,
+        `model` and `out` under the same paths. A worker that dies costs the records it was at, which others make again.
+        Needs the extra ``skagile[dask]``.
     restart : bool, default=False
         Remove what an earlier run left in ``OUT.partial``, in place of going on.
     log : path-like, default=None
@@ -158,7 +163,8 @@ def anonymize_recordings(
         words.begin(folder, model, rules, n_resumed)
         made = partial / RELEASE
         made.mkdir(exist_ok=True)
-        _work(given, made, journal, n_jobs, progress, words)
+        with on_cluster(dask):
+            _work(given, made, journal, -1 if dask else n_jobs, progress, words)
         lines = [journal.done[record] for record in given.inputs]
         result = _finish(given, lines, made, out, subjects, progress, words)
         clear(partial)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from skagile._seeds import own_random_state
+from skagile._workers import in_parallel, on_cluster
 from skagile.release._folders._input import check_people, look_into
 from skagile.release._folders._model_file import write_recording_model
-from skagile.release._recordings import Collected, FitNotes, fit_model
+from skagile.release._recordings import Collected, Collector, FitNotes, NoBeatsError, Part, fit_model
 
 
 def fit_recordings(
@@ -27,6 +28,8 @@ def fit_recordings(
     sampling_rate: float = 250.0,
     max_beats: int = 200,
     random_state: int | np.random.RandomState | None = None,
+    n_jobs: int | None = None,
+    dask: str | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> FitNotes:
     """Fit an anonymizer to the WFDB records under a folder, and save it.
@@ -60,6 +63,11 @@ def fit_recordings(
         Of a person, drawn at random.
     random_state : int, RandomState instance or None, default=None
         Seed of everything random.
+    n_jobs : int, default=None
+        Records read at the same time, as of joblib. The model does not depend on it.
+    dask : str, default=None
+        Address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``, whose workers read the records; they see `data`
+        under the same path. Needs the extra ``skagile[dask]``.
     progress : callable, default=None
         Gets (done, total, what).
 
@@ -85,21 +93,27 @@ def fit_recordings(
     """
     folder = look_into(data, subjects, "data")
     random_state = own_random_state(random_state)
-    collected = Collected(window, band, sampling_rate, max_beats, random_state)
-    told = []
-    for number, (name, record) in enumerate(folder.records().items()):
-        if progress is not None:
-            progress(number, len(folder.names), "reading records")
-
-        def read(record=record):
-            entry = record.read()
-            told.append((entry.subject, entry.sex, entry.age))
-            return entry
-
-        collected.add(name, read, record.person.get("diagnosis", ""))
-    check_people(subjects, told)
+    collector = Collector(tuple(window), tuple(band), float(sampling_rate), max_beats, random_state.randint(2**31 - 1))
+    parts, left_out, total = [], [], len(folder.names)
+    calls = ((collector, record, number) for number, record in enumerate(folder.records().values()))
+    with on_cluster(dask):
+        for done, (name, part) in enumerate(in_parallel(_collect, calls, -1 if dask else n_jobs, total), 1):
+            parts += [part] if isinstance(part, Part) else []
+            left_out += [(name, part)] if isinstance(part, str) else []
+            if progress is not None:
+                progress(done, total, "reading records")
+    check_people(subjects, [(part.subject, part.sex, part.age) for part in parts])
     if progress is not None:
-        progress(len(folder.names), len(folder.names), "fitting")
+        progress(total, total, "fitting")
+    collected = Collected(collector, parts, left_out)
     fitted = fit_model(collected, anonymizer, k=k, labels=labels, leads=leads, random_state=random_state)
     write_recording_model(Path(model).expanduser(), fitted)
     return collected.notes
+
+
+def _collect(collector, record, number):
+    """Part of a record, or why it gives none."""
+    try:
+        return record.name, collector.collect(record.read(), number, record.person.get("diagnosis", ""))
+    except (NoBeatsError, ValueError, OSError) as error:
+        return record.name, str(error)

@@ -1,6 +1,6 @@
 """A model of a cohort of recordings: read, cut, and fitted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
@@ -14,7 +14,7 @@ from skagile.records import Entry
 from skagile.release._recordings._background import Background, log_levels
 from skagile.release._recordings._labels import choose_labels, labels_of, merge_rare, told_of
 from skagile.release._recordings._model import RecordingModel
-from skagile.release._recordings._prepare import NoBeatsError, cut_recording
+from skagile.release._recordings._prepare import cut_recording
 
 _ORDER = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 
@@ -48,57 +48,80 @@ class FitNotes:
     left_out: list = field(default_factory=list)
 
 
-@dataclass
-class _Part:
-    """Beats of one recording, of its own leads."""
+@dataclass(frozen=True)
+class Part:
+    """Beats of one recording, of its own leads, and what its header says of the person."""
 
     subject: str
+    sex: str
+    age: float
     leads: list
     beats: np.ndarray
     told: Any
     levels: np.ndarray
+    rate: float
 
 
-class Collected:
-    """Beats of recordings, one recording after the other: of each person no more than wanted.
+@dataclass(frozen=True)
+class Collector:
+    """How beats of a recording are collected; what it collects of one depends on that alone.
 
-    Parameters
+    Attributes
     ----------
     window, band, sampling_rate
         As of :class:`RecordingModel`.
     max_beats : int
-        Of a person.
-    random_state : numpy.random.RandomState
+        Of a recording, and later of a person.
+    seed : int
         Chooses them.
     """
 
-    def __init__(self, window, band, sampling_rate, max_beats, random_state):
-        self.how = {"window": window, "band": band, "sampling_rate": sampling_rate}
-        self.max_beats, self.random_state = max_beats, random_state
-        self.parts: list[_Part] = []
-        self.notes = FitNotes()
-        self.rate = 0.0
+    window: tuple
+    band: tuple
+    sampling_rate: float
+    max_beats: int
+    seed: int
 
-    def add(self, name: str, read: Callable[[], Entry], diagnosis: str) -> None:
-        """Read and cut a recording; where it cannot be used, note why."""
-        try:
-            entry = read()
-            recording = entry.recording
-            cut = cut_recording(recording, recording.leads, **self.how)
-        except (NoBeatsError, ValueError, OSError) as error:
-            self.notes.left_out.append((name, str(error)))
-            return
+    @property
+    def how(self) -> dict:
+        """Keywords of `cut_recording`."""
+        return {"window": self.window, "band": self.band, "sampling_rate": self.sampling_rate}
+
+    def collect(self, entry: Entry, number: int, diagnosis: str) -> Part:
+        """Cut a recording, the one of this number.
+
+        Raises
+        ------
+        NoBeatsError
+            Where it cannot be used.
+        """
+        recording = entry.recording
+        cut = cut_recording(recording, recording.leads, **self.how)
         rate = recording.sampling_rate
-        levels = log_levels(cut.signal, cut.r_peak, rate, self.how["window"], cut.broken)
-        kept = self._some(len(cut.beats))
+        levels = log_levels(cut.signal, cut.r_peak, rate, self.window, cut.broken)
+        kept = some_of(len(cut.beats), self.max_beats, np.random.default_rng([self.seed, number]))
         told = told_of(diagnosis, entry.diagnoses, entry.annotation, cut.r_peak[kept], rate)
-        self.parts.append(_Part(entry.subject, list(recording.leads), cut.beats[kept], told, levels))
-        self.rate = max(self.rate, rate)
+        return Part(entry.subject, entry.sex, entry.age, list(recording.leads), cut.beats[kept], told, levels, rate)
 
-    def _some(self, n):
-        if n <= self.max_beats:
-            return np.arange(n)
-        return np.sort(self.random_state.choice(n, self.max_beats, replace=False))
+
+def some_of(n: int, most: int, random: np.random.Generator) -> np.ndarray:
+    """Choose at most so many of `n`, in order."""
+    return np.arange(n) if n <= most else np.sort(random.choice(n, most, replace=False))
+
+
+class Collected:
+    """Beats of recordings.
+
+    Parameters
+    ----------
+    collector : Collector
+    parts : list of Part
+    left_out : list of tuple (record name, reason)
+    """
+
+    def __init__(self, collector: Collector, parts: list[Part], left_out: list):
+        self.collector, self.parts = collector, parts
+        self.notes = FitNotes(left_out=left_out)
 
     def arrays(self, k: int, labels: str, leads: Sequence[str] | None) -> dict:
         """Lay out what was collected, in the leads that at least `k` people have.
@@ -137,7 +160,7 @@ class Collected:
         y, self.notes.merged = merge_rare(y, people[record], k)
         self.notes.labels, self.notes.n_beats = which, len(X)
         self.notes.n_records, self.notes.n_people = len(np.unique(record)), len(np.unique(people[record]))
-        background = Background.of_people(levels, people, self.rate)
+        background = Background.of_people(levels, people, max(part.rate for part in self.parts))
         return {
             "X": X[:, None], "y": y, "subjects": people[record], "records": record, "leads": names,
             "background": background,
@@ -145,8 +168,9 @@ class Collected:
 
     def _of_each(self, subjects):
         """Rows of at most so many beats of each person."""
+        random = np.random.default_rng(self.collector.seed)
         rows = [np.flatnonzero(subjects == person) for person in np.unique(subjects)]
-        return np.sort(np.concatenate([own[self._some(len(own))] for own in rows]))
+        return np.sort(np.concatenate([own[some_of(len(own), self.collector.max_beats, random)] for own in rows]))
 
     def _check_enough(self, k):
         people = {part.subject for part in self.parts}
@@ -213,7 +237,7 @@ def fit_model(
     random_state : numpy.random.RandomState
     """
     data = collected.arrays(k, labels, leads)
-    names, how = data.pop("leads"), collected.how
+    names, how = data.pop("leads"), collected.collector.how
     own = clone(KSameAnonymizer(k) if anonymizer is None else anonymizer)
     known = own.get_params(deep=False)
     given = {"lead_names": names if len(names) > 1 else None, "sampling_rate": how["sampling_rate"]}
