@@ -22,18 +22,19 @@ SEED = 0
 DATABASES = ("ludb", "ptbdb", "ecgiddb", "mitdb", "heartprint")
 NEAR = 0.02  # s
 TEXT = """
-Each database through ``fit_recordings`` and ``anonymize_recordings`` with their defaults (k-same, k = 10; seed {seed} of the
-fit), one process. Heartprint's text files are written as WFDB first. The release is read by ``wfdb.rdrecord``.
+Each database through ``fit_recordings`` and ``anonymize_recordings`` with their defaults (k-same, k = 10; seed {seed} of
+the fit), one process. Heartprint's text files are written as WFDB first. The release is read by ``wfdb.rdrecord``.
 
 - "as the original": share of records with its length, sampling rate, names of leads and units;
 - "R peaks": of those found in the original, the share that is found in the release within {near:.0f} ms, both over the
   leads together, by the same detector;
 - "Einthoven": largest residual of the limb laws in a record, in mV; "step": the largest step of the files' resolution;
 - "x real time": length of the recordings over the time that ``anonymize_recordings`` took, files read and written and
-  searched for names; "of it Python" is not measured here;
+  searched for names;
 - "kept samples": samples that are equal to the original's;
 - "named", "intervals": the quick audit of the records: rank-1 of the worst attack on beats, retrained on the release or
-  not, and of the one on R-R intervals, which the release keeps, with 95 % intervals over people; "verdict" is the audit's.
+  not, and of the one on R-R intervals, which the release keeps, with 95 % intervals over people; "verdict" is the
+  audit's.
 """
 _COMMAND = "tox run -e study -- recordings"
 
