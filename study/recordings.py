@@ -22,8 +22,8 @@ SEED = 0
 DATABASES = ("ludb", "ptbdb", "ecgiddb", "mitdb", "heartprint")
 NEAR = 0.02  # s
 TEXT = """
-Each database through ``fit_recordings`` and ``anonymize_recordings`` with their defaults (k-same, k = 10; seed {seed} of
-the fit), one process. Heartprint's text files are written as WFDB first. The release is read by ``wfdb.rdrecord``.
+Each database through ``fit_recordings`` and ``anonymize_recordings`` with their defaults (k-same, k = 10; seed {seed}
+of the fit), one process. Heartprint's text files are written as WFDB first. The release is read by ``wfdb.rdrecord``.
 
 - "as the original": share of records with its length, sampling rate, names of leads and units;
 - "R peaks": of those found in the original, the share that is found in the release within {near:.0f} ms, both over the

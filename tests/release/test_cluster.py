@@ -21,10 +21,10 @@ def cohort(tmp_path_factory):
     root = tmp_path_factory.mktemp("cohort")
     records = make_cohort(14, 2, duration=12.0, sampling_rate=200.0, n_leads=12, random_state=0)
     rows = [list(records.leads[0]).index(lead) for lead in LEADS]
-    for number, (signal, subject) in enumerate(zip(records.signals, records.subjects, strict=True)):
+    for number, (leads, subject) in enumerate(zip(records.signals, records.subjects, strict=True)):
         place = root / f"subject{subject}"
         place.mkdir(exist_ok=True)
-        write_record(place / f"r{number}", np.asarray(signal)[rows], 200.0, LEADS)
+        write_record(place / f"r{number}", np.asarray(leads)[rows], 200.0, LEADS)
     return root
 
 
@@ -68,7 +68,7 @@ def test_cluster_gives_the_same_bytes(cohort, cluster, tmp_path):
 
 def test_no_scheduler_is_a_clear_error(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr("skagile._workers._CONNECT", 1.0)
-    with pytest.raises(OSError, match="tcp://127.0.0.1:1"):
+    with pytest.raises(OSError, match=r"tcp://127\.0\.0\.1:1"):
         _fit(cohort, tmp_path / "model", dask="tcp://127.0.0.1:1")
     assert not (tmp_path / "model").exists()
 
