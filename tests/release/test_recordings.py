@@ -103,6 +103,14 @@ def test_recordings_without_heartbeats(signal, leads, rate, message):
 # ------------------------------------------------------------------------------------------------------ background
 
 
+def _make(law, n_times, rate, seed=0):
+    """Background everywhere, and what is added where no beat lies."""
+    everywhere, whole = np.zeros((2, len(law.level), n_times), dtype=np.float32)
+    for signal, covered in ((everywhere, np.ones_like(whole)), (whole, np.zeros_like(whole))):
+        law.add_to(signal, covered, rate, np.random.SeedSequence(seed))
+    return everywhere, whole - everywhere
+
+
 def _spread(signal, band, rate):
     kind, edges = ("lowpass", band[1]) if band[0] == 0 else ("highpass", band[0]) if band[1] is None else ("band", band)
     return sosfiltfilt(butter(4, edges, kind, fs=rate, output="sos"), signal).std()
@@ -111,7 +119,7 @@ def _spread(signal, band, rate):
 def test_background_has_the_amounts_of_its_law():
     """Four minutes, by other filters than those that made it."""
     law = Background(np.array([[0.2, 0.05, 0.01], [0.02, 0.01, 0.04]]), 500.0)
-    everywhere, between = law.make(240 * 500, 500.0, np.random.SeedSequence(0))
+    everywhere, between = _make(law, 240 * 500, 500.0)
     assert everywhere.dtype == between.dtype == np.float32
     for lead, (low, middle, high) in enumerate(law.level):
         assert _spread(everywhere[lead], (0, 1.0), 500.0) == pytest.approx(low, rel=0.25)
@@ -124,18 +132,18 @@ def test_background_has_the_amounts_of_its_law():
 def test_background_has_no_seams():
     """Power over blends of blocks, second by second over an hour, is that of the middle of blocks."""
     law = Background(np.array([[0.0, 0.0, 1.0]]), 200.0)
-    noise, _ = law.make(3600 * 200, 200.0, np.random.SeedSequence(1))
+    noise, _ = _make(law, 3600 * 200, 200.0, 1)
     power = (noise.reshape(-1, 200) ** 2).mean(axis=1)
     blend = np.arange(len(power)) % 55 < 5
     assert power[blend].mean() == pytest.approx(power[~blend].mean(), rel=0.05)
-    again, _ = law.make(3600 * 200, 200.0, np.random.SeedSequence(1))
+    again, _ = _make(law, 3600 * 200, 200.0, 1)
     np.testing.assert_array_equal(noise, again)
 
 
 @pytest.mark.parametrize("n_times", [1, 2, 50, 300, 1200, 13000])
 def test_background_of_any_length(n_times):
     law = Background(np.array([[0.1, 0.1, 0.1]]), 200.0)
-    made = law.make(n_times, 200.0, np.random.SeedSequence(0))
+    made = _make(law, n_times, 200.0)
     assert all(part.shape == (1, n_times) and np.isfinite(part).all() for part in made)
 
 

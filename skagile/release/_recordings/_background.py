@@ -49,28 +49,31 @@ class Background(Stateful):
         logs = np.where(np.isnan(logs), _mean(logs), logs)
         return cls(np.exp(np.where(np.isnan(logs), np.log(_FLOOR), logs)), sampling_rate)
 
-    def make(self, n_times: int, sampling_rate: float, random: np.random.SeedSequence) -> tuple[np.ndarray, np.ndarray]:
-        """Make the background of a recording.
+    def add_to(
+        self, signal: np.ndarray, covered: np.ndarray, sampling_rate: float, random: np.random.SeedSequence
+    ) -> None:
+        """Add a background to a recording, in place.
 
         Parameters
         ----------
-        n_times : int
-            Samples.
+        signal : ndarray of float32 of shape (n_leads, n_times)
+            In mV.
+        covered : ndarray of float32 of shape (n_leads, n_times)
+            How far each sample is a beat's, from 0 to 1: what lies between beats is added to the rest.
         sampling_rate : float
             Of the recording, in Hz.
         random : numpy.random.SeedSequence
             The same gives the same background, and no part of it depends on the recording.
-
-        Returns
-        -------
-        everywhere, between : ndarray of float32 of shape (n_leads, n_times)
-            Baseline and noise to add to the whole recording, and what is added where no beat lies.
         """
+        for start, stop, everywhere, between in self._blocks(signal.shape[1], sampling_rate, random):
+            signal[:, start:stop] += everywhere + (1 - covered[:, start:stop]) * between
+
+    def _blocks(self, n_times, sampling_rate, random):
+        """Give stretches of a background, which overlap and are to be added up: everywhere, and between beats."""
         n_leads = len(self.level)
         size, overlap = (min(round(seconds * sampling_rate), n_times) for seconds in (_BLOCK, _OVERLAP))
         step = max(1, size - overlap)
         n_blocks = max(1, -(-(n_times - overlap) // step))
-        everywhere, between = np.zeros((2, n_leads, n_times), dtype=np.float32)
         shapes = _spectra(size, sampling_rate, self.sampling_rate)
         ramp = np.sin(np.pi / 2 * (np.arange(overlap) + 0.5) / max(overlap, 1)).astype(np.float32)  # powers add to one
         for number, seed in enumerate(random.spawn(n_blocks)):
@@ -83,9 +86,7 @@ class Background(Stateful):
                 weight[size - overlap :] = ramp[::-1]
             made = _noise(np.random.Generator(np.random.PCG64(seed)), n_leads, shapes, size) * weight
             low, middle, high = (made[:, part] * self.level[:, part, None].astype(np.float32) for part in range(3))
-            everywhere[:, start:stop] += (low + high)[:, : stop - start]
-            between[:, start:stop] += middle[:, : stop - start]
-        return everywhere, between
+            yield start, stop, (low + high)[:, : stop - start], middle[:, : stop - start]
 
     def _state_fields(self) -> Iterator[Field]:
         yield Array("level", "float", (None, 3), low=0.0)

@@ -91,26 +91,25 @@ class RecordingModel:
         NoBeatsError
             Where it has no lead of the model, or holds no heartbeat that can be told.
         """
-        how = {"window": self.window, "sampling_rate": self.sampling_rate}
-        cut = cut_recording(recording, self.leads, band=self.band, **how)
+        cut = cut_recording(recording, self.leads, window=self.window, band=self.band, sampling_rate=self.sampling_rate)
+        beats, r_peak, rows, known = cut.beats, cut.r_peak, cut.rows, ~np.isnan(cut.signal[:, 0])
+        del cut  # a day's signal is large
         draws, noise = np.random.SeedSequence(seed).spawn(2)
         anonymizer = drawing_from(self.anonymizer, int.from_bytes(draws.generate_state(4).tobytes(), "little"))
-        beats = anonymizer.transform(cut.beats[None])[0]
+        beats = anonymizer.transform(beats[None])[0]
         rate, n_times = recording.sampling_rate, recording.signal.shape[1]
         # Pseudo-people's R waves lie near the place in the beat where people's do, not on it.
         behind = r_waves_of_beats(beats, round(self.window[0] * self.sampling_rate), self.leads, self.sampling_rate)
-        at = cut.r_peak - np.rint(behind * rate / self.sampling_rate).astype(np.intp)
+        at = r_peak - np.rint(behind * rate / self.sampling_rate).astype(np.intp)
         signal, covered = compose(beats, at, n_times, rate, self.window, self.sampling_rate)
-        everywhere, between = self.background.make(n_times, rate, noise)
-        signal += everywhere + (1 - covered) * between
-        signal[np.isnan(cut.signal[:, 0])] = np.nan
+        self.background.add_to(signal, covered, rate, noise)
+        del covered
+        signal[~known] = np.nan
         if len(self.leads) > 1:
             signal = derive_leads(signal, self.leads)
         out = np.full(recording.signal.shape, np.nan, dtype=np.float32)
-        for row, made in zip(cut.rows, signal, strict=True):
+        for row, made in zip(rows, signal, strict=True):
             if row is not None:
-                out[row] = made
-        out[~np.isfinite(recording.signal)] = np.nan
-        known = {row for row in cut.rows if row is not None}
-        unknown = [name for row, name in enumerate(recording.leads) if row not in known]
-        return Released(out, cut.r_peak, int((out == recording.signal).sum()), unknown)
+                out[row] = np.where(np.isfinite(recording.signal[row]), made, np.nan)
+        unknown = [name for row, name in enumerate(recording.leads) if row not in set(rows)]
+        return Released(out, r_peak, int((out == recording.signal).sum()), unknown)

@@ -116,13 +116,15 @@ def _cut(signal, bad, r_peak, rate, how):
     ratio = rate_ratio(rate, beat_rate)
     pad = int(np.ceil(max(window) * rate)) + 2 * int(np.ceil(float(1 / ratio))) + 1
     known = ~np.isnan(signal[:, 0])
-    filtered = np.full(signal.shape, np.nan, dtype=np.float32)
-    filtered[known] = band_pass(signal[known], band, rate)
-    padded = np.pad(filtered, ((0, 0), (pad, pad)), mode="edge")
+    at_rate = None
+    for lead in np.flatnonzero(known):  # one after the other: a day's signal is large
+        filtered = np.pad(band_pass(signal[lead], band, rate), pad, mode="edge")
+        own = resample(filtered, ratio)
+        if at_rate is None:
+            at_rate = np.full((len(signal), len(own)), np.nan, dtype=np.float32)
+        at_rate[lead] = own
     bad = np.pad(bad, ((0, 0), (pad, pad)), constant_values=False)
     bad[~known] = True
-    at_rate = np.full((len(signal), *resample(padded[:1], ratio).shape[1:]), np.nan, dtype=np.float32)
-    at_rate[known] = resample(padded[known], ratio)
     r_peak = move_peaks(r_peak + pad, ratio)
     return cut_over_leads(
         [at_rate], np.zeros(len(r_peak), np.intp), r_peak, [bad], window_samples(window, beat_rate), ratio
