@@ -61,9 +61,10 @@ def run_one(name, seed=SEED):
     if not key.exists():
         new_key(key)
     start = time.perf_counter()
-    notes = fit_recordings(source, model, random_state=seed)
+    whose = "folder" if name == "heartprint" else "auto"
+    notes = fit_recordings(source, model, subjects=whose, random_state=seed)
     fitted = time.perf_counter()
-    done = anonymize_recordings(source, model, out, key)
+    done = anonymize_recordings(source, model, out, key, subjects=whose)
     seconds = time.perf_counter() - fitted
     figures = compare(source, out, key)
     row = {
@@ -77,7 +78,7 @@ def run_one(name, seed=SEED):
         **figures,
         "kept samples": done.n_kept_samples,
     }
-    return row | audited(source, out, key)
+    return row | audited(source, out, key, whose)
 
 
 def compare(source, out, key):
@@ -125,9 +126,11 @@ def _r_peaks(signal, leads, rate):
     return segmenter.segment(records).r_peak
 
 
-def audited(source, out, key):
+def audited(source, out, key, whose):
     """Headline of the quick audit of the records, and its attack on intervals."""
-    report, *_ = audit_files(source, out, size="quick", cache=CACHE / "recordings" / "audit", read={"key": str(key)})
+    report, *_ = audit_files(
+        source, out, size="quick", cache=CACHE / "recordings" / "audit", read={"key": str(key), "subjects": whose}
+    )
     threat = report.threats().loc["sources"]
     rr = max((row["rank1"] for row in report.attacks if row["attacker"] == "rr"), default=float("nan"))
     return {

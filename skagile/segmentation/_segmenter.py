@@ -103,9 +103,10 @@ class BeatSegmenter(SetOutputMixin, Stateful, TransformerMixin, BaseEstimator):
     what `segment` returns; of what ``transform`` returns, ``np.isnan(out[..., 0]).sum(axis=1)`` are
     missing in layout "beats".
 
-    **Several leads.** Each lead is searched, and a beat is where at least half of those that can be read
-    have one. It is placed on the R wave of lead II, or where none has that name, of the lead with the
-    highest R waves; where the lead goes down three times as far as up, on its lowest point. A lead that a
+    **Several leads.** Each lead is searched, and a beat is where more than half of those that can be read
+    there have one, or half of them, the leading one among them: lead II, or where none has that name, the
+    lead with the highest R waves. It is placed on the R wave of the leading lead; where that goes down
+    three times as far as up, on its lowest point. So of two leads the leading one says. A lead that a
     record lacks, that is NaN throughout or that has no usable signal around a beat (`check_quality`) is
     missing: NaN throughout. A beat without any lead is missing. "all" takes the leads in the order in
     which the records name them, and ``transform`` those of ``fit``.

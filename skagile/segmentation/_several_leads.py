@@ -177,9 +177,10 @@ class _Names:
 def find_over_leads(signals: Signals, on_bad: str, *, quality: bool) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Find the R peaks of each record over its leads.
 
-    Each lead is read by itself. A beat is where at least half of the leads that can be read have one, less than 60 ms
-    apart from lead to lead; it is placed on the R wave of one lead: II where there is one, else that with the highest
-    R waves. A beat that goes down three times as far as up is placed on its lowest point.
+    Each lead is read by itself. A beat is where more than half of the leads that can be read there have one, less than
+    60 ms apart from lead to lead; where it is half of them, the leading one says: II where there is one, else that with
+    the highest R waves. A beat is placed on the R wave of the leading lead, and where that goes down three times as far
+    as up, on its lowest point.
 
     Parameters
     ----------
@@ -219,7 +220,8 @@ def find_over_leads(signals: Signals, on_bad: str, *, quality: bool) -> tuple[li
         bad[record][lead] = ~usable
     _refuse_unread(of_leads, signals, on_bad)
     r_peaks = [
-        _vote(record, peaks, signals.leads, rate) for record, peaks in zip(signals.records, of_leads, strict=True)
+        _vote(record, peaks, unusable, signals.leads, rate)
+        for record, peaks, unusable in zip(signals.records, of_leads, bad, strict=True)
     ]
     return r_peaks, bad
 
@@ -234,7 +236,7 @@ def _refuse_unread(of_leads, signals, on_bad):
     )
 
 
-def _vote(record, of_leads, leads, rate):
+def _vote(record, of_leads, bad, leads, rate):
     """R peaks of one record, of the R peaks of those of its leads that could be read."""
     if not of_leads:
         return np.empty(0, dtype=np.intp)
@@ -243,13 +245,23 @@ def _vote(record, of_leads, leads, rate):
     order = np.argsort(marks, kind="stable")
     marks, numbers = marks[order], numbers[order]
     cluster = np.cumsum(np.diff(marks, prepend=marks[0]) > _TOGETHER * rate)
-    n_leads = np.bincount(np.unique(np.stack([cluster, numbers]), axis=1)[0])
-    start, size = np.searchsorted(cluster, np.arange(len(n_leads))), np.bincount(cluster)
-    median = (marks[start + (size - 1) // 2] + marks[start + size // 2]) // 2
-    places = median[n_leads >= _SHARE * len(of_leads)]
-    if not len(places):
+    has = np.zeros((cluster[-1] + 1, len(record)), dtype=bool)
+    has[cluster, numbers] = True
+    start, size = np.searchsorted(cluster, np.arange(len(has))), np.bincount(cluster)
+    places = (marks[start + (size - 1) // 2] + marks[start + size // 2]) // 2
+    many = has.sum(axis=1) >= _SHARE * len(of_leads)
+    if not many.any():
         return np.empty(0, dtype=np.intp)
-    return np.unique(_on_r_wave(record[_leading(record, places, leads, list(of_leads), rate)], places, rate))
+    leading = _leading(record, places[many], leads, list(of_leads), rate)
+    # Of leads that are noise there, neither the marks nor their lack count; where the others are at odds, the leading
+    # one says. Where all are noise, all count.
+    counts = np.zeros((len(has), len(record)), dtype=bool)
+    counts[:, list(of_leads)] = ~bad[list(of_leads)][:, places].T
+    counts[~counts.any(axis=1)] = np.isin(np.arange(len(record)), list(of_leads))
+    share = (has & counts).sum(axis=1) / counts.sum(axis=1)
+    at_odds = (share == _SHARE) & counts[:, leading]
+    places = places[(share > _SHARE) | np.where(at_odds, has[:, leading], share == _SHARE)]
+    return np.unique(_on_r_wave(record[leading], places, rate))
 
 
 def _leading(record, places, leads, usable, rate):

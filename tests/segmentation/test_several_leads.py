@@ -5,8 +5,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
+from wfdb.processing import compare_annotations
 
-from skagile.datasets import fetch_ludb, make_cohort
+from skagile.datasets import fetch_ludb, fetch_mitdb, make_cohort
 from skagile.segmentation import BeatSegmenter, detect_r_peaks
 
 RATE = 250
@@ -254,3 +255,31 @@ def test_ludb_over_twelve_leads(realdata):
     assert len(away) == 1831
     assert missed == invented == 0
     assert np.mean(away <= 8) > 0.96
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["101", "107", "200", "217"])
+def test_mitdb_over_two_leads(realdata, name):
+    """Experts' beats, where the second lead alone takes T waves for beats: the first one says."""
+    records = fetch_mitdb(data_home=realdata, records=[name])
+    peaks = _segmenter(sampling_rate=360, window=(0.0, 0.02)).segment(records).r_peak
+    marks = records.annotations[0]
+    beats = marks.sample[np.isin(marks.symbol, list("NLRejAaJSVEF/fQ"))]
+    beats, peaks = (own[own > 720] for own in (beats, peaks))  # the detector learns for two seconds
+    match = compare_annotations(beats, peaks, 54)
+    assert match.fn <= 4
+    assert match.fp <= 6
+    assert match.tp > 1800
+
+
+def test_two_leads_at_odds():
+    """A lead with T waves as tall as R waves invents beats by itself, and none beside lead II, wherever it stands."""
+    time = np.arange(0, 30, 1 / 250)
+    beats = np.arange(0.6, 29.5, 0.9)
+    ecg = np.exp(-0.5 * ((time[:, None] - beats) / 0.012) ** 2).sum(axis=1)
+    other = ecg + 1.2 * np.exp(-0.5 * ((time[:, None] - beats - 0.32) / 0.014) ** 2).sum(axis=1)
+    assert len(detect_r_peaks(other, 250)) > len(beats)
+    for leads, names in (((ecg, other), ["II", "V1"]), ((other, ecg), ["V1", "II"])):
+        records = Bunch(signals=[np.stack(leads)], leads=[names], sampling_rate=250.0, record_names=["0"])
+        found_at = _segmenter(sampling_rate=250, window=(0.0, 0.02)).segment(records).r_peak
+        np.testing.assert_allclose(found_at / 250, beats, atol=0.005)
