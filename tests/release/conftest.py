@@ -156,3 +156,66 @@ def run():
         return AuditReport.from_json(out), result, page.read_text()
 
     return audited
+
+
+# ------------------------------------------------------------------------------------------- the night job's folders
+
+
+NAMES_OF_PEOPLE = ("Gruber", "Wieczorek", "Oyelaran", "Takahashi", "Lindqvist", "Moreau")
+JOB_LEADS = ("I", "II", "III", "V1")
+
+
+@pytest.fixture(scope="session")
+def _recordings(tmp_path_factory):
+    """Six people, two recordings of 12 s each in their folders, written by wfdb itself; headers that tell all."""
+    home = tmp_path_factory.mktemp("night")
+    made = make_cohort(6, 2, duration=12.0, n_leads=12, class_mix={"N": 0.7, "V": 0.3}, random_state=0)
+    rows = [list(made.leads[0]).index(lead) for lead in JOB_LEADS]
+    for i, signal in enumerate(made.signals):
+        signal = np.asarray(signal, dtype=float)[rows]
+        if i == 1:
+            signal[3, 800:1200] = np.nan
+        person = NAMES_OF_PEOPLE[i // 2]
+        comments = [
+            f"Name: {person}, Agatha", f"age: {41 + 7 * (i // 2)}", f"sex: {made.sex[i]}", "Ward: Nightingale 4",
+            f"ECG date: {3 + i}.05.2019",
+        ]  # fmt: skip
+        marks = made.annotations[i]
+        write(home / f"{person}_{i // 2}", f"visit{i % 2}", signal, leads=JOB_LEADS, comments=comments, beats=marks)
+    return home
+
+
+@pytest.fixture(scope="session")
+def night(_recordings, tmp_path_factory):
+    """Recordings, a model of them, a key, and the release that a run without trouble makes: not to be changed."""
+    from skagile import KSameAnonymizer
+    from skagile.release import anonymize_recordings, fit_recordings, new_key
+
+    home = tmp_path_factory.mktemp("job")
+    own = SimpleNamespace(data=_recordings, model=home / "model", key=home / "key", out=home / "out")
+    tiny = KSameAnonymizer(3, max_epochs=1, max_draws=1, device="cpu")
+    own.notes = fit_recordings(own.data, own.model, anonymizer=tiny, k=3, random_state=0, max_beats=20)
+    new_key(own.key)
+    own.done = anonymize_recordings(own.data, own.model, own.out, own.key, log=home / "log")
+    own.log = home / "log"
+    return own
+
+
+@pytest.fixture
+def job(night, tmp_path):
+    """Return a copy of the recordings that a test may spoil, beside the model and the key."""
+    shutil.copytree(night.data, tmp_path / "data")
+    return SimpleNamespace(
+        home=tmp_path, data=tmp_path / "data", model=night.model, key=night.key, out=tmp_path / "out"
+    )
+
+
+def contents(folder):
+    """Give the bytes of each file under a folder."""
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture
+def bytes_of():
+    """Return the function that gives the bytes of each file under a folder."""
+    return contents
