@@ -46,9 +46,11 @@ def _made(content):
         raise ValueError(_WRONG)
     leads = told["leads"]
     right = type(leads) is list and 0 < len(leads) <= _MOST_LEADS and all(type(lead) is str for lead in leads)
+    right = right and len(set(leads)) == len(leads)
     right = right and _are_numbers([told["sampling_rate"]], 10, 100_000)
     right = right and all(type(told[name]) is tuple and len(told[name]) == 2 for name in ("window", "band"))
     right = right and _are_numbers(told["window"], 0.01, 5) and _are_numbers(told["band"], 0, 50_000)
+    right = right and told["band"][0] < told["band"][1]
     if not right:
         raise ValueError(_WRONG)
     background = blank(Background)._set_state(told["background"], "the background")

@@ -46,7 +46,7 @@ def choose_labels(labels: str, told: Sequence[Told]) -> str:
         return next(name for name, lacks in lacking.items() if not any(lacks))
     wanted = "table" if labels == "diagnosis" and not any(lacking["table"]) else labels
     if n := sum(lacking[wanted]):
-        what = {"aami": "annotated beats", "diagnosis": "a diagnosis in their header or the table"}[wanted]
+        what = {"aami": "annotated beats", "diagnosis": "diagnosis in their header or the table"}[wanted]
         raise ValueError(
             f"labels={labels!r}, and {n} of {len(told)} recordings have no {what}. Give a table with the columns "
             "record, subject and diagnosis, or labels='none', on the command line --labels none, which takes all for "
