@@ -40,8 +40,9 @@ from skagile.audit import AuditReport, audit_release
 from skagile.audit._cache import Cache
 from skagile.datasets import make_cohort
 from skagile.datasets._hdf5 import open_part, read_part
-from skagile.records import read_annotation, read_record
-from skagile.release import ReleaseProblems, read_release_pair
+from skagile.records import read_annotation, read_record, write_record
+from skagile.release import ReleaseProblems, fit_recordings, read_release_pair
+from skagile.release._folders._model_file import read_recording_model
 from skagile.release._subjects import people_of
 
 SECONDS, MIB = 20, 1024
@@ -166,7 +167,7 @@ def change_document(rng, document):
         node[key] = deepcopy(STRANGE_VALUES[int(rng.integers(len(STRANGE_VALUES)))])
 
 
-def change_model(rng, body):
+def change_model(rng, body, part="estimator"):
     """Change the document, the header or the numbers of a model, and seal it again, so that its SHA-256 is right."""
     end = 8 + int.from_bytes(body[:8], "little")
     header, numbers = json.loads(body[8:end]), body[end:]
@@ -175,7 +176,7 @@ def change_model(rng, body):
     kind = rng.random()
     if kind < 0.7:
         for _ in range(int(rng.integers(1, 3))):
-            change_document(rng, document["estimator" if rng.random() < 0.5 else "state"])
+            change_document(rng, document[part if rng.random() < 0.5 else "state"])
     elif kind < 0.8:
         change_document(rng, document)
     header["__metadata__"]["skagile"] = json.dumps(document)
@@ -363,6 +364,28 @@ class Model(Target):
         load(self.path)
 
 
+class RecordingsModel(Target):
+    """A model of recordings: an anonymizer, and what lies between beats."""
+
+    name = "model of recordings"
+
+    def make(self):
+        made = make_cohort(4, 1, duration=10.0, class_mix={"N": 1.0}, random_state=0)
+        for number, signal in enumerate(made.signals):
+            folder = self.folder / "data" / f"patient_{number}"
+            folder.mkdir(parents=True)
+            write_record(folder / "r", np.asarray(signal), 250, ["II"])
+        tiny = KSameAnonymizer(2, max_epochs=1, max_draws=1, device="cpu")
+        fit_recordings(self.folder / "data", self.folder / "m", anonymizer=tiny, k=2, random_state=0)
+        return self.folder / "m"
+
+    def change(self, rng, body):
+        return change_bytes(rng, body) if rng.random() < 0.2 else change_model(rng, body, "recordings")
+
+    def read(self):
+        read_recording_model(self.path)
+
+
 class Report(Target):
     name, change = "report", staticmethod(change_json)
 
@@ -385,7 +408,7 @@ class Report(Target):
         report.to_dict()
 
 
-TARGETS = (CacheEntry, Archive, Npz, Hdf5, Header, Annotation, Table, Report, Model)
+TARGETS = (CacheEntry, Archive, Npz, Hdf5, Header, Annotation, Table, Report, Model, RecordingsModel)
 
 
 @contextmanager

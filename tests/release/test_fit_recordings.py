@@ -220,6 +220,14 @@ def test_a_model_comes_back_bit_for_bit(night, tmp_path):
     np.testing.assert_array_equal(first, second)
 
 
+def test_a_rate_that_is_no_whole_number_comes_back(night, tmp_path):
+    model = read_recording_model(night.model)
+    model.background.sampling_rate = 257.3
+    again = read_recording_model(write_recording_model(tmp_path / "odd", model))
+    assert again.background.sampling_rate == 257.3
+    np.testing.assert_array_equal(again.background.level, model.background.level)
+
+
 def _set(name, value):
     def change(content):
         content["recordings"][name] = value

@@ -13,7 +13,7 @@ _BLOCK = 60.0  # s made at a time
 _OVERLAP = 5.0  # s over which blocks blend
 _AROUND_QRS = 0.1  # s around an R peak in which steep waves reach above 40 Hz
 _LEAST = 1.0  # s of a recording to measure in
-_FLOOR = 1e-5  # mV
+_FLOOR, _MOST = 1e-5, 1e4  # mV
 
 
 class Background(Stateful):
@@ -89,8 +89,8 @@ class Background(Stateful):
             yield start, stop, (low + high)[:, : stop - start], middle[:, : stop - start]
 
     def _state_fields(self) -> Iterator[Field]:
-        yield Array("level", "float", (None, 3), low=0.0)
-        yield Number("sampling_rate", low=1.0)
+        yield Array("level", "float", (None, 3), low=0.0, high=_MOST)
+        yield Number("sampling_rate", float, low=1.0, high=1e6)
 
 
 def log_levels(
