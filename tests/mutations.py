@@ -371,10 +371,10 @@ class RecordingsModel(Target):
 
     def make(self):
         made = make_cohort(4, 1, duration=10.0, class_mix={"N": 1.0}, random_state=0)
-        for number, signal in enumerate(made.signals):
+        for number, lead in enumerate(made.signals):
             folder = self.folder / "data" / f"patient_{number}"
             folder.mkdir(parents=True)
-            write_record(folder / "r", np.asarray(signal), 250, ["II"])
+            write_record(folder / "r", np.asarray(lead), 250, ["II"])
         tiny = KSameAnonymizer(2, max_epochs=1, max_draws=1, device="cpu")
         fit_recordings(self.folder / "data", self.folder / "m", anonymizer=tiny, k=2, random_state=0)
         return self.folder / "m"
