@@ -1,6 +1,9 @@
 """The night job on all real recordings: fit, anonymize, and what the released files are like, read by wfdb."""
 
+import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,11 +13,10 @@ import wfdb
 from sklearn.utils import Bunch
 
 from skagile.audit import percent
-from skagile.cli._audit_job import audit_files
 from skagile.datasets import fetch_heartprint
 from skagile.leads import lead_residual
 from skagile.records import read_record, record_names, write_record
-from skagile.release import anonymize_recordings, fit_recordings, new_key
+from skagile.release import anonymize_recordings, fit_recordings, new_key, original_names, read_key
 from skagile.segmentation import BeatSegmenter
 from study._table import CACHE, write_page
 
@@ -83,9 +85,7 @@ def run_one(name, seed=SEED):
 
 def compare(source, out, key):
     """What released records are like, beside their originals."""
-    from skagile.release._renamed import original_names
-
-    names = original_names(record_names(out), record_names(source), bytes.fromhex(key.read_text().strip()))
+    names = original_names(record_names(out), record_names(source), read_key(key))
     alike, near, n_peaks, worst, step, seconds = 0, 0, 0, 0.0, 0.0, 0.0
     for name, released in names.items():
         before, after = wfdb.rdrecord(str(source / name)), wfdb.rdrecord(str(out / released))
@@ -127,16 +127,18 @@ def _r_peaks(signal, leads, rate):
 
 
 def audited(source, out, key, whose):
-    """Headline of the quick audit of the records, and its attack on intervals."""
-    report, *_ = audit_files(
-        source, out, size="quick", cache=CACHE / "recordings" / "audit", read={"key": str(key), "subjects": whose}
-    )
-    threat = report.threats().loc["sources"]
-    rr = max((row["rank1"] for row in report.attacks if row["attacker"] == "rr"), default=float("nan"))
+    """Headline of the quick audit of the records, and its attack on intervals, by the command line."""
+    report = out.with_suffix(".json")
+    command = [sys.executable, "-m", "skagile.cli", "audit", source, out, "--key", key, "--subjects", whose]
+    command += ["--quick", "--cache", CACHE / "recordings" / "audit", "--json", report]
+    subprocess.run([str(word) for word in command], check=True, capture_output=True)
+    told = json.loads(report.read_text(encoding="utf-8"))
+    threat = told["headline"]["single"]
+    rr = max((row["rank1"] for row in told["attacks"] if row["attacker"] == "rr"), default=float("nan"))
     return {
         "named": f"{threat['value']:.3f} ({threat['low']:.3f} to {threat['high']:.3f})",
         "intervals": f"{rr:.3f}",
-        "verdict": report.verdict()["level"],
+        "verdict": told["verdict"]["level"],
     }
 
 

@@ -8,9 +8,11 @@ from skagile.release._scrub import HeaderRules
 
 # isort: split
 # For the rooms above.
+from skagile.release._keys import read_key as read_key
 from skagile.release._look import look_at_arrays as look_at_arrays
 from skagile.release._look import look_at_folders as look_at_folders
 from skagile.release._pair import read_release_views as read_release_views
+from skagile.release._renamed import original_names as original_names
 
 __all__ = [
     "FitNotes",

@@ -308,3 +308,9 @@ def test_a_record_that_cannot_be_written_is_left_out(job, monkeypatch):
     with pytest.raises(NotReleasedError, match=r"none of 12 records could be used.*mark before"):
         anonymize_recordings(job.data, job.model, job.out, job.key)
     assert not job.out.exists()
+
+
+def test_times_of_files_tell_no_order(night):
+    """Files are made in the order of the originals' names; their times must not say so."""
+    places = [night.out, *night.out.rglob("*")]
+    assert len({place.stat().st_mtime_ns for place in places}) == 1

@@ -244,6 +244,7 @@ def _finish(given, lines, made, out, subjects, progress, words):
         progress(len(lines), len(lines), "looking for names in the release")
     _check_nameless(given.folder, made, lines, words)
     _check_whole(made, released)
+    _make_one_time(made)
     sync(made)
     if out.is_dir():
         out.rmdir()
@@ -267,6 +268,13 @@ def _check_whole(made, released):
         for file, digest in line["files"].items():
             if not (made / file).is_file() or sha256_of(made / file) != digest:
                 raise OSError(f"{file} is not as it was written: another program works in {str(made)!r}")
+
+
+def _make_one_time(made):
+    """Give all files and folders one time: theirs would tell in which order the originals were, by their names."""
+    now = time.time()
+    for place in (*sorted(made.rglob("*"), reverse=True), made):
+        os.utime(place, (now, now))
 
 
 def _told(line):

@@ -77,8 +77,8 @@ class RecordingModel:
         """Make an anonymized recording.
 
         R peaks are found over the leads, each beat is anonymized, all of them with one pseudo-person, and written where
-        it was. Between beats, and under them, lie lines, baseline and noise that are made by the cohort's amounts. Where
-        the R peaks of the result are not seen where they were written, another pseudo-person is drawn, up to six.
+        it was. Between beats, and under them, lie lines, baseline and noise that are made by the cohort's amounts.
+        Where the R peaks of the result are not seen where they were written, another pseudo-person is drawn, up to six.
 
         Parameters
         ----------
