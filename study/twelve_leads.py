@@ -54,11 +54,11 @@ pseudo-people as people, with another for each beat eight times as many.
 originals; all leads together and each of the twelve alone by svd and nearest neighbour, and all together by DeepECG
 ("network", without an interval); "floor" is what the key beside a beat gives away.
 
-**What it shows.** Whose row a released beat was is at the floor of the keys, in each lead and in all together, and a coin
-is not read (.51). The release obeys Einthoven to rounding. Use is not where it should be (2 points were asked): a release
-of 200 people has 200 pseudo-people, of whom 17 to 29 have a rare label, and networks read rare labels worse from it, by 4
-to 14 points of accuracy at the axis, the block and hypertrophy. AGILE on twelve leads misleads the network (.15) and not
-the linear attacker (.33; .157 was asked), and nobody who retrains.
+**What it shows.** Whose row a released beat was is at the floor of the keys, in each lead and in all together, and a
+coin is not read (.51). The release obeys Einthoven to rounding. Use is not where it should be (2 points were asked):
+a release of 200 people has 200 pseudo-people, of whom 17 to 29 have a rare label, and networks read rare labels worse
+from it, by 4 to 14 points of accuracy at the axis, the block and hypertrophy. AGILE on twelve leads misleads the
+network (.15) and not the linear attacker (.33; .157 was asked), and nobody who retrains.
 
 .. figure:: twelve_leads.png
    :alt: A recording of LUDB and its release, on paper of 25 mm/s and 10 mm/mV.
