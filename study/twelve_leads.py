@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score
+from sklearn.utils import Bunch
 
 from skagile import AgileAnonymizer, DeepECGIdentifier, KSameAnonymizer, audit_release
 from skagile.audit import Estimators, Size
@@ -52,6 +53,12 @@ pseudo-people as people, with another for each beat eight times as many.
 **Attacks**: the first half of each record enrols, the second is probed; retrained on the release or trained on
 originals; all leads together and each of the twelve alone by svd and nearest neighbour, and all together by DeepECG
 ("network", without an interval); "floor" is what the key beside a beat gives away.
+
+**What it shows.** Whose row a released beat was is at the floor of the keys, in each lead and in all together, and a
+coin is not read (.51). The release obeys Einthoven to rounding. Use is not where it should be (2 points were asked):
+a release of 200 people has 200 pseudo-people, of whom 17 to 29 have a rare label, and networks read rare labels worse
+from it, by 4 to 14 points of accuracy at the axis, the block and hypertrophy. AGILE on twelve leads misleads the
+network (.15) and not the linear attacker (.33; .157 was asked), and nobody who retrains.
 
 .. figure:: twelve_leads.png
    :alt: A recording of LUDB and its release, on paper of 25 mm/s and 10 mm/mV.
@@ -104,7 +111,11 @@ def _intervals(beats):
 def r_peaks():
     """Beats missed and invented, and share of marks within 8 ms, by lead and over all."""
     signals, names, _, _, marks = load()
-    over = BeatSegmenter(sampling_rate=500, lead="all", window=(0, 0.01)).segment(signals)
+    n = len(signals)
+    records = Bunch(
+        signals=list(signals), leads=[names] * n, sampling_rate=500, record_names=[f"{i}" for i in range(n)]
+    )
+    over = BeatSegmenter(sampling_rate=500, lead="all", window=(0, 0.01)).segment(records)
     found_by = {"all leads": [over.r_peak[over.record == row] for row in range(len(signals))]}
     found_by |= {f"lead {name}": detect_r_peaks(signals[:, lead], 500) for lead, name in enumerate(names)}
     rows = []
