@@ -35,9 +35,9 @@ of the fit), one process. Heartprint's text files are written as WFDB first. The
 - "x real time": length of the recordings over the time that ``anonymize_recordings`` took, files read and written and
   searched for names;
 - "kept samples": samples that are equal to the original's;
-- "named", "intervals": the quick audit of the records (of leads II and V2 where there are twelve or more): rank-1 of the worst attack on beats, retrained on the release or
-  not, and of the one on R-R intervals, which the release keeps, with 95 % intervals over people; "verdict" is the
-  audit's.
+- "named", "intervals": the quick audit of the records (of leads II and V2 where there are twelve or more): rank-1 of
+  the worst attack on beats, retrained on the release or not, and of the one on R-R intervals, which the release keeps,
+  with 95 % intervals over people; "verdict" is the audit's.
 """
 _COMMAND = "tox run -e study -- recordings"
 
