@@ -22,6 +22,7 @@ class Entry:
     annotation: Bunch | None = None
     diagnoses: Sequence[str] = ()
     unread: Sequence[str] = ()  # of its header, what looks like age or sex, without what may identify
+    units: list[tuple[str, float]] | None = None  # unit and step in mV of each lead; None: as `lead_units` gives them
 
 
 def records_bunch(entries: Sequence[Entry], database: str, descr: str, **extra: object) -> Bunch:

@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from skagile._text_files import decode
-from skagile.records import comment_fields, parse_age, read_annotation, record_names
+from skagile.records import (
+    comment_fields,
+    is_file_of_its_own,
+    kind_of,
+    parse_age,
+    read_annotation,
+    record_names,
+    recording_names,
+    said_in_file,
+)
 from skagile.release._findings import FILE_NAME, Findings
 from skagile.release._terms import TermCollector, Terms
 
@@ -147,9 +156,12 @@ def terms_of(root: Path, people: Mapping[str, str], findings: Findings) -> TermC
     """Collect what identifies people in the headers, annotations, tables and names of an original folder."""
     collector = TermCollector()
     collector.add_people(people)
-    for name in record_names(root):
+    for name in recording_names(root):
         person = people.get(name) or name
         collector.add_path(name, person)
+        if is_file_of_its_own(root / name):
+            _add_file(root / name, person, collector, findings)
+            continue
         header = root / f"{name}.hea"
         lines = _header_lines(header)
         if lines is None:
@@ -164,8 +176,22 @@ def terms_of(root: Path, people: Mapping[str, str], findings: Findings) -> TermC
             collector.add_note(note, person)
     for path in files_under(root):
         if path.suffix.lower() in (".csv", ".tsv", ".txt") and path.stat().st_size <= 1 << 22:
+            if kind_of(path):  # signals
+                continue
             collector.add_table(decode(path.read_bytes()))
     return collector
+
+
+def _add_file(path, person, collector, findings):
+    """Collect what a recording that is one file says."""
+    try:
+        comments, time, day = said_in_file(path)
+    except (ValueError, OSError, ImportError):
+        findings.not_looked_at.append("a file of the original, which cannot be read: what it says is not known")
+        return
+    for line in comments:
+        collector.add_comment(line, person)
+    collector.add_start(time, day)
 
 
 def _notes_of(path):

@@ -56,7 +56,8 @@ def read_wfdb_views(
 
 
 def _read(sides, problems, cutting, rows, subjects, progress, rate, key) -> tuple[Sequence[RecordCuts], Cutting, dict]:
-    folders = {side: Folder(path) for side, path in sides.items()}
+    # Only who has the key knows which record is made from which file, whatever its kind.
+    folders = {side: Folder(path, all_kinds=key is not None) for side, path in sides.items()}
     if key is not None:
         _rename(folders["original"], folders["released"], key, problems)
     cutting = _checked(cutting, problems)

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skagile.datasets import RecordCutter, pick_leads
-from skagile.records import read_entry, record_names, records_bunch
+from skagile.records import read_entry, record_names, recording_names, records_bunch
 from skagile.release._cuts import (
     ELSEWHERE,
     FEWEST,
@@ -32,10 +32,10 @@ LOOK = "Name the leads as in the original, or choose another with lead=, on the 
 class Folder:
     """A folder, and how its files are called in messages: as the user called the folder."""
 
-    def __init__(self, path):
+    def __init__(self, path, *, all_kinds=False):
         self.given = str(path).rstrip("/")
         self.root = Path(path).expanduser().absolute()
-        self.names = record_names(self.root)
+        self.names = recording_names(self.root) if all_kinds else record_names(self.root)
         self._places = {}
 
     def rename(self, places):

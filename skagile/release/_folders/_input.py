@@ -11,9 +11,14 @@ from skagile._files import sha256_of
 from skagile.records import (
     Entry,
     check_one_person,
+    check_readers,
+    is_file_of_its_own,
+    is_told_by_suffix,
+    kind_of,
+    other_files,
     read_entry,
     record_files,
-    record_names,
+    recording_names,
     session_in_header,
     what_is_there,
 )
@@ -32,7 +37,7 @@ class InputRecord:
     root : Path
         The folder.
     name : str
-        Path in it.
+        Path in it: of a WFDB record without extension, of others with theirs.
     person : dict
         What is known of its person, "subject" among it.
     fault : str
@@ -85,12 +90,15 @@ class InputFolder:
         From a record to what is known of its person, "subject" among it.
     faults : dict of str to str
         Records that are refused, and why: a link is part of them, or their folder cannot be entered.
+    others : dict of str to int
+        Files that belong to no record, by suffix.
     """
 
     root: Path
     names: list
     people: dict
     faults: dict = field(default_factory=dict)
+    others: dict = field(default_factory=dict)
 
     def records(self, sessions: dict | None = None) -> dict[str, InputRecord]:
         """Give the records by name; `sessions` has their dates."""
@@ -118,7 +126,7 @@ def look_into(
     Parameters
     ----------
     path : path-like
-        Folder of WFDB records.
+        Folder of recordings.
     subjects : str, path-like or callable
         As of :func:`~skagile.release.read_release_pair`.
     argument : str
@@ -128,15 +136,19 @@ def look_into(
     ------
     ValueError
         For no folder, one without records, and people who cannot be told.
+    ImportError
+        Where the library that reads one of the kinds of files is not there.
     """
     root = Path(path).expanduser().absolute()
     if not root.is_dir():
-        raise ValueError(f"{argument}={str(path)!r} is no folder; expected one with WFDB records (.hea).")
-    names = record_names(root)
+        raise ValueError(f"{argument}={str(path)!r} is no folder; expected one with recordings.")
+    names = recording_names(root)
     if not names:
         raise ValueError(
-            f"{argument}={str(path)!r} holds no WFDB record: no .hea file in it or under it. {what_is_there(root)}"
+            f"{argument}={str(path)!r} holds no recording: no .hea file, and none of another kind that is read, in it "
+            f"or under it. {what_is_there(root)}"
         )
+    check_readers({kind_of(root / name) for name in names if is_file_of_its_own(root / name)})
     people, missing, _ = people_of(subjects, names, root, in_order=False)
     if missing:
         raise ValueError(
@@ -148,7 +160,7 @@ def look_into(
         if name not in people:
             faults[name], people[name] = fault, {"subject": ""}
     _check_distinct(sorted(people), argument)
-    return InputFolder(root, sorted(people), people, faults)
+    return InputFolder(root, sorted(people), people, faults, other_files(root, names))
 
 
 def check_people(subjects: object, entries: list) -> None:
@@ -181,19 +193,19 @@ def _link_fault(root, name):
 
 
 def _not_reached(root) -> Iterator[tuple[str, str]]:
-    """Give the folders that no record is looked for in, links and closed ones, and headers that are no files; and why.
+    """Give the folders that no record is looked for in, links and closed ones, and recordings that are no files; and why.
 
     They count as records that are left out: nobody is dropped without a word.
     """
     closed: list = []
     for folder, folders, files in os.walk(root, onerror=closed.append):
-        for name in [*folders, *(file for file in files if file.endswith(".hea"))]:
+        for name in [*folders, *(file for file in files if file.endswith(".hea") or is_told_by_suffix(Path(file)))]:
             place = Path(folder, name)
             own = place.relative_to(root).as_posix()
             if place.is_symlink() and not place.is_file():
                 yield own.removesuffix(".hea"), f"{own} is a link; expected files. Copy what it points to."
-            elif name.endswith(".hea") and not place.is_file():
-                yield own.removesuffix(".hea"), f"{own} is no file; expected a header."
+            elif name in files and not place.is_file():
+                yield own.removesuffix(".hea"), f"{own} is no file; expected a recording."
     for error in closed:
         own = Path(error.filename).relative_to(root).as_posix()
         yield own, f"{own} cannot be looked into ({error.strerror}). Let the job read it, or remove it."

@@ -45,6 +45,9 @@ class RunLog:
     def begin(self, folder, model, rules, n_resumed) -> None:
         """Say what is to be done."""
         self._line(f"{len(folder.names)} records under {folder.root}, model {model}, {rules}")
+        if folder.others:
+            kinds = ", ".join(f"{count} {suffix}" for suffix, count in folder.others.items())
+            self._line(f"files of no recording, not looked at: {kinds}")
         if n_resumed:
             self._line(f"{n_resumed} of them were finished by an earlier run")
 

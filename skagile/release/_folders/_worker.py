@@ -71,7 +71,7 @@ def release_record(given: InputRecord, model: tuple[str, str], key: bytes, rules
     line = {"record": record, "subject": subject, "private": {"name": name}}
     try:
         entry = _read(given)
-        units = lead_units(given.root / name)
+        units = entry.units or lead_units(given.root / name)
         released = anonymizer.anonymize(entry.recording, seed_of(key, name))
         return _written(line, entry, units, released, key, rules, out)
     except (NoBeatsError, UnreadableFileError, ValueError) as error:

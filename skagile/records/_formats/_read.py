@@ -1,0 +1,70 @@
+"""One file to a recording: whatever is wrong with it is one kind of error."""
+
+import warnings
+from pathlib import Path
+
+from skagile._files import check_size
+from skagile.records._formats import _kinds as kinds
+from skagile.records._formats._csv import read_csv
+from skagile.records._formats._edf import read_edf
+from skagile.records._formats._kit import read_with_kit
+from skagile.records._formats._npz import read_npz
+from skagile.records._formats._result import FileRecord
+
+_MOST_BYTES = {
+    kinds.EDF: 1 << 34,
+    kinds.CSV: 1 << 30,
+    kinds.NPZ: 1 << 34,
+    kinds.DICOM: 1 << 28,
+    kinds.ISHNE: 1 << 29,
+    kinds.AECG: 1 << 26,
+    kinds.MUSE: 1 << 26,
+    # A bit may be a sample there.
+    kinds.SCP: 1 << 23,
+}
+
+
+def read_any(path: Path, *, with_signals: bool = True) -> FileRecord:
+    """Read a recording of a kind that :func:`kind_of` tells.
+
+    Parameters
+    ----------
+    path : Path
+    with_signals : bool, default=True
+        False: only what it says in words, its date, age and sex.
+
+    Raises
+    ------
+    ValueError
+        For a file that is damaged or hostile, or no electrocardiogram. It names the file.
+    ImportError
+        Where the library that reads such files is not there.
+    OSError
+        For a file that is missing or may not be read.
+    """
+    kind = kinds.kind_of(path)
+    if not kind:
+        raise ValueError(f"{path}: no recording of a kind that is read.")
+    kinds.check_readers([kind])
+    check_size(path, path.stat().st_size, most=_MOST_BYTES[kind])
+    own = {kinds.EDF: read_edf, kinds.CSV: read_csv, kinds.NPZ: read_npz}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if kind in own:
+                return own[kind](path, with_signals=with_signals)
+            return read_with_kit(path, kind, with_signals=with_signals)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ValueError(_fault(path, kind, error)) from error
+    # Whatever a broken file provokes, in several libraries, means one thing to the caller.
+    except Exception as error:
+        raise ValueError(_fault(path, kind, error)) from error
+
+
+def _fault(path, kind, error):
+    text = " ".join(str(error).split())
+    if isinstance(error, ValueError) and text.startswith(f"{path}: "):
+        return text
+    return f"{path}: not a sound {kind} file ({type(error).__name__}: {text[:300]}). Copy or export it again."
