@@ -41,9 +41,7 @@ def read_csv(path: Path, *, with_signals: bool = True) -> FileRecord:
     has_time = columns[0].casefold() == "time"
     rate = _rate(path, fields.get("sampling_rate", ""), values[0] if has_time else None)
     names, rows = (columns[1:], values[1:]) if has_time else (columns, values)
-    leads = [
-        FileLead(name, len(row), lambda row=row: row, rate, unit) for name, row in zip(names, rows, strict=True)
-    ]
+    leads = [FileLead(name, len(row), lambda row=row: row, rate, unit) for name, row in zip(names, rows, strict=True)]
     record.recording, record.units = recording_of(path, leads, lines, date=record.session)
     return record
 
@@ -73,8 +71,7 @@ def _values(path, encoding, n_comments, columns, separator):
         encoding=encoding,
         sep=separator,
         header=None,
-        names=range(len(columns)),
-        index_col=False,
+        names=range(len(columns) + 1),  # one more, for cells without a name
         skiprows=n_comments + 1,
         skip_blank_lines=True,
         dtype=np.float64,
@@ -82,7 +79,10 @@ def _values(path, encoding, n_comments, columns, separator):
         on_bad_lines="error",
     ) as pieces:
         for piece in pieces:
-            parts.append(piece.to_numpy(dtype=np.float64).T)
+            values = piece.to_numpy(dtype=np.float64).T
+            if not np.isnan(values[-1]).all():
+                raise ValueError(f"{path}: lines with more cells than the {len(columns)} names of columns.")
+            parts.append(values[:-1])
     if not parts:
         raise ValueError(f"{path}: names of leads, and no samples.")
     return np.concatenate(parts, axis=1)
@@ -91,7 +91,9 @@ def _values(path, encoding, n_comments, columns, separator):
 def _rate(path, said, times):
     """Sampling rate, of a comment or of the column of times."""
     if said and not _RATE.fullmatch(said):
-        raise ValueError(f"{path}: sampling_rate {said[:20]!r}; expected a number in Hz, such as '# sampling_rate: 250'.")
+        raise ValueError(
+            f"{path}: sampling_rate {said[:20]!r}; expected a number in Hz, such as '# sampling_rate: 250'."
+        )
     rate = float(re.sub(r"[^\d.]", "", said)) if said else None
     if times is None:
         if rate is None:

@@ -25,13 +25,17 @@ def read_edf(path: Path, *, with_signals: bool = True) -> FileRecord:
     if head[192:197] == b"EDF+D":
         raise ValueError("it is an EDF+D file, with gaps in it. Convert it to EDF+C, one file for each part")
     edf = read(path, lazy_load_data=True, header_encoding="latin-1")
-    lines, notes = Lines(), []
+    if int(head[236:244]) not in (-1, edf.num_data_records):  # -1: the recorder was not stopped
+        raise ValueError(
+            f"it promises {int(head[236:244])} data records, and has {edf.num_data_records}: it is cut short"
+        )
+    lines = Lines()
     day, age, sex = _said(edf, lines, is_plus=head[192:196] == b"EDF+")
     for text in dict.fromkeys(annotation.text for annotation in islice(edf.annotations, _MOST_NOTES)):
         lines.add("annotation", text)
     date, time = ("", "") if day is None else (day.isoformat(), edf.starttime.isoformat("seconds"))
     if with_signals:
-        recording, units = recording_of(path, _leads(edf), lines, date=date, time=time, notes=notes)
+        recording, units = recording_of(path, _leads(edf), lines, date=date, time=time)
     else:
         recording, units = said_alone(lines, date, time)
     return FileRecord(recording, units, age, sex, date)
@@ -48,7 +52,9 @@ def _leads(edf):
             raise ValueError(f"its signal {signal.label!r} has {n_times} samples")
         step = (high - low) / (top - bottom)
         rate = float(signal.sampling_frequency)
-        leads.append(FileLead(signal.label, n_times, lambda own=signal: own.data, rate, signal.physical_dimension, step))
+        leads.append(
+            FileLead(signal.label, n_times, lambda own=signal: own.data, rate, signal.physical_dimension, step)
+        )
     return leads
 
 
@@ -57,12 +63,13 @@ def _said(edf, lines, *, is_plus):
     person, recording = edf.local_patient_identification, edf.local_recording_identification
     day = _day(edf)
     age, sex = float("nan"), ""
-    if is_plus:
+    # Writers of plain EDF have EDF+'s fields as well.
+    if is_plus or recording.startswith("Startdate "):
         for key, number in (("patient id", 0), ("birth date", 2), ("name", 3)):
             lines.add(key, _field(person, number))
         for text in person.split()[4:]:
             lines.add("patient data", text.replace("_", " "))
-        for key, number in (("accession", 2), ("technician", 3), ("equipment", 4)):
+        for key, number in (("accession", 2), ("technician", 3), ("serial", 4)):
             lines.add(key, _field(recording, number))
         for text in recording.split()[5:]:
             lines.add("recording data", text.replace("_", " "))

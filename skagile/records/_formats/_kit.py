@@ -14,6 +14,7 @@ from skagile.records._formats._dicom import check_dicom, dicom_texts
 from skagile.records._formats._result import FileLead, FileRecord, Lines, recording_of, said_alone
 from skagile.records._formats._xml import check_xml, xml_texts
 from skagile.records._headers import parse_sex
+from skagile.records._leads import millivolts_per
 
 _PARSERS = {
     kinds.DICOM: "DICOMWaveformParser",
@@ -29,7 +30,16 @@ _PERSONS = {
 _CALLED = {"patient_id": "patient id", "serial_number": "serial", "accession_number": "accession", "date": "ECG date"}
 # Numbers that tell of a person; others are counts and measurements.
 _NUMBERS = re.compile(r"(^|_)id$|number|phone|mrn|ssn|birth|date|room|bed|account|serial|order|visit", re.IGNORECASE)
-_NO_WORDS = {"filepath", "source_format", "file_format", "acquisition", "statements", "multiplex_groups", "channel_filters"}
+_NO_WORDS = {
+    "filepath",
+    "source_format",
+    "file_format",
+    "acquisition",
+    "statements",
+    "multiplex_groups",
+    "channel_filters",
+}
+_FAULT = -(1 << 15)  # ISHNE's mark of a sample that is not there
 _DEEPEST = 8
 
 
@@ -37,7 +47,11 @@ def read_with_kit(path: Path, kind: str, *, with_signals: bool = True) -> FileRe
     """Read a file of one of ecgdatakit's kinds; without signals, what it says."""
     from ecgdatakit.parsing.parser import FileParser
 
-    texts = {kinds.DICOM: (check_dicom, dicom_texts), kinds.AECG: (check_xml, xml_texts), kinds.MUSE: (check_xml, xml_texts)}
+    texts = {
+        kinds.DICOM: (check_dicom, dicom_texts),
+        kinds.AECG: (check_xml, xml_texts),
+        kinds.MUSE: (check_xml, xml_texts),
+    }
     if kind in texts:
         check, more = texts[kind]
         check(path)
@@ -52,7 +66,7 @@ def read_with_kit(path: Path, kind: str, *, with_signals: bool = True) -> FileRe
         lines.add("diagnosis", statement)
     date, time = _start(read)
     if with_signals:
-        leads = [_lead(lead, _exact_rate(read, lead)) for lead in read.leads if not lead.is_raw]
+        leads = [_lead(lead, _exact_rate(read, lead), kind) for lead in read.leads if not lead.is_raw]
         left_out = [f"{lead.label} has no scale" for lead in read.leads if lead.is_raw]
         recording, units = recording_of(path, leads, lines, date=date, time=time, notes=left_out)
     else:
@@ -62,13 +76,18 @@ def read_with_kit(path: Path, kind: str, *, with_signals: bool = True) -> FileRe
     return FileRecord(recording, units, age, parse_sex(read.patient.sex), date, _statements(read))
 
 
-def _lead(lead, rate):
-    """Give a lead in mV, with the unit and the step of the file."""
-    unit = lead.resolution_unit or "mV"
-    per_unit = {"uv": 1e3, "v": 1e-3, "nv": 1e6}.get(unit.casefold().replace("µ", "u"), 1.0)
-    return FileLead(
-        lead.label, len(lead.samples), lambda: np.asarray(lead.samples) * per_unit, rate, unit, float(lead.resolution)
-    )
+def _lead(lead, rate, kind):
+    """Give a lead, which is read in mV, in the unit and with the step of the file."""
+    unit, step = lead.resolution_unit or "mV", float(lead.resolution)
+    scale = millivolts_per(unit) or 1.0
+
+    def samples():
+        values = np.asarray(lead.samples) / scale
+        if kind == kinds.ISHNE:
+            values[values < (_FAULT + 0.5) * step] = np.nan
+        return values
+
+    return FileLead(lead.label, len(lead.samples), samples, rate, unit, step)
 
 
 def _exact_rate(read, lead):
@@ -87,8 +106,9 @@ def _start(read):
     """Date and time of day at which a recording began."""
     start = read.recording.date
     if start is None:
-        day = read.raw_metadata.get("acquisition_date", "")
-        return (day, "") if re.fullmatch(r"\d{4}-\d\d-\d\d", str(day)) else ("", "")
+        said = read.raw_metadata
+        day = re.match(r"(\d{4})-?(\d\d)-?(\d\d)", str(said.get("acquisition_date") or said.get("effective_time", "")))
+        return ("-".join(day.groups()) if day else ""), ""
     return start.date().isoformat(), start.time().isoformat("seconds")
 
 
@@ -99,6 +119,7 @@ def _statements(read):
 
 def _texts(read) -> Iterator[tuple[str, object]]:
     """Give what the header says in words, with a key each."""
+    yield "name", f"{read.patient.last_name} {read.patient.first_name}"
     for part in (read.patient, read.recording, read.interpretation):
         yield from _walk("", dataclasses.asdict(part), 0)
     for part in (read.annotations, read.raw_metadata):

@@ -21,7 +21,9 @@ def read_npz(path: Path, *, with_signals: bool = True) -> FileRecord:
         values = {key: _array(archive, key, path) for key in wanted if with_signals or key != "signal"}
     missing = {"sampling_rate", "leads"} - values.keys()
     if missing:
-        raise ValueError(f"{path}: has no {' and no '.join(sorted(missing))}; expected signal, sampling_rate and leads.")
+        raise ValueError(
+            f"{path}: has no {' and no '.join(sorted(missing))}; expected signal, sampling_rate and leads."
+        )
     record, lines = said_in([str(line) for line in np.atleast_1d(values.get("comments", np.array([], dtype=str)))])
     if not with_signals:
         record.recording, record.units = said_alone(lines, "")
@@ -54,6 +56,8 @@ def _array(archive, key, path):
     n_bytes = dtype.itemsize * prod(shape)
     if dtype.hasobject or dtype.kind not in "fiubU" or n_bytes != member.file_size - start:
         raise ValueError(f"{path}, key {key!r}: {dtype} of shape {shape}; expected whole arrays of numbers or text.")
-    check_size(f"{path}, key {key!r}", n_bytes, stored=member.compress_size, most=None if key == "signal" else _MOST_TEXT)
+    check_size(
+        f"{path}, key {key!r}", n_bytes, stored=member.compress_size, most=None if key == "signal" else _MOST_TEXT
+    )
     with archive.open(member) as file:
         return np.lib.format.read_array(file, allow_pickle=False)

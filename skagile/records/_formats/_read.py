@@ -11,6 +11,7 @@ from skagile.records._formats._kit import read_with_kit
 from skagile.records._formats._npz import read_npz
 from skagile.records._formats._result import FileRecord
 
+_MOST_NOTES = 10
 _MOST_BYTES = {
     kinds.EDF: 1 << 34,
     kinds.CSV: 1 << 30,
@@ -49,11 +50,15 @@ def read_any(path: Path, *, with_signals: bool = True) -> FileRecord:
     check_size(path, path.stat().st_size, most=_MOST_BYTES[kind])
     own = {kinds.EDF: read_edf, kinds.CSV: read_csv, kinds.NPZ: read_npz}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
             if kind in own:
-                return own[kind](path, with_signals=with_signals)
-            return read_with_kit(path, kind, with_signals=with_signals)
+                read = own[kind](path, with_signals=with_signals)
+            else:
+                read = read_with_kit(path, kind, with_signals=with_signals)
+        notes = dict.fromkeys(" ".join(str(one.message).split())[:200] for one in said[:_MOST_NOTES])
+        read.recording.notes += notes
+        return read
     except OSError as error:
         if error.errno is not None:
             raise

@@ -21,6 +21,9 @@ _MOST_BYTES = 1 << 34  # of the signals: a day of twelve leads at 1000 Hz has fo
 _MOST_LINES = 10_000
 _LONGEST = 500  # characters of a line
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s^]+")  # "^" parts the names of DICOM
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UID = re.compile(r"\d{1,64}(?:\.\d{1,64}){3,}")
+_LEAST_OF_UID = 8  # digits of a part that is of one file
 _PREFIX = re.compile(r"(?:ecg|ekg|lead|ch)[\s:_-]+", re.IGNORECASE)
 _LEADS = {
     name.casefold(): name
@@ -89,6 +92,7 @@ class Lines:
         if isinstance(text, datetime.datetime) and (text.hour, text.minute, text.second) == (0, 0, 0):
             text = text.date()
         words = _BREAKS.sub(" ", str(text)).strip() if text is not None else ""
+        words = _whole_numbers(words)
         if not words:
             return
         key = _BREAKS.sub(" ", key).replace(":", " ").strip()
@@ -100,6 +104,14 @@ class Lines:
     def texts(self) -> list[str]:
         """Give the lines in order."""
         return list(self._lines)
+
+
+def _whole_numbers(text):
+    """Text whose GUIDs are one word, and of whose UIDs only long parts are left: "5000" in one tells of nobody."""
+    text = _GUID.sub(lambda guid: guid[0].replace("-", ""), text)
+    return _UID.sub(
+        lambda uid: " ".join(part for part in uid[0].split(".") if len(part) >= _LEAST_OF_UID), text
+    ).strip()
 
 
 def standard_lead(name: str) -> str:

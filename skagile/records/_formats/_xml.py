@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _NAMES = re.compile(r"(first|last|middle|given|family|full|patient|sur|tech|md)name|given|family", re.IGNORECASE)
-_NO_WORDS = {"digits", "waveformdata", "measurementmatrix", "restingecgmeasurements", "originalrestingecgmeasurements"}
+_NO_WORDS = {"digits", "waveform", "measurementmatrix", "restingecgmeasurements", "originalrestingecgmeasurements"}
 _STATEMENTS = {"stmttext"}
 _NUMBERS = re.compile(r"id$|number|phone|telecom|mrn|birth|date|time|low|high|center|room|postal|street", re.IGNORECASE)
 _NUMBER = re.compile(r"[\s\d.,+\-eE/:]+")
@@ -40,7 +40,7 @@ def xml_texts(path: Path) -> Iterator[tuple[str, object]]:
             yield from _said(tag, above, text)
         for name, value in element.attrib.items():
             if tag == "id" or _local(name) in ("extension", "value", "displayName"):
-                yield from _said("id" if tag == "id" and _local(name) == "extension" else tag, above, value[:_LONGEST])
+                yield from _said("root" if _local(name) == "root" else tag, above, value[:_LONGEST])
 
 
 def _root(path):
@@ -60,5 +60,5 @@ def _said(tag, above, text) -> Iterator[tuple[str, object]]:
         yield "name", text
     elif date := _COMPACT.fullmatch(text):
         yield tag, "-".join(date.group(1, 2, 3))
-    elif not _NUMBER.fullmatch(text) or _NUMBERS.search(tag):
+    elif not _NUMBER.fullmatch(text) or _NUMBERS.search(tag) or tag == "root":
         yield {"patientid": "patient id", "id": "id"}.get(tag.lower(), tag), text

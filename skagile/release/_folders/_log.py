@@ -59,6 +59,7 @@ class RunLog:
             return
         unknown = line["private"]["unknown_leads"]
         more = f"; leads without a model, released as missing: {', '.join(unknown)}" if unknown else ""
+        more += "".join(f"; {note}" for note in line["private"]["notes"])
         self._line(
             f"released {name} as {line['subject']}/{line['record']}: {line['n_leads']} leads, {line['n_samples']} "
             f"samples, {line['n_beats']} beats, {line['samples_of_the_original']} samples as in the original{more}"

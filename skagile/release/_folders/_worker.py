@@ -22,6 +22,9 @@ _OF_THE_RECORD = (
 )  # fmt: skip
 
 
+_MOST_NOTES = 5
+
+
 class UnreadableFileError(Exception):
     """A file of a record that cannot be read."""
 
@@ -94,6 +97,7 @@ def _written(line, entry, units, released, key, rules, out):
     line["private"] |= {
         "session": entry.session, "sex": entry.sex, "age": None if entry.age != entry.age else entry.age,
         "subject": entry.subject, "unknown_leads": released.unknown,
+        "notes": entry.recording.notes[:_MOST_NOTES],
     }  # fmt: skip
     header = scrub_header(entry, entry.subject, key, rules)
     annotation, n_notes = scrub_annotation(entry.annotation, rules)
