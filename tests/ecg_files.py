@@ -1,4 +1,4 @@
-"""Recordings in the files of other kinds, written by other libraries, or byte by byte as their specifications have them.
+"""Recordings in the files of other kinds, by other libraries, or byte by byte as their specifications have them.
 
 Nobody's: the person is made up. Each writer takes a path, signals in mV (n_leads, n_times), their rate and names, and a
 person; it gives the largest step in mV that its samples are rounded to.
@@ -93,20 +93,8 @@ def _code(value, scheme, meaning):
     return item
 
 
-_SCP_CODES = {
-    "I": 1,
-    "II": 2,
-    "V1": 3,
-    "V2": 4,
-    "V3": 5,
-    "V4": 6,
-    "V5": 7,
-    "V6": 8,
-    "III": 61,
-    "aVR": 62,
-    "aVL": 63,
-    "aVF": 64,
-}
+_TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+_SCP_CODES = dict(zip(_TWELVE, (1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), strict=True))
 
 
 def write_dicom(path, signal, rate, leads, person):
@@ -197,9 +185,7 @@ def write_aecg(path, signal, rate, leads, person):
 
 
 def write_ishne(path, signal, rate, leads, person):
-    codes = dict(
-        zip(("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"), range(5, 17), strict=True)
-    )
+    codes = dict(zip(_TWELVE, range(5, 17), strict=True))
     n_leads = len(leads)
 
     def text(words, size):

@@ -117,7 +117,7 @@ def anonymize(data: str, jobs: int, dates: str, age: str, sex: bool, allow: tupl
         except OSError as error:
             show.close()
             raise click.ClickException(f"{in_one_line(error)}. Nothing is lost: mend it, and call again.") from error
-        except ValueError as error:
+        except (ValueError, ImportError) as error:
             show.close()
             raise click.ClickException(in_one_line(error)) from error
         except KeyboardInterrupt:

@@ -127,7 +127,7 @@ def fit(data: str, model: str, anonymizer: str, subjects: str, seed: int | None,
                 progress=show,
                 **options,
             )
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImportError) as error:
             show.close()
             raise click.ClickException(in_one_line(error)) from error
         except KeyboardInterrupt:

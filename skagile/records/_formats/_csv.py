@@ -89,7 +89,7 @@ def _values(path, encoding, n_comments, columns, separator):
 
 
 def _rate(path, said, times):
-    """Sampling rate, of a comment or of the column of times."""
+    """Give the sampling rate, of a comment or of the column of times."""
     if said and not _RATE.fullmatch(said):
         raise ValueError(
             f"{path}: sampling_rate {said[:20]!r}; expected a number in Hz, such as '# sampling_rate: 250'."
@@ -109,7 +109,7 @@ def _rate(path, said, times):
     jitter = np.abs(times - times[0] - step * np.arange(len(times))).max()
     if jitter > step / 2:
         raise ValueError(
-            f"{path}: the column time has gaps: up to {jitter:g} s off {1 / step:g} Hz; expected even steps, in seconds."
+            f"{path}: the column time has gaps: up to {jitter:g} s off {1 / step:g} Hz; expected even steps."
         )
     own = 1 / step
     # Times are rounded, and rates mostly whole numbers.

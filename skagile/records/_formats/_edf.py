@@ -1,6 +1,7 @@
 """EDF and EDF+ through edfio, which leaves the signals in their file until they are asked for."""
 
 import datetime
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -74,10 +75,8 @@ def _said(edf, lines, *, is_plus):
         for text in recording.split()[5:]:
             lines.add("recording data", text.replace("_", " "))
         sex = parse_sex(_field(person, 1))
-        try:
+        with suppress(ValueError):  # it has none
             age = age_between(edf.patient.birthdate, day)
-        except ValueError:  # it has none
-            pass
     else:
         # Free text: it may be a name, a number, or both.
         lines.add("name", person)

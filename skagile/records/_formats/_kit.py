@@ -1,4 +1,4 @@
-"""DICOM, SCP-ECG, HL7 aECG, GE MUSE and ISHNE, through ecgdatakit, which has read more recorders' files than anybody."""
+"""DICOM, SCP-ECG, HL7 aECG, GE MUSE and ISHNE, through ecgdatakit, which knows many recorders' habits."""
 
 import dataclasses
 import datetime
@@ -31,14 +31,8 @@ _CALLED = {"patient_id": "patient id", "serial_number": "serial", "accession_num
 # Numbers that tell of a person; others are counts and measurements.
 _NUMBERS = re.compile(r"(^|_)id$|number|phone|mrn|ssn|birth|date|room|bed|account|serial|order|visit", re.IGNORECASE)
 _NO_WORDS = {
-    "filepath",
-    "source_format",
-    "file_format",
-    "acquisition",
-    "statements",
-    "multiplex_groups",
-    "channel_filters",
-}
+    "filepath", "source_format", "file_format", "acquisition", "statements", "multiplex_groups", "channel_filters",
+}  # fmt: skip
 _FAULT = -(1 << 15)  # ISHNE's mark of a sample that is not there
 _DEEPEST = 8
 

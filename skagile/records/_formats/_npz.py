@@ -32,12 +32,14 @@ def read_npz(path: Path, *, with_signals: bool = True) -> FileRecord:
     leads = [str(name) for name in np.atleast_1d(values["leads"])]
     if signal.ndim != 2 or signal.dtype.kind not in "fiu" or len(leads) != len(signal):
         raise ValueError(
-            f"{path}: signal of shape {signal.shape} and dtype {signal.dtype} with {len(leads)} leads; expected numbers "
-            "of shape (n_leads, n_times), and the name of each lead."
+            f"{path}: signal of shape {signal.shape} and dtype {signal.dtype} with {len(leads)} leads; expected "
+            "numbers of shape (n_leads, n_times), and the name of each lead."
         )
     if values["sampling_rate"].size != 1 or millivolts_per(unit) is None:
-        raise ValueError(f"{path}: sampling_rate of {values['sampling_rate'].size} values, unit {unit[:20]!r}; expected "
-                         "one number in Hz, and V, mV, uV or nV.")  # fmt: skip
+        raise ValueError(
+            f"{path}: sampling_rate of {values['sampling_rate'].size} values, unit {unit[:20]!r}; expected one number "
+            "in Hz, and V, mV, uV or nV."
+        )
     rate = float(values["sampling_rate"].reshape(()))
     step = 1.0 if signal.dtype.kind in "iu" else 0.0
     rows = [

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from skagile._files import check_size
 from skagile._date_notation import is_date
+from skagile._files import check_size
 from skagile.records._headers import comment_fields, read_person
 from skagile.records._leads import millivolts_per, of_electrocardiogram, unit_of
 from skagile.records._wfdb import Recording

@@ -193,7 +193,7 @@ def _link_fault(root, name):
 
 
 def _not_reached(root) -> Iterator[tuple[str, str]]:
-    """Give the folders that no record is looked for in, links and closed ones, and recordings that are no files; and why.
+    """Give folders that no record is looked for in, links and closed ones, and recordings that are no files; and why.
 
     They count as records that are left out: nobody is dropped without a word.
     """
