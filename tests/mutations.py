@@ -4,6 +4,7 @@
 ``test_mutations.py`` runs some hundred with a fixed seed, as many as ``SKAGILE_MUTATIONS`` says.
 """
 
+import importlib.util
 import io
 import json
 import resource
@@ -40,10 +41,14 @@ from skagile.audit import AuditReport, audit_release
 from skagile.audit._cache import Cache
 from skagile.datasets import make_cohort
 from skagile.datasets._hdf5 import open_part, read_part
-from skagile.records import read_annotation, read_record, write_record
+from skagile.records import read_annotation, read_any, read_record, write_record
 from skagile.release import ReleaseProblems, fit_recordings, read_release_pair
 from skagile.release._folders._model_file import read_recording_model
 from skagile.release._subjects import people_of
+
+_SPEC = importlib.util.spec_from_file_location("ecg_files", Path(__file__).with_name("ecg_files.py"))
+ecg_files = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(ecg_files)
 
 SECONDS, MIB = 20, 1024
 N_TIMES, N_LEADS = 64, 2
@@ -386,6 +391,33 @@ class RecordingsModel(Target):
         read_recording_model(self.path)
 
 
+class EcgFile(Target):
+    """A recording of another kind than WFDB's."""
+
+    kind: str
+
+    def make(self):
+        path = self.folder / f"r.{self.kind}"
+        signal = np.random.default_rng(0).normal(size=(N_LEADS, N_TIMES))
+        ecg_files.WRITERS[self.kind](path, signal, N_TIMES, ("I", "V1"), ecg_files.Person())
+        return path
+
+    def read(self):
+        # One that cannot be read at all is none; what it says is looked at without its signals, too.
+        for with_signals in (True, False):
+            read_any(self.path, with_signals=with_signals)
+
+
+ECG_FILES = tuple(
+    type(
+        f"{kind.title()}File",
+        (EcgFile,),
+        {"kind": kind, "name": f"file-{kind}", "change": staticmethod(change_zip if kind == "npz" else change_bytes)},
+    )
+    for kind in ecg_files.WRITERS
+)
+
+
 class Report(Target):
     name, change = "report", staticmethod(change_json)
 
@@ -408,7 +440,7 @@ class Report(Target):
         report.to_dict()
 
 
-TARGETS = (CacheEntry, Archive, Npz, Hdf5, Header, Annotation, Table, Report, Model, RecordingsModel)
+TARGETS = (CacheEntry, Archive, Npz, Hdf5, Header, Annotation, Table, Report, Model, RecordingsModel, *ECG_FILES)
 
 
 @contextmanager

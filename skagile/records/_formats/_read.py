@@ -1,5 +1,6 @@
 """One file to a recording: whatever is wrong with it is one kind of error."""
 
+import errno
 import warnings
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from skagile.records._formats._npz import read_npz
 from skagile.records._formats._result import FileRecord
 
 _MOST_NOTES = 10
+# Of a place in a file that it sends its reader to; all others are the machine's.
+_OF_THE_FILE = (None, errno.EINVAL, errno.EOVERFLOW)
 _MOST_BYTES = {
     kinds.EDF: 1 << 34,
     kinds.CSV: 1 << 30,
@@ -60,7 +63,7 @@ def read_any(path: Path, *, with_signals: bool = True) -> FileRecord:
         read.recording.notes += notes
         return read
     except OSError as error:
-        if error.errno is not None:
+        if error.errno not in _OF_THE_FILE:
             raise
         raise ValueError(_fault(path, kind, error)) from error
     # Whatever a broken file provokes, in several libraries, means one thing to the caller.
