@@ -33,6 +33,13 @@ _PARAMETERS = [
         help="Folder of the release: a new one. It is made in DIR.partial, which its owner alone may enter.",
     ),
     _release(
+        ["--format"],
+        default="wfdb",
+        show_default=True,
+        type=click.Choice(["wfdb", "edf"]),
+        help="What is written. EDF has no mark of missing samples: they are 0 there. Needs skagile[formats].",
+    ),
+    _release(
         ["--key"],
         required=True,
         metavar="FILE",
@@ -87,7 +94,8 @@ _PARAMETERS = [
 def anonymize(data: str, jobs: int, dates: str, age: str, sex: bool, allow: tuple[str, ...], **options: Any) -> None:
     """Make anonymized recordings of all recordings under a folder.
 
-    DATA is a folder of WFDB records, subfolders included. Each record becomes one of the same length, rate, leads and
+    DATA is a folder of recordings, subfolders included: WFDB, EDF, DICOM, SCP-ECG, HL7 aECG, GE MUSE, ISHNE, CSV and
+    .npz. All but WFDB, CSV and .npz need skagile[formats]. Each record becomes one of the same length, rate, leads and
     units under another name: beats of the model's pseudo-people at the original's R peaks, and between them baseline
     and noise that are made as well. No sample is copied.
 

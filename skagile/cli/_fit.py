@@ -98,7 +98,8 @@ _PARAMETERS = [
 def fit(data: str, model: str, anonymizer: str, subjects: str, seed: int | None, jobs: int, **options: Any) -> None:
     """Fit an anonymizer to the recordings under a folder, and save it for ``skagile anonymize``.
 
-    DATA is a folder of WFDB records, subfolders included. Records that cannot be used are listed with the reason.
+    DATA is a folder of recordings, subfolders included: WFDB, EDF, DICOM, SCP-ECG, HL7 aECG, GE MUSE, ISHNE, CSV and
+    .npz. All but WFDB, CSV and .npz need skagile[formats]. Records that cannot be used are listed with the reason.
 
     \b
     Exit codes

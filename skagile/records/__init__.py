@@ -6,6 +6,7 @@ from skagile.records._wfdb import Recording, read_annotation, read_record
 # isort: split
 # For the rooms above.
 from skagile.records._contents import what_is_there as what_is_there
+from skagile.records._edf_writer import write_edf as write_edf
 from skagile.records._entry import Entry as Entry
 from skagile.records._entry import records_bunch as records_bunch
 from skagile.records._folder import is_file_of_its_own as is_file_of_its_own

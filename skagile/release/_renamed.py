@@ -31,7 +31,7 @@ def original_names(released: Sequence[str], originals: Sequence[str], key: bytes
     ValueError
         Where none is found.
     """
-    by_name = {name.rpartition("/")[2]: name for name in released}
+    by_name = {name.rpartition("/")[2].removesuffix(".edf"): name for name in released}
     names = {name: by_name[own] for name in originals if (own := pseudonym(key, "record", name)) in by_name}
     if released and originals and not names:
         raise ValueError(

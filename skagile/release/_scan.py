@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from skagile.records import record_names
+from skagile.records import recording_names
 from skagile.release._findings import Findings
 from skagile.release._look import files_under, look_at_files, terms_of
 from skagile.release._terms import Terms
@@ -22,9 +22,9 @@ def terms_to_scan(original: str | os.PathLike, people: Mapping[str, str]) -> Ter
     Parameters
     ----------
     original : path-like
-        A folder of WFDB records.
+        A folder of recordings.
     people : mapping of str to str
-        From a record, as `record_names` has it, to its person.
+        From a record, as `recording_names` has it, to its person.
     """
     collector = terms_of(Path(original).expanduser().absolute(), people, Findings())
     for name, person in people.items():
@@ -82,11 +82,11 @@ def scan_release(
     Parameters
     ----------
     original, released : path-like
-        Two folders of WFDB records.
+        Two folders of recordings.
     people : mapping of str to str
         From a record of the original to its person.
     renamed : mapping of str to str
-        From a record of the original to its name in the release.
+        From a record of the original to its name in the release, with the suffix of one that is a file of its own.
     terms : Terms, default=None
         As `terms_to_scan` gives them; None: they are collected here.
 
@@ -102,6 +102,6 @@ def scan_release(
     faults += findings.not_looked_at
     kept = [new for old, new in renamed.items() if set(old.split("/")) & set(new.split("/"))]
     faults += [f"{name}: has a name, or a folder, of the original" for name in sorted(kept)]
-    strange = set(record_names(released)) - set(renamed.values())
+    strange = set(recording_names(released)) - set(renamed.values())
     faults += [f"{len(strange)} records that are none of this release's"] if strange else []
     return list(dict.fromkeys(faults))

@@ -300,3 +300,16 @@ def test_dates_of_birth_after_the_recording(tmp_path):
     own = Person(birth=datetime.date(2030, 1, 1))
     ecg_files.write_edf(tmp_path / "r.edf", _signal(1), RATE, ("II",), own)
     assert np.isnan(read_any(tmp_path / "r.edf").age)
+
+
+def test_plain_edf_is_free_text(tmp_path):
+    own = [edfio.EdfSignal(_signal(1)[0], 250, label="II", physical_dimension="mV")]
+    edf = edfio.Edf(own)
+    edf.local_patient_identification = "QUUXMANN Xaviera 14.03.1951"
+    edf.local_recording_identification = "Ward 7, Dr Wrightful"
+    edf.startdate = datetime.date(2019, 11, 23)
+    edf.write(tmp_path / "r.edf")
+    read = read_any(tmp_path / "r.edf")
+    assert read.session == "2019-11-23"
+    assert "name: QUUXMANN Xaviera 14.03.1951" in read.recording.comments
+    assert "recording data: Ward 7, Dr Wrightful" in read.recording.comments

@@ -14,7 +14,7 @@ from skagile import KSameAnonymizer
 from skagile.cli import main
 from skagile.datasets import fetch_directory, make_cohort
 from skagile.records import read_any, write_record
-from skagile.release import anonymize_recordings, fit_recordings, new_key, read_release_pair
+from skagile.release import HeaderRules, anonymize_recordings, fit_recordings, new_key, read_release_pair
 from skagile.release._scan import scan_files, terms_to_scan
 
 with warnings.catch_warnings():
@@ -186,3 +186,86 @@ def test_a_missing_library_is_said_before_anything_is_read(cohort, tmp_path, mon
     run = CliRunner().invoke(main, ["fit", str(cohort), "--out", str(tmp_path / "model"), "--k", "5"])
     assert run.exit_code == 1
     assert "skagile[formats]" in run.output
+
+
+# -------------------------------------------------------------------------------------------------------------- EDF out
+
+
+@pytest.fixture(scope="module")
+def in_edf(cohort, released):
+    """The release in EDF."""
+    anonymize_recordings(cohort, released / "model", released / "edf", released / "key", format="edf")
+    return released / "edf"
+
+
+def test_edf_holds_what_wfdb_holds(in_edf, released):
+    """By ecgdatakit, which did not write it: the same samples to half a step of both, rate, names, units, beats."""
+    from ecgdatakit.parsing.parser import FileParser
+
+    manifest = json.loads((in_edf / "manifest.json").read_text())
+    assert len(manifest["records"]) == 18
+    listed = (in_edf / "RECORDS").read_text().split()
+    assert sorted(listed) == sorted(file.relative_to(in_edf).as_posix() for file in in_edf.rglob("*.edf"))
+    for name in listed:
+        read = FileParser.parse(in_edf / name, units="mV")
+        record = wfdb.rdrecord(str(released / "out" / name.removesuffix(".edf")))
+        per_mv = 1 if record.units[0] == "mV" else 1000
+        assert [lead.label for lead in read.leads] == record.sig_name
+        assert [lead.adc_resolution_unit for lead in read.leads] == record.units
+        for lead, other, gain in zip(read.leads, record.p_signal.T / per_mv, record.adc_gain, strict=True):
+            assert lead.sampling_rate == RATE
+            step = lead.resolution / per_mv
+            np.testing.assert_allclose(lead.samples, other, rtol=0, atol=0.5 * (step + 1 / gain / per_mv) + 1e-6)
+        texts = [event["text"] for event in read.raw_metadata.get("edf_annotations", [])]
+        assert texts == record.comments
+
+
+def test_edf_headers_name_nobody(in_edf, released):
+    """Byte by byte: pseudonym, EDF's own date, and nothing of the day on which it was written."""
+    for file in in_edf.rglob("*.edf"):
+        head = file.read_bytes()[:256].decode("ascii")
+        assert head[8:88].split() == [file.parent.name, "X", "X", "X"]
+        assert head[88:168].split() == ["Startdate", "X", "X", "X", "X"]
+        assert (head[168:176], head[176:184]) == ("01.01.85", "00.00.00")
+    again = anonymize_recordings(in_edf.parent / "in", released / "model", in_edf, released / "key", format="edf")
+    assert again.was_complete
+
+
+def test_dates_and_sex_in_edf_on_demand(cohort, released, tmp_path):
+    data = tmp_path / "in" / "subjecta"
+    data.mkdir(parents=True)
+    (data / "r.edf").write_bytes((cohort / "subjecta" / "r.edf").read_bytes())
+    rules = HeaderRules(dates="shift", sex=True)
+    how = {"rules": rules, "format": "edf", "subjects": "folder"}
+    anonymize_recordings(data.parent, released / "model", tmp_path / "out", released / "key", **how)
+    read = read_any(next((tmp_path / "out").rglob("*.edf")))
+    assert read.sex == "F"
+    assert read.session not in ("", "2019-11-01")
+    assert read.recording.time == "10:00:00"
+
+
+def test_the_audit_reads_an_edf_release_with_its_key(cohort, in_edf, released):
+    pair = read_release_pair(cohort, in_edf, key=released / "key", lead="II")
+    assert len(set(pair.record_names)) == 18
+
+
+def test_a_name_in_an_edf_release_is_found(cohort, in_edf, tmp_path):
+    terms = terms_to_scan(cohort, {"subjecta/r.edf": "subjecta"})
+    body = bytearray(next(in_edf.rglob("*.edf")).read_bytes())
+    place = tmp_path / "r.edf"
+    place.write_bytes(body)
+    assert scan_files([place], tmp_path, terms) == []
+    body[10:30] = b"Quuxamann Xaviara   "
+    place.write_bytes(body)
+    assert scan_files([place], tmp_path, terms)
+
+
+def test_edf_by_the_command_line(cohort, released, tmp_path):
+    out = tmp_path / "out"
+    options = ["--model", released / "model", "--key", released / "key", "--out", out, "--format", "edf"]
+    run = CliRunner().invoke(main, ["anonymize", str(cohort), *map(str, options)])
+    assert run.exit_code == 0, run.output
+    assert len(list(out.rglob("*.edf"))) == 18
+    assert not list(out.rglob("*.hea"))
+    with pytest.raises(ValueError, match="format='gdf'"):
+        anonymize_recordings(cohort, released / "model", tmp_path / "o2", released / "key", format="gdf")

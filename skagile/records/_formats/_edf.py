@@ -53,6 +53,8 @@ def _leads(edf):
             raise ValueError(f"its signal {signal.label!r} has {n_times} samples")
         step = (high - low) / (top - bottom)
         rate = float(signal.sampling_frequency)
+        # Eight characters of a header do not hold the duration of every data record.
+        rate = float(round(rate)) if abs(rate - round(rate)) <= 1e-6 * rate else rate
         leads.append(
             FileLead(signal.label, n_times, lambda own=signal: own.data, rate, signal.physical_dimension, step)
         )

@@ -17,12 +17,13 @@ _MOST_NOTES = 10
 _OF_THE_FILE = (None, errno.EINVAL, errno.EOVERFLOW)
 _MOST_BYTES = {
     kinds.EDF: 1 << 34,
-    kinds.CSV: 1 << 30,
+    kinds.CSV: 1 << 28,
     kinds.NPZ: 1 << 34,
-    kinds.DICOM: 1 << 28,
+    kinds.DICOM: 1 << 26,
     kinds.ISHNE: 1 << 29,
-    kinds.AECG: 1 << 26,
-    kinds.MUSE: 1 << 26,
+    # Of four bytes an element makes a hundred.
+    kinds.AECG: 1 << 25,
+    kinds.MUSE: 1 << 25,
     # A bit may be a sample there.
     kinds.SCP: 1 << 23,
 }

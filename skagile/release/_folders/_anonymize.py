@@ -7,13 +7,15 @@ from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from skagile._files import sha256_of, sync
 from skagile._workers import in_parallel, on_cluster
+from skagile.records import check_readers
 from skagile.release._folders._input import InputFolder, check_people, look_into
 from skagile.release._folders._journal import Journal
 from skagile.release._folders._log import RunLog
-from skagile.release._folders._manifest import run_digest, write_manifest
+from skagile.release._folders._manifest import FORMATS, SUFFIX, run_digest, write_manifest
 from skagile.release._folders._model_file import read_recording_model
 from skagile.release._folders._place import PARTIAL, RELEASE, check_places, clear, held, is_complete
 from skagile.release._folders._worker import release_record
@@ -65,13 +67,14 @@ def anonymize_recordings(
     *,
     subjects: str | os.PathLike | Callable[[str], str] = "auto",
     rules: HeaderRules | None = None,
+    format: Literal["wfdb", "edf"] = "wfdb",
     n_jobs: int | None = None,
     dask: str | None = None,
     restart: bool = False,
     log: str | os.PathLike | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> ReleaseLog:
-    """Anonymize every WFDB record under a folder.
+    """Anonymize every recording under a folder.
 
     Each record becomes one of the same length, sampling rate, leads and units, with another name, in a folder of its
     person: its beats are made by the model's anonymizer, all of a record with one pseudo-person, at the R peaks of the
@@ -86,7 +89,9 @@ def anonymize_recordings(
     Parameters
     ----------
     data : path-like
-        Folder of WFDB records, subfolders included.
+        Folder of recordings, subfolders included: WFDB records, and files of EDF, DICOM, SCP-ECG, HL7 aECG, GE MUSE,
+        ISHNE, CSV and ``.npz``, see :doc:`/user_guide/recordings`. The records of such files are called as they are,
+        with their suffix.
     model : path-like
         File that :func:`fit_recordings` wrote.
     out : path-like
@@ -99,6 +104,9 @@ def anonymize_recordings(
     rules : HeaderRules, default=None
         What of headers and annotations leaves. None: ages in bins of ten years, beats and rhythms of annotations, no
         sex, no dates, no comments.
+    format : {"wfdb", "edf"}, default="wfdb"
+        What is written. EDF+ has no mark of a missing sample: where a lead has no signal it is 0. Its header holds the
+        pseudonym alone, and EDF's own date of a record without one, 1 January 1985. Needs ``skagile[formats]``.
     n_jobs : int, default=None
         Records worked on at the same time, as of joblib.
     dask : str, default=None
@@ -143,12 +151,16 @@ def anonymize_recordings(
     out = Path(out).expanduser().absolute()
     log = out.with_name(out.name + ".log") if log is None else Path(log).expanduser().absolute()
     rules = HeaderRules() if rules is None else rules
+    if format not in FORMATS:
+        raise ValueError(f"format={format!r}; expected one of {', '.join(FORMATS)}.")
+    if format == "edf":
+        check_readers(["EDF"])
     secret = read_key(key)
     model = Path(model).expanduser().absolute()
     folder = look_into(data, subjects, "data")
     check_places(folder.root, out, {"model": model, "key": Path(key).expanduser().absolute(), "log": log})
     read_recording_model(model)  # fails now, and not in every worker
-    given = _Given(folder, (str(model), sha256_of(model)), secret, rules)
+    given = _Given(folder, (str(model), sha256_of(model)), secret, rules, format)
     partial = out.with_name(out.name + PARTIAL)
     if (manifest := is_complete(out, given.run)) is not None:
         # The run may have been killed when all was done but this.
@@ -184,11 +196,11 @@ class _Given:
         Digests of all but the records, and of all.
     """
 
-    def __init__(self, folder: InputFolder, model: tuple[str, str], key: bytes, rules: HeaderRules):
-        self.folder, self.model, self.key, self.rules = folder, model, key, rules
+    def __init__(self, folder: InputFolder, model: tuple[str, str], key: bytes, rules: HeaderRules, format: str):
+        self.folder, self.model, self.key, self.rules, self.format = folder, model, key, rules, format
         self.records = {pseudonym(key, "record", name): own for name, own in folder.records(folder.dates()).items()}
         self.inputs = {record: own.digest() for record, own in self.records.items()}
-        self.settings, self.run = (run_digest(model[1], key, rules, inputs) for inputs in ({}, self.inputs))
+        self.settings, self.run = (run_digest(model[1], key, rules, inputs, format) for inputs in ({}, self.inputs))
 
 
 def _as_before(out, manifest, given):
@@ -209,7 +221,7 @@ def _work(given, made, journal, n_jobs, progress, words):
     """Release what is not done yet, and note each record in journal and log."""
     todo = [record for record in given.records if record not in journal.done]
     total, start = len(given.records), time.monotonic()
-    calls = ((given.records[record], given.model, given.key, given.rules, made) for record in todo)
+    calls = ((given.records[record], given.model, given.key, given.rules, made, given.format) for record in todo)
     try:
         for done, line in enumerate(in_parallel(release_record, calls, n_jobs, len(todo)), 1):
             journal.add(line)
@@ -239,10 +251,10 @@ def _finish(given, lines, made, out, subjects, progress, words):
         raise NotReleasedError(f"none of {len(lines)} records could be used; the first, {name}: {reason}")
     check_people(subjects, [tuple(_told(line)) for line in released])
     _remove_others(made, {file for line in released for file in line["files"]})
-    write_manifest(made, lines, given.run, given.rules)
+    write_manifest(made, lines, given.run, given.rules, given.format)
     if progress is not None:
         progress(len(lines), len(lines), "looking for names in the release")
-    _check_nameless(given.folder, made, lines, words)
+    _check_nameless(given.folder, made, lines, words, SUFFIX[given.format])
     _check_whole(made, released)
     _make_one_time(made)
     sync(made)
@@ -292,10 +304,12 @@ def _remove_others(made, keep):
             place.unlink()
 
 
-def _check_nameless(folder: InputFolder, made: Path, lines: list, words: RunLog) -> None:
+def _check_nameless(folder: InputFolder, made: Path, lines: list, words: RunLog, suffix: str) -> None:
     """Refuse to publish a release that holds a name, a number, a date or a note of the original."""
     people = {name: person["subject"] for name, person in folder.people.items() if person["subject"]}
-    renamed: Mapping[str, str] = {line["private"]["name"]: f"{line['subject']}/{line['record']}" for line in lines}
+    renamed: Mapping[str, str] = {
+        line["private"]["name"]: f"{line['subject']}/{line['record']}{suffix}" for line in lines
+    }
     places = scan_release(folder.root, made, people, renamed)
     if places:
         words.found_names(places)

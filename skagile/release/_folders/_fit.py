@@ -32,12 +32,12 @@ def fit_recordings(
     dask: str | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> FitNotes:
-    """Fit an anonymizer to the WFDB records under a folder, and save it.
+    """Fit an anonymizer to the recordings under a folder, and save it.
 
     Parameters
     ----------
     data : path-like
-        Folder of WFDB records, subfolders included.
+        Folder of recordings, subfolders included, as of :func:`anonymize_recordings`.
     model : path-like
         File to write: statistics, networks and settings, for the owner alone; no beat, and nobody's name.
     anonymizer : estimator, default=None

@@ -12,11 +12,13 @@ from skagile.release._renamed import MANIFEST
 from skagile.release._scrub import HeaderRules
 
 _RECORDS, _README, _SUMS = "RECORDS", "README.md", "SHA256SUMS.txt"
+FORMATS = {"wfdb": "WFDB", "edf": "EDF+"}
+SUFFIX = {"wfdb": "", "edf": ".edf"}
 _FORMAT, _VERSION = "skagile-release", 1
 _VERSIONS = ("numpy", "scipy", "scikit-learn", "torch", "wfdb")
 _README_TEXT = """# Anonymized electrocardiograms
 
-{n_records} records of {n_people} people in WFDB format, made by skagile. Each has length, sampling rate, leads and R
+{n_records} records of {n_people} people in {kind} format, made by skagile. Each has length, sampling rate, leads and R
 peaks of a recording; its heartbeats are of pseudo-people, and what lies between them is made as well. Folders are
 people, under pseudonyms.
 
@@ -31,14 +33,14 @@ _PUBLIC = (
 )  # fmt: skip
 
 
-def run_digest(model: str, key: bytes, rules: HeaderRules, inputs: dict[str, str]) -> str:
-    """Digest, under the key, of all that a release follows from: digests of the model and of records, and rules."""
+def run_digest(model: str, key: bytes, rules: HeaderRules, inputs: dict[str, str], format: str = "wfdb") -> str:
+    """Digest, under the key, of all that a release follows from: digests of the model and of records, rules, format."""
     versions = {name: version(name) for name in ("skagile", *_VERSIONS)}
-    words = json.dumps([_VERSION, inputs, model, vars(rules), versions], default=list, sort_keys=True)
+    words = json.dumps([_VERSION, inputs, model, vars(rules), versions, format], default=list, sort_keys=True)
     return hmac.new(key, b"run\0" + words.encode(), hashlib.sha256).hexdigest()
 
 
-def write_manifest(folder: Path, lines: list[dict], run: str, rules: HeaderRules) -> None:
+def write_manifest(folder: Path, lines: list[dict], run: str, rules: HeaderRules, format: str = "wfdb") -> None:
     """Write manifest, list of records and checksums. Nothing in them says when the release was made, or of whom.
 
     Parameters
@@ -50,6 +52,7 @@ def write_manifest(folder: Path, lines: list[dict], run: str, rules: HeaderRules
     run : str
         As of `run_digest`.
     rules : HeaderRules
+    format : {"wfdb", "edf"}
     """
     order = sorted(
         (line for line in lines if "left_out" not in line), key=lambda line: (line["subject"], line["record"])
@@ -68,11 +71,10 @@ def write_manifest(folder: Path, lines: list[dict], run: str, rules: HeaderRules
         "left_out": left_out,
     }
     _write(folder / MANIFEST, json.dumps(content, indent=1, sort_keys=True) + "\n")
-    _write(folder / _RECORDS, "".join(f"{line['subject']}/{line['record']}\n" for line in order))
+    _write(folder / _RECORDS, "".join(f"{line['subject']}/{line['record']}{SUFFIX[format]}\n" for line in order))
     sums = {file: digest for line in order for file, digest in line["files"].items()}
-    _write(
-        folder / _README, _README_TEXT.format(n_records=len(order), n_people=len({line["subject"] for line in order}))
-    )
+    n_people = len({line["subject"] for line in order})
+    _write(folder / _README, _README_TEXT.format(n_records=len(order), n_people=n_people, kind=FORMATS[format]))
     sums |= {name: sha256_of(folder / name) for name in (MANIFEST, _RECORDS, _README)}
     _write(folder / _SUMS, "".join(f"{sums[file]} {file}\n" for file in sorted(sums)))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from skagile._files import sha256_of
-from skagile.records import lead_units, write_record
+from skagile.records import lead_units, write_edf, write_record
 from skagile.release._folders._input import InputRecord
 from skagile.release._folders._model_file import read_recording_model
 from skagile.release._keys import pseudonym, seed_of
@@ -44,7 +44,9 @@ def _model(path, digest):
     return model
 
 
-def release_record(given: InputRecord, model: tuple[str, str], key: bytes, rules: HeaderRules, out: Path) -> dict:
+def release_record(
+    given: InputRecord, model: tuple[str, str], key: bytes, rules: HeaderRules, out: Path, format: str = "wfdb"
+) -> dict:
     """Anonymize one record and write it.
 
     Parameters
@@ -55,6 +57,7 @@ def release_record(given: InputRecord, model: tuple[str, str], key: bytes, rules
     rules : HeaderRules
     out : Path
         Folder of the release.
+    format : {"wfdb", "edf"}
 
     Returns
     -------
@@ -76,7 +79,7 @@ def release_record(given: InputRecord, model: tuple[str, str], key: bytes, rules
         entry = _read(given)
         units = entry.units or lead_units(given.root / name)
         released = anonymizer.anonymize(entry.recording, seed_of(key, name))
-        return _written(line, entry, units, released, key, rules, out)
+        return _written(line, entry, units, released, key, rules, out, format)
     except (NoBeatsError, UnreadableFileError, ValueError) as error:
         reason = f"{name} {error}" if isinstance(error, NoBeatsError) else str(error)
         return line | {"left_out": type(error).__name__, "private": {"name": name, "reason": reason}}
@@ -92,7 +95,7 @@ def _read(given):
         raise UnreadableFileError(str(error)) from error
 
 
-def _written(line, entry, units, released, key, rules, out):
+def _written(line, entry, units, released, key, rules, out, format):
     """Write what was made of a record, and give its line."""
     line["private"] |= {
         "session": entry.session, "sex": entry.sex, "age": None if entry.age != entry.age else entry.age,
@@ -104,18 +107,20 @@ def _written(line, entry, units, released, key, rules, out):
     leads, n_leads = scrub_leads(entry.recording.leads)
     place = out / line["subject"]
     place.mkdir(exist_ok=True)
-    files = write_record(
-        place / line["record"],
-        released.signal,
-        entry.recording.sampling_rate,
-        leads,
-        units=[unit for unit, _ in units],
-        resolution=[step for _, step in units],
-        comments=header.comments,
-        date=header.date,
-        time=header.time,
-        annotation=annotation,
-    )
+    what = {
+        "units": [unit for unit, _ in units],
+        "resolution": [step for _, step in units],
+        "comments": header.comments,
+        "date": header.date,
+        "time": header.time,
+        "annotation": annotation,
+    }
+    signal, rate = released.signal, entry.recording.sampling_rate
+    if format == "edf":
+        sex = entry.sex if rules.sex else ""
+        files = write_edf(place / f"{line['record']}.edf", signal, rate, leads, code=line["subject"], sex=sex, **what)
+    else:
+        files = write_record(place / line["record"], signal, rate, leads, **what)
     rr = np.diff(released.r_peak) / entry.recording.sampling_rate
     return line | {
         "files": {file.relative_to(out).as_posix(): sha256_of(file) for file in files},
