@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Set
 from pathlib import Path
 
 from skagile._date_notation import is_date
@@ -41,14 +41,12 @@ def is_file_of_its_own(path: Path) -> bool:
     return not path.with_name(f"{path.name}.hea").is_file() and path.is_file() and bool(kind_of(path))
 
 
-def other_files(root: Path, names: Sequence[str]) -> dict[str, int]:
-    """Count the files under a folder that belong to no recording, by suffix; what begins with a dot does not count."""
-    own = {file for name in names for file in record_files(root / name)}
-    own |= {file for file in root.rglob("*.hea")}
+def other_files(root: Path, own: Set[str]) -> dict[str, int]:
+    """Count the files under a folder by suffix, but for recordings' `own`, headers, and what begins with a dot."""
     counts: Counter = Counter()
     for folder, _, files in os.walk(root):
         for name in files:
-            if not name.startswith(".") and Path(folder, name) not in own:
+            if not name.startswith(".") and not name.endswith(".hea") and os.path.join(folder, name) not in own:
                 counts[Path(name).suffix.lower()[:12] or "without suffix"] += 1
     return dict(sorted(counts.items()))
 

@@ -155,12 +155,17 @@ def look_into(
             f"subjects={str(subjects)!r} names nobody for {len(missing)} of {len(names)} records, such as "
             f"{missing[0]}; expected a person for each."
         )
-    faults = {name: fault for name in names if (fault := _link_fault(root, name))}
+    faults, own = {}, set()
+    for name in names:
+        files = record_files(root / name)
+        own.update(map(str, files))
+        if fault := _link_fault(root, files):
+            faults[name] = fault
     for name, fault in _not_reached(root):
         if name not in people:
             faults[name], people[name] = fault, {"subject": ""}
     _check_distinct(sorted(people), argument)
-    return InputFolder(root, sorted(people), people, faults, other_files(root, names))
+    return InputFolder(root, sorted(people), people, faults, other_files(root, own))
 
 
 def check_people(subjects: object, entries: list) -> None:
@@ -181,9 +186,9 @@ def _check_distinct(names, argument):
             )
 
 
-def _link_fault(root, name):
+def _link_fault(root, files):
     """Say that a file of a record, or a folder above it, is a link: it may lead to what is not to be released."""
-    for file in record_files(root / name):
+    for file in files:
         for place in [file, *file.parents]:
             if place == root:
                 break
