@@ -32,7 +32,7 @@ def test_places(job, night):
         "log=.* is the model": [{"log": night.model}],
         "among the originals": [{"log": _first(job)}, {"log": job.data / "night.log"}],
         "no folder": [{"data": job.home / "nowhere"}],
-        "holds no WFDB record": [{"data": _empty(job.home / "empty")}],
+        "holds no recording": [{"data": _empty(job.home / "empty")}],
         "cannot be loaded as a model": [{"model": night.key}],
     }  # fmt: skip
     (job.home / "file").write_text("")
