@@ -201,8 +201,8 @@ def test_what_a_folder_holds(tmp_path):
     (tmp_path / "w.ecg").write_bytes(b"\x01\x04\0\0")
     (tmp_path / "notes.txt").write_text("I,II\n1,2\n")
     np.savez(tmp_path / "beats.npz", X=np.zeros((2, 9)), sampling_rate=100)
-    np.arange(100, dtype="<i2").tofile(tmp_path / "w.csv")
-    (tmp_path / "w.hea").write_text("w 1 250 100\nw.csv 16 200/mV 16 0 0 0 0 II\n")
+    np.arange(100, dtype="<i2").tofile(tmp_path / "w.edf")
+    (tmp_path / "w.hea").write_text("w 1 250 100\nw.edf 16 200/mV 16 0 0 0 0 II\n")
     assert record_names(tmp_path) == ["w"]
     assert recording_names(tmp_path) == sorted(["w", *(f"p1/r.{kind}" for kind in WRITERS)])
     assert record_files(tmp_path / "p1" / "r.edf") == [tmp_path / "p1" / "r.edf"]

@@ -20,6 +20,7 @@ _MOST_LEADS = 256
 _MOST_BYTES = 1 << 34  # of the signals: a day of twelve leads at 1000 Hz has four GiB
 _MOST_LINES = 10_000
 _LONGEST = 500  # characters of a line
+_MOST_TEXT = 20 * _LONGEST  # characters of one text that are looked at
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s^]+")  # "^" parts the names of DICOM
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _UID = re.compile(r"\d{1,64}(?:\.\d{1,64}){3,}")
@@ -91,13 +92,13 @@ class Lines:
         """Take a text; of a date and time, both."""
         if isinstance(text, datetime.datetime) and (text.hour, text.minute, text.second) == (0, 0, 0):
             text = text.date()
-        words = _BREAKS.sub(" ", str(text)).strip() if text is not None else ""
+        words = _BREAKS.sub(" ", str(text)[:_MOST_TEXT]).strip() if text is not None else ""
         words = _whole_numbers(words)
         if not words:
             return
         key = _BREAKS.sub(" ", key).replace(":", " ").strip()
         # A cut in the middle of a word would look for half of it.
-        for start in range(0, min(len(words), _LONGEST * 20), _LONGEST):
+        for start in range(0, len(words), _LONGEST):
             if len(self._lines) < _MOST_LINES:
                 self._lines.setdefault(f"{key}: {words[start : start + _LONGEST]}")
 
