@@ -13,6 +13,7 @@ from pathlib import Path
 
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib._parallel_backends import LokyBackend
+from joblib.externals.loky import process_executor
 from joblib.parallel import get_active_backend
 
 try:
@@ -107,7 +108,12 @@ def _call(parent, folder, function, args):
 
 @cache
 def _watch(parent, folder):
-    """Watch whether the parent is alive, in a thread of its own, once for each worker."""
+    """Watch whether the parent is alive, in a thread of its own, once for each worker.
+
+    Where psutil is installed, loky takes a worker that has loaded torch for one that leaks memory, ends it in the midst
+    of the work, and may wait for it for ever. It is told not to.
+    """
+    process_executor._MAX_MEMORY_LEAK_SIZE = float("inf")
 
     def watch():
         while os.getppid() == parent:
