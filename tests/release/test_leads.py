@@ -161,7 +161,7 @@ def test_the_interval_of_a_lead_is_corrected_for_all_leads(release, run, nobody)
     alone, both = run(pair, "--lead", "II")[0].headline["single"], run(pair)[0].headline["single"]
     assert both["value"] == alone["value"]
     assert both["low"] < alone["low"]
-    # Lead I is cut at the R peaks of either side; where both are together, lead II says, which has them where they were.
+    # Lead I is cut at the R peaks of either side; of both together lead II says, which has them where they were.
     assert (alone["n_attacks"], both["n_attacks"]) == (1, 4)
 
 
