@@ -12,9 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
-from joblib._parallel_backends import LokyBackend
 from joblib.externals.loky import process_executor
-from joblib.parallel import get_active_backend
 
 try:
     import fcntl
@@ -28,7 +26,6 @@ _LOCK = "lock"
 _TICK = 1.0  # s
 _NEW = 60.0  # s
 _CONNECT = 20.0  # s
-_IDLE = 4 * 3600.0  # s
 
 
 def in_parallel(function, arguments, n_jobs, n_tasks=None):
@@ -59,10 +56,7 @@ def in_parallel(function, arguments, n_jobs, n_tasks=None):
     n_jobs = max(1, min(effective_n_jobs(n_jobs), most, most if n_tasks is None else n_tasks))
     folder = None if n_jobs == 1 else _shared_folder(os.getpid())
     tasks = (delayed(_call)(os.getpid(), folder, function, args) for args in arguments)
-    # A pool of loky whose workers give up after minutes without work, joblib's default, may hang when it is used again.
-    own = isinstance(get_active_backend()[0], LokyBackend)
-    keep = {"idle_worker_timeout": _IDLE} if own and n_jobs > 1 else {}
-    return Parallel(n_jobs=n_jobs, return_as="generator", temp_folder=folder, **keep)(tasks)
+    return Parallel(n_jobs=n_jobs, return_as="generator", temp_folder=folder)(tasks)
 
 
 @contextmanager

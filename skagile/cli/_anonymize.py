@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from skagile.cli._bar import Bar, in_one_line
-from skagile.cli._options import Command, Option, check_jobs
+from skagile.cli._options import DASK, Command, Option, check_jobs
 from skagile.cli._outputs import new_folder_fault, read_or_not
 from skagile.cli._types import FilePath
 
@@ -75,11 +75,7 @@ _PARAMETERS = [
         help='Keep the header comments "NAME: ..." word for word. The release is searched for names all the same.',
     ),
     _work(["--jobs"], default=1, show_default=True, metavar="N", help="Records at once; -1: one per core."),
-    _work(
-        ["--dask"],
-        metavar="tcp://HOST:PORT",
-        help="Work on the cluster of this Dask scheduler, whose machines see the same paths. Needs skagile[dask].",
-    ),
+    DASK,
     _work(["--restart"], is_flag=True, help="Remove what an earlier run left in DIR.partial, in place of going on."),
     _work(
         ["--log"],

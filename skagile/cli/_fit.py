@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from skagile.cli._bar import Bar, in_one_line
-from skagile.cli._options import Command, Option, check_jobs
+from skagile.cli._options import DASK, Command, Option, check_jobs
 from skagile.cli._outputs import file_fault, overwriting_fault, read_or_not
 from skagile.cli._types import FilePath, Number
 
@@ -80,11 +80,7 @@ _PARAMETERS = [
         help="Of the beats of the model; records keep theirs.",
     ),
     _work(["--jobs"], default=1, show_default=True, metavar="N", help="Records read at once; -1: one per core."),
-    _work(
-        ["--dask"],
-        metavar="tcp://HOST:PORT",
-        help="Work on the cluster of this Dask scheduler, whose machines see the same paths. Needs skagile[dask].",
-    ),
+    DASK,
     _work(
         ["--seed"],
         metavar="N",

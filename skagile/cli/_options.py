@@ -33,6 +33,14 @@ def option_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+DASK = Option(
+    ["--dask"],
+    heading="Work",
+    metavar="tcp://HOST:PORT",
+    help="Work on the cluster of this Dask scheduler, whose machines see the same paths. Needs skagile[dask].",
+)
+
+
 def check_jobs(jobs: int) -> None:
     """Refuse a number of jobs that is none.
 

@@ -8,11 +8,10 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skagile._files import replacing
-from skagile.records._leads import millivolts_per
+from skagile.records._leads import millivolts_per, round_step
 
 _TOP = 32_000  # steps on both sides of 0: physical ranges of few digits, as a header has eight characters for one
 _COARSEST = 0.1  # mV
-_ROUND = (1, 2, 5)
 _RECORD_BYTES = 61_440  # of a data record, as EDF has it
 _NEAR = 1e-6  # of a rate: seconds of a data record have eight characters
 _LABEL = 16
@@ -104,9 +103,8 @@ def write_edf(
 
 
 def _signal(edfio, row, rate, name, unit, asked):
-    """Give one lead in whole steps: the largest of 1, 2 or 5 times a power of ten that is no larger than asked."""
-    decade = 10.0 ** np.floor(np.log10(asked * (1 + 1e-9)))
-    step = max(times * decade for times in _ROUND if times * decade <= asked * (1 + 1e-9))
+    """Give one lead in whole steps, round ones."""
+    step = float(round_step(asked))
     filled = np.nan_to_num(np.asarray(row, dtype=np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf)
     largest = float(np.abs(filled).max())
     while largest > _TOP * step and step <= _COARSEST:

@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
 
 from skagile.records._header import SignalLine
 
@@ -28,6 +31,13 @@ def millivolts_per(unit: str) -> float | None:
 def unit_of(millivolts: float) -> str:
     """Give the unit of that many millivolts, as WFDB has it: "V", "mV", "uV" or "nV"."""
     return {1e3: "V", 1.0: "mV", 1e-3: "uV", 1e-6: "nV"}[millivolts]
+
+
+def round_step(asked: float) -> Fraction:
+    """Give the largest of 1, 2 or 5 times a power of ten that is no larger than asked: others tell recorders apart."""
+    most = asked * (1 + 1e-9)  # 1/200 is 0.005, however it was computed
+    decade = Fraction(10) ** int(np.floor(np.log10(most)))
+    return max(times * decade for times in (1, 2, 5) if times * decade <= most)
 
 
 def of_electrocardiogram(name: str) -> bool:

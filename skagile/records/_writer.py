@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skagile._files import replacing
-from skagile.records._leads import millivolts_per, unit_of
+from skagile.records._leads import millivolts_per, round_step, unit_of
 from skagile.records._single import quiet, wfdb
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
@@ -160,9 +160,7 @@ def _asked_step(resolution, n_leads):
             f"resolution={resolution!r} for {n_leads} leads; expected one step in mV, or one for each lead, between "
             "1e-9 and 1000."
         )
-    finest = min(asked) * (1 + 1e-9)  # 1/200 is 0.005, however it was computed
-    decade = Fraction(10) ** int(np.floor(np.log10(finest)))
-    return max(times * decade for times in (1, 2, 5) if times * decade <= finest)
+    return round_step(min(asked))
 
 
 def _steps(signal, step, leads):

@@ -193,6 +193,6 @@ def test_a_model_that_is_changed_in_the_midst_of_a_run_ends_it(job):
     """No record is made by another model, and none is left out for it."""
     model = job.home / "model"
     shutil.copy(job.model, model)
-    _worker._model.cache_clear()
+    _worker.model_of.cache_clear()
     with pytest.raises(OSError, match="was changed while"):
-        _worker._model(str(model), "0" * 64)
+        _worker.model_of(str(model), "0" * 64)

@@ -13,12 +13,11 @@ from skagile._files import sha256_of, sync
 from skagile._workers import in_parallel, on_cluster
 from skagile.records import check_readers
 from skagile.release._folders._input import InputFolder, check_people, look_into
-from skagile.release._folders._journal import Journal
+from skagile.release._folders._journal import RELEASE, Journal
 from skagile.release._folders._log import RunLog
 from skagile.release._folders._manifest import FORMATS, SUFFIX, run_digest, write_manifest
-from skagile.release._folders._model_file import read_recording_model
-from skagile.release._folders._place import PARTIAL, RELEASE, check_places, clear, held, is_complete
-from skagile.release._folders._worker import release_record
+from skagile.release._folders._place import PARTIAL, check_places, clear, held, is_complete
+from skagile.release._folders._worker import model_of, release_record
 from skagile.release._keys import pseudonym, read_key
 from skagile.release._scan import scan_release
 from skagile.release._scrub import HeaderRules
@@ -159,8 +158,9 @@ def anonymize_recordings(
     model = Path(model).expanduser().absolute()
     folder = look_into(data, subjects, "data")
     check_places(folder.root, out, {"model": model, "key": Path(key).expanduser().absolute(), "log": log})
-    read_recording_model(model)  # fails now, and not in every worker
-    given = _Given(folder, (str(model), sha256_of(model)), secret, rules, format)
+    of_file = str(model), sha256_of(model)
+    model_of(*of_file)  # fails now, and not in every worker
+    given = _Given(folder, of_file, secret, rules, format)
     partial = out.with_name(out.name + PARTIAL)
     if (manifest := is_complete(out, given.run)) is not None:
         # The run may have been killed when all was done but this.

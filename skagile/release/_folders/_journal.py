@@ -6,7 +6,7 @@ from pathlib import Path
 
 from skagile._files import replacing, sha256_of, sync
 
-JOURNAL = "journal.jsonl"
+JOURNAL, RELEASE = "journal.jsonl", "release"  # beside each other
 _VERSION = 1
 
 
@@ -16,7 +16,7 @@ class Journal:
     Parameters
     ----------
     folder : Path
-        Where it is kept; the release is made in ``release`` there.
+        Where it is kept; the release is made in `RELEASE` there.
     run : str
         Digest of model, key and options: another run's lines do not count.
     inputs : dict of str to str
@@ -29,7 +29,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, run: str, inputs: dict[str, str]):
-        self.path, self.made, self.done = folder / JOURNAL, folder / "release", {}
+        self.path, self.made, self.done = folder / JOURNAL, folder / RELEASE, {}
         self.inputs = inputs
         if not self.path.exists():
             self._start(run)

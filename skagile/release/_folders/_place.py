@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skagile._files import check_size, sha256_of
-from skagile.release._folders._journal import JOURNAL
+from skagile.release._folders._journal import JOURNAL, RELEASE
 from skagile.release._renamed import MANIFEST, MOST_BYTES
 
 try:
@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows has none
     fcntl = None
 
-PARTIAL, RELEASE = ".partial", "release"
+PARTIAL = ".partial"
 _LOCK = "lock"
 _OWN = re.compile(rf"{_LOCK}|{RELEASE}|{re.escape(JOURNAL)}|\.[0-9a-f]{{32}}\.part(\..*)?")
 

@@ -12,7 +12,7 @@ from skagile.release._folders._input import InputRecord
 from skagile.release._folders._model_file import read_recording_model
 from skagile.release._keys import pseudonym, seed_of
 from skagile.release._known_leads import scrub_leads
-from skagile.release._recordings import NoBeatsError
+from skagile.release._recordings import NoBeatsError, RecordingModel
 from skagile.release._scrub import HeaderRules, scrub_annotation, scrub_header
 
 # None: raised here. Of a server that is gone, or of too many open files, the next record would suffer as well.
@@ -30,8 +30,8 @@ class UnreadableFileError(Exception):
 
 
 @lru_cache(maxsize=1)
-def _model(path, digest):
-    """Model of a file, read once in each process.
+def model_of(path: str, digest: str) -> RecordingModel:
+    """Read the model of a file, once in each process.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def release_record(
     OSError
         Where the release cannot be written, or this machine cannot read any file.
     """
-    anonymizer = _model(*model)
+    anonymizer = model_of(*model)
     name = given.name
     subject = pseudonym(key, "subject", given.person["subject"])
     record = pseudonym(key, "record", name)

@@ -9,14 +9,12 @@ import numpy as np
 from sklearn.base import clone
 
 from skagile.anonymizers import KSameAnonymizer
-from skagile.leads import plain_name, standard_lead
+from skagile.leads import STANDARD, plain_name, standard_lead
 from skagile.records import Entry
 from skagile.release._recordings._background import Background, log_levels
 from skagile.release._recordings._labels import choose_labels, labels_of, merge_rare, told_of
 from skagile.release._recordings._model import RecordingModel
 from skagile.release._recordings._prepare import cut_recording
-
-_ORDER = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 
 
 @dataclass
@@ -204,7 +202,7 @@ class Collected:
                 f"no lead is one of {k} people or more; {spelt[most]} is of {len(people[most])}. Add recordings of the "
                 "same leads, or lower k, which protects less."
             )
-        place = {lead_key(name): number for number, name in enumerate(_ORDER)}
+        place = {lead_key(name): number for number, name in enumerate(STANDARD)}
         common.sort(key=lambda key: place.get(key, len(place)))
         self.notes.leads = {spelt[key]: len(people[key]) for key in common}
         return [spelt[key] for key in common]

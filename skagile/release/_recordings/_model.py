@@ -8,6 +8,7 @@ import numpy as np
 from skagile.anonymizers import drawing_from
 from skagile.leads import derive_leads
 from skagile.records import Recording
+from skagile.release._own_peaks import nearest
 from skagile.release._recordings._background import Background
 from skagile.release._recordings._compose import compose
 from skagile.release._recordings._prepare import cut_recording
@@ -109,13 +110,16 @@ class RecordingModel:
 
     def _made(self, beats, r_peak, known, recording, random):
         """Draw a recording; again where its R peaks would not be seen where they are written, as of a flat heart."""
+        seeds = random.spawn(_DRAWS)
+        if drawing_from(self.anonymizer, 0) is self.anonymizer:  # it would be the same again
+            return self._drawn(beats, r_peak, known, recording, seeds[0])
         best, most = None, -1.0
-        for seed in random.spawn(_DRAWS):
+        for seed in seeds:
             signal = self._drawn(beats, r_peak, known, recording, seed)
             seen = _share_seen(signal[known], r_peak, [self.leads[i] for i in np.flatnonzero(known)], recording)
             if seen > most:
                 best, most = signal, seen
-            if most >= _SEEN or drawing_from(self.anonymizer, 0) is self.anonymizer:
+            if most >= _SEEN:
                 break
         return best
 
@@ -140,12 +144,5 @@ def _share_seen(signal, r_peak, leads, recording):
     (seen,), _ = find_over_leads(Signals([signal], leads, rate, ["the release"]), "nan", quality=False)
     if not len(seen):
         return 0.0
-    both = int((np.abs(r_peak - seen[_nearest(seen, r_peak)]) <= _NEAR * rate).sum())
+    both = int((np.abs(r_peak - seen[nearest(seen, r_peak)]) <= _NEAR * rate).sum())
     return both / (len(r_peak) + len(seen) - both)
-
-
-def _nearest(places, wanted):
-    """Index of the nearest of rising places."""
-    right = np.clip(np.searchsorted(places, wanted), 0, len(places) - 1)
-    left = np.maximum(right - 1, 0)
-    return np.where(np.abs(places[left] - wanted) <= np.abs(places[right] - wanted), left, right)
