@@ -50,6 +50,7 @@ KSAME = {**TINY, "sampling_rate": RATE, "max_draws": 2, "max_epochs": 1}
 # Name -> unfitted estimators: one for every kind of state that the class has.
 CASES = {
     "agile": AgileAnonymizer(n_steps=2, **TINY),
+    "agile-amortized": AgileAnonymizer(n_steps=2, inference="amortized", **TINY),
     "agile-images": AgileAnonymizer(n_steps=1, n_surrogates=1, representation="image", **{**TINY, "max_epochs": 1}),
     "warp": WarpAnonymizer(**TINY),
     "k-same": KSameAnonymizer(2, **KSAME),

@@ -66,14 +66,14 @@ def _feature_direction(surrogate, feature, y, s, lambda_):
     than behind it also keeps a trunk's steep directions, common to both, from cancelling.
     """
     feature = feature.detach().requires_grad_(True)
-    up = _unit(torch.autograd.grad(_margin(surrogate.biometric(feature), s).sum(), feature)[0])
+    up = _unit(torch.autograd.grad(margin(surrogate.biometric(feature), s).sum(), feature)[0])
     if surrogate.clinical is None:
         return up
     diagnosis = F.cross_entropy(surrogate.clinical(feature), y, reduction="sum")
     return up - lambda_ * _unit(torch.autograd.grad(diagnosis, feature)[0])
 
 
-def _margin(logits, target):
+def margin(logits, target):
     """How far the best of the others are above the target's logit, softly.
 
     The cross-entropy is log(1 + exp(margin)): both gradients point the same way, but the cross-entropy's is rounded to
@@ -140,9 +140,13 @@ def afgsm(
         if smoother is None:
             change = torch.clamp(change + size * direction.sign(), -epsilon, epsilon)
         else:
-            change = (change + size * (direction @ smoother).sign()) @ smoother
-            change = change * (epsilon / change.abs().amax(-1, keepdim=True).clamp_min(1e-30)).clamp(max=1.0)
+            change = into_ball((change + size * (direction @ smoother).sign()) @ smoother, epsilon)
     return x + change
+
+
+def into_ball(change, epsilon):
+    """Scale down the leads of a perturbation that leave the ball of radius `epsilon`, a number or one for each lead."""
+    return change * (epsilon / change.abs().amax(-1, keepdim=True).clamp_min(1e-30)).clamp(max=1.0)
 
 
 def lead_radii(x, epsilon):

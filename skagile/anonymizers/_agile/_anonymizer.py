@@ -6,7 +6,6 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skagile._arrays import lead_scale, standardize_leads
@@ -19,31 +18,33 @@ from skagile._training import (
     pad_rows,
     resolve_device,
     restored_net,
-    seeded,
     tell,
     torch_threads,
-    train_net,
 )
 from skagile.anonymizers._agile._afgsm import afgsm, lead_radii
+from skagile.anonymizers._agile._amortized import fit_perturbation_net
 from skagile.anonymizers._agile._budget import BUDGET, budget, split_leads
-from skagile.anonymizers._agile._dual_net import DualNet
-from skagile.anonymizers._agile._surrogates import STORED, empty_surrogate, surrogate_encoders, weight_of
+from skagile.anonymizers._agile._dual_net import fit_dual_net
+from skagile.anonymizers._agile._measured import IMAGE_BATCH, MeasuredMixin
+from skagile.anonymizers._agile._perturbation_net import PerturbationNet
+from skagile.anonymizers._agile._surrogates import (
+    STORED,
+    empty_surrogate,
+    predict_codes,
+    surrogate_encoders,
+    weight_of,
+)
 from skagile.anonymizers._base import BaseAnonymizer
 from skagile.anonymizers._views import band_projection, draw_views
 from skagile.networks import DualHead
-from skagile.segmentation import BeatImager
 
 # The upper edge of the band that `smooth` keeps to, the usual one of a diagnostic display filter.
 HIGHEST_FREQUENCY = 40.0
 # Beats of `fit` that are released to measure the budget in millivolts.
 SUMMARY_BEATS = 256
-# Images of 200 x 200 take a thousand times a beat's memory.
-IMAGE_BATCH = 64
-WEIGHT_DECAY = 0.01
-LARGEST_GRADIENT = 5.0  # norm
 
 
-class AgileAnonymizer(Stateful, BaseAnonymizer):
+class AgileAnonymizer(Stateful, MeasuredMixin, BaseAnonymizer):
     """Perturb beats so that identity is lost and diagnosis kept, after Bhattacharyya et al.
 
     Surrogate networks with a clinical and a biometric head are fitted; ``transform`` then moves every beat, inside a
@@ -106,8 +107,13 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         Names of the leads of 4-D `X`, in order. With them the independent leads are anonymized, and the other limb
         leads follow by Einthoven's and Goldberger's laws, see :func:`~skagile.leads.derive_leads`. None: all leads are
         anonymized.
+    inference : {"iterative", "amortized"}, default="iterative"
+        How ``transform`` finds the perturbation. "iterative" takes `n_steps` through all surrogates for every beat and
+        is the reference. "amortized" trains a network in ``fit`` that gives it in one forward pass, more than twenty
+        times faster, and a little weaker (see Notes); it doubles the time of ``fit``, and knows `lambda_`, `diversity`
+        and `smooth` as they were there. Only for ``representation="signal"``.
     max_epochs : int, default=15
-        Passes over the beats, for each surrogate.
+        Passes over the beats, for each surrogate; the network of "amortized" takes twice as many.
     lr : float, default=0.004
         Largest learning rate of the one cycle.
     batch_size : int, default=128
@@ -132,6 +138,8 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         The first of them, the CTH.
     surrogates_ : list of torch.nn.Module
         All surrogates as modules, nearest neighbour and mean beats among them.
+    perturbation_net_ : torch.nn.Module
+        Gives the perturbation; with ``inference="amortized"`` only.
     epsilon_mv_ : float
         `epsilon` times the median standard deviation of the fitted beats, in the unit of `X`; of several leads the
         median over all leads of all beats.
@@ -173,6 +181,12 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
       lead's own standard deviation; views and ``smooth`` work along time, the same on every lead, while gradients are
       made unit vectors, and `momentum` carries them on, over all leads of a beat together.
     - At ``transform`` the surrogates' own predictions take the place of labels, because true labels would leak.
+    - ``inference="amortized"`` is ours. The network sees the beat and the CTH's feature of it, and ends in a squashing
+      into the same ball. It is trained on eq. 2's objective through the surrogates, at slightly shifted, stretched and
+      mixed fitted beats, half of the surrogates and one view a step, for their predictions as labels. Its identity
+      loss is the margin in units of the surrogate's own on clean beats, bounded where identity is lost already; with
+      ``normalize_gradients=False`` both are the cross-entropies. A tenth of the beats is held out, and the best epoch
+      on them taken. What it does to a beat is learned, not sought: far from the fitted beats it may be worse.
 
     **What this does not guarantee.** AGILE's noise misleads attackers trained on *original* beats. An attacker
     retrained on released beats of the same people identifies them almost as well as before: on MIT-BIH more than nine
@@ -217,6 +231,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         "representation": [StrOptions({"signal", "image"})],
         "activation": [StrOptions({"gelu", "sigmoid", "relu"})],
         "lead_names": ["array-like", None],
+        "inference": [StrOptions({"iterative", "amortized"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -244,6 +259,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         representation: str = "signal",
         activation: str = "gelu",
         lead_names: Sequence[str] | None = None,
+        inference: str = "iterative",
         max_epochs: int = 15,
         lr: float = 0.004,
         batch_size: int = 128,
@@ -267,6 +283,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         self.representation = representation
         self.activation = activation
         self.lead_names = lead_names
+        self.inference = inference
         self.max_epochs = max_epochs
         self.lr = lr
         self.batch_size = batch_size
@@ -276,6 +293,7 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
 
     def _fit_beats(self, X, y, s):
         self._check_smooth()
+        self._check_inference()
         random_state = own_random_state(self.random_state)
         device = resolve_device(self.device)
         leads = X.reshape(len(X), self._n_made_leads, -1)
@@ -283,24 +301,23 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         self.epsilon_mv_ = float(self.epsilon * np.median(sizes[sizes > 0]))
         Z = standardize_leads(X, self._n_made_leads)
         data = RowsDataset(Z.reshape(leads.shape), {"y": y, "subject": s})
-        kinds = [*self._encoders(), *STORED]
         self.nets_, self.surrogates_ = [], []
+        kinds = self._kinds()
         for i in range(self.n_surrogates):
             kind = kinds[i % len(kinds)]
             if kind in STORED:
                 surrogate = kind(Z, s, len(self.subjects_), random_state).to(device)
             else:
                 # The CTH comes first of each round.
-                is_cth = i % len(kinds) == 0
-                training = self.training if is_cth else "plain"
-                contrast = self.contrastive_weight if is_cth else 0.0
-                net = self._fit_net(kind, data, training, contrast, draw_seed(random_state), device)
-                self.nets_.append(net)
-                surrogate = net.module_
+                self.nets_.append(self._fit_net(kind, data, i % len(kinds) == 0, draw_seed(random_state), device))
+                surrogate = self.nets_[-1].module_
             # Only the gradient with respect to the beats is wanted from here on.
             self.surrogates_.append(surrogate.eval().requires_grad_(False))
         self.net_ = self.nets_[0]
         self._views_seed = secret_seed(self.random_state, random_state)
+        vars(self).pop("perturbation_net_", None)
+        if self.inference == "amortized":
+            self._fit_amortized(data.X, draw_seed(random_state), device)
         shown = X[np.unique(np.linspace(0, len(X) - 1, SUMMARY_BEATS).astype(int))]
         self.summary_ = budget(*split_leads(shown, self._transform_beats(shown), self._n_made_leads))
 
@@ -311,60 +328,102 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
                 f"{HIGHEST_FREQUENCY:g} Hz is unknown. Give sampling_rate in Hz, or smooth=False."
             )
 
-    def _fit_net(self, encoder, data, training, contrastive_weight, seed, device):
-        with seeded(seed):
-            return train_net(
-                DualHead(encoder(), len(self.classes_), len(self.subjects_)),
-                data,
-                net_class=DualNet,
-                n_epochs=self.max_epochs,
-                lr=self.lr,
-                batch_size=self.batch_size,
-                # Steps are as long as asked for, however few rows there are.
-                least_batch=self.batch_size,
-                device=device,
-                weight_decay=WEIGHT_DECAY,
-                max_gradient_norm=LARGEST_GRADIENT,
-                training=training,
-                epsilon=self.epsilon,
-                attack_lambda=self.lambda_,
-                identity_weight=self.lambda_,
-                normalize_gradients=self.normalize_gradients and training != "paper",
-                reversal=self.reversal,
-                contrastive_weight=contrastive_weight,
-                threads=self._threads(),
+    def _check_inference(self):
+        if self.inference == "amortized" and self.representation == "image":
+            raise ValueError(
+                'inference="amortized" with representation="image": the network that gives the perturbation in one '
+                'pass is trained on waveforms. Give representation="signal", or inference="iterative".'
             )
+
+    def _fit_amortized(self, Z, seed, device):
+        self.perturbation_net_ = fit_perturbation_net(
+            self.surrogates_,
+            Z,
+            seed=seed,
+            epsilon=self.epsilon,
+            lambda_=self.lambda_,
+            weights=self._weights(),
+            smoother=self._smoother(device),
+            diversity=self.diversity,
+            n_epochs=2 * self.max_epochs,
+            lr=self.lr,
+            batch_size=self.batch_size,
+            device=device,
+        )
+
+    def _weights(self):
+        return [weight_of(net) for net in self.surrogates_] if self.normalize_gradients else None
+
+    def _smoother(self, device):
+        if not self.smooth:
+            return None
+        projection = band_projection(self._n_samples, self.sampling_rate, HIGHEST_FREQUENCY)
+        return torch.as_tensor(projection, dtype=torch.float32, device=device)
+
+    def _fit_net(self, encoder, data, is_cth, seed, device):
+        training = self.training if is_cth else "plain"
+        return fit_dual_net(
+            lambda: DualHead(encoder(), len(self.classes_), len(self.subjects_)),
+            data,
+            seed=seed,
+            n_epochs=self.max_epochs,
+            lr=self.lr,
+            batch_size=self.batch_size,
+            device=device,
+            training=training,
+            epsilon=self.epsilon,
+            attack_lambda=self.lambda_,
+            identity_weight=self.lambda_,
+            normalize_gradients=self.normalize_gradients and training != "paper",
+            reversal=self.reversal,
+            contrastive_weight=self.contrastive_weight if is_cth else 0.0,
+            threads=self._threads(),
+        )
 
     def _transform_beats(self, X):
         self._check_smooth()
         released = np.empty_like(X)
         device = resolve_device(self.device)
+        perturb = self._in_one_pass(device) if self.inference == "amortized" else self._in_steps(device)
+        for start in range(0, len(X), self._rows_at_once()):
+            batch = X[start : start + self._rows_at_once()]
+            released[start : start + len(batch)] = self._perturb(batch, device, perturb)
+            tell(start + len(batch), len(X))
+        return released
+
+    def _in_steps(self, device):
+        """Return a function of z-scored beats and radii that gives their change by A-FGSM."""
         attack = {
             "lambda_": self.lambda_,
             "n_steps": self.n_steps,
             "normalize_gradients": self.normalize_gradients,
-            "weights": [weight_of(net) for net in self.surrogates_] if self.normalize_gradients else None,
+            "weights": self._weights(),
             "momentum": self.momentum,
             "views": draw_views(self._n_samples, self.n_steps, self.diversity, self._views_seed),
+            "smoother": self._smoother(device),
         }
-        if self.smooth:
-            projection = band_projection(self._n_samples, self.sampling_rate, HIGHEST_FREQUENCY)
-            attack["smoother"] = torch.as_tensor(projection, dtype=torch.float32, device=device)
-        for start in range(0, len(X), self._rows_at_once()):
-            batch = X[start : start + self._rows_at_once()]
-            released[start : start + len(batch)] = self._perturb(batch, device, attack)
-            tell(start + len(batch), len(X))
-        return released
+        nets = self.surrogates_
+        return lambda x, radii: afgsm(nets, x, *predict_codes(nets, x), epsilon=radii, **attack) - x
 
-    def _perturb(self, batch, device, attack):
+    def _in_one_pass(self, device):
+        """Return the same by the network that was trained for it."""
+        self._check_inference()
+        if not hasattr(self, "perturbation_net_"):
+            raise ValueError(
+                'inference="amortized", but this anonymizer was fitted with inference="iterative" and has no network '
+                'for it. Fit it again with inference="amortized", or set inference="iterative".'
+            )
+        net, encoder, smoother = self.perturbation_net_, self.surrogates_[0].encoder, self._smoother(device)
+        return torch.no_grad()(lambda x, radii: net(x, encoder(x), radii, smoother))
+
+    def _perturb(self, batch, device, perturb):
         leads = batch.reshape(len(batch), self._n_made_leads, -1)
         centre, spread = lead_scale(batch, self._n_made_leads)
         with torch_threads(self._threads()):
             clean = pad_rows((leads - centre) / spread).to(device)
-            radii = lead_radii(clean, self.epsilon)
-            perturbed = afgsm(self.surrogates_, clean, *self._predict_codes(clean), epsilon=radii, **attack)
+            change = perturb(clean, lead_radii(clean, self.epsilon))
         # The change is added to the beat in its own precision, so that no change gives back the beat itself.
-        change = (perturbed - clean)[: len(batch)].cpu().numpy().astype(batch.dtype)
+        change = change[: len(batch)].cpu().numpy().astype(batch.dtype)
         return (leads + (1 - self.alpha) * change * spread).reshape(batch.shape)
 
     def _threads(self):
@@ -381,65 +440,10 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         """Samples of a lead."""
         return self._n_made // self._n_made_leads
 
-    def _encoders(self):
-        return surrogate_encoders(self._n_samples, self.activation, self.representation, self._n_made_leads)
-
-    def transform_images(self, X: ArrayLike) -> np.ndarray:
-        """Anonymize beats and draw them.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
-            As in ``transform``.
-
-        Returns
-        -------
-        images : ndarray of float32 of shape (n_rows, 200, 200) or (n_rows, n_beats, 200, 200)
-            Grayscale images of the released beats, as `~skagile.segmentation.BeatImager` draws them, which also says
-            what it makes of several leads, with either
-            `representation`; NaN for missing beats. They hold 160 kB a beat: give many beats in parts.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError, ValueError
-            As ``transform``.
-        """
-        released = np.asarray(self.transform(X))
-        return BeatImager(batch_size=IMAGE_BATCH).fit(released).transform(released)
-
-    def summarize(self, X: ArrayLike, released: ArrayLike | None = None) -> dict[str, float]:
-        """Say in clinicians' units how far released beats are from the original ones.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_samples), (n_rows, n_beats, n_samples) or with leads before samples
-            Original beats, in millivolts.
-        released : array-like of the shape of `X`, default=None
-            What ``transform`` made of them. None calls it.
-
-        Returns
-        -------
-        summary : dict of str to float
-            ``"prdn"`` (percent) and ``"snr"`` (dB), both the median over the leads of all beats; ``"mean_change"`` and
-            ``"max_change"``, the mean and the largest absolute change of a sample, in the unit of `X`.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError, ValueError
-            As ``transform``; ValueError also where `released` is of another shape than `X`.
-        """
-        return budget(X, self.transform(X) if released is None else released)
-
-    def _predict_codes(self, clean):
-        """Diagnosis and identity of each beat, as the surrogates together see them."""
-        clinical, biometric = 0.0, 0.0
-        with torch.no_grad():
-            for surrogate in self.surrogates_:
-                surrogate_clinical, surrogate_biometric = surrogate(clean)
-                biometric = biometric + surrogate_biometric.softmax(dim=1)
-                if surrogate_clinical is not None:
-                    clinical = clinical + surrogate_clinical.softmax(dim=1)
-        return clinical.argmax(dim=1), biometric.argmax(dim=1)
+    def _kinds(self):
+        """Return what the surrogates are made by, in their order."""
+        encoders = surrogate_encoders(self._n_samples, self.activation, self.representation, self._n_made_leads)
+        return [*encoders, *STORED]
 
     def _state_fields(self) -> Iterator[Field]:
         yield Labels("classes_")
@@ -454,11 +458,12 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
             lambda values: np.array([values[name] for name in BUDGET]),
             lambda values: dict(zip(BUDGET, values.tolist(), strict=True)),
         )
-        kinds = [*self._encoders(), *STORED]
-        made = [partial(self._empty_surrogate, kind) for kind in kinds]
+        made = [partial(self._empty_surrogate, kind) for kind in self._kinds()]
         yield Repeated(
             "surrogates_", n=self.n_surrogates, make=lambda i: Module(str(i), made[i % len(made)], self.device)
         )
+        if self.inference == "amortized":
+            yield Module("perturbation_net_", lambda _: self._empty_perturbation_net(), self.device)
         if not hasattr(self, "nets_"):  # a state is taken: nets hold those surrogates that were trained
             trained = [net for net in self.surrogates_ if isinstance(net, DualHead)]
             self.nets_ = [restored_net(net, resolve_device(self.device)) for net in trained]
@@ -468,3 +473,6 @@ class AgileAnonymizer(Stateful, BaseAnonymizer):
         if kind in STORED:
             return empty_surrogate(kind, weights, len(self.subjects_), self._n_made)
         return DualHead(kind(), len(self.classes_), len(self.subjects_))
+
+    def _empty_perturbation_net(self):
+        return PerturbationNet(self._n_samples, self.surrogates_[0].encoder.n_features_out, self._n_made_leads)

@@ -6,8 +6,12 @@ from skorch.dataset import unpack_data
 from torch.nn import functional as F
 
 from skagile._arrays import standardize_channels
+from skagile._training import seeded, train_net
 from skagile.anonymizers._agile._afgsm import afgsm, lead_radii
 from skagile.networks import SupervisedContrastiveLoss
+
+WEIGHT_DECAY = 0.01
+LARGEST_GRADIENT = 5.0  # norm
 
 
 class _ScaleGradient(torch.autograd.Function):
@@ -120,3 +124,37 @@ class DualNet(NeuralNet):
         if self.contrastive_weight:
             loss = loss + self.contrastive_weight * SupervisedContrastiveLoss()(feature, y_true["y"])
         return loss
+
+
+def fit_dual_net(make_module, data, *, seed, batch_size, **params):
+    """Train a `DualHead`.
+
+    Parameters
+    ----------
+    make_module : callable
+        Makes it, with first weights of torch's generator.
+    data : RowsDataset
+        Beats, diagnoses and subjects.
+    seed : int
+        Of weights and order.
+    batch_size : int
+        Beats a step.
+    **params
+        Of `DualNet` and `train_net`.
+
+    Returns
+    -------
+    net : DualNet
+    """
+    with seeded(seed):
+        return train_net(
+            make_module(),
+            data,
+            net_class=DualNet,
+            batch_size=batch_size,
+            # Steps are as long as asked for, however few rows there are.
+            least_batch=batch_size,
+            weight_decay=WEIGHT_DECAY,
+            max_gradient_norm=LARGEST_GRADIENT,
+            **params,
+        )

@@ -143,3 +143,15 @@ def empty_surrogate(kind, weights, n_subjects, n_samples):
 def weight_of(surrogate):
     """Weight of a fitted surrogate in the perturbation."""
     return WEIGHTS.get(type(surrogate.biometric), 1.0)
+
+
+def predict_codes(surrogates, x):
+    """Diagnosis and identity of each z-scored beat, as the surrogates together see them."""
+    clinical, biometric = 0.0, 0.0
+    with torch.no_grad():
+        for surrogate in surrogates:
+            surrogate_clinical, surrogate_biometric = surrogate(x)
+            biometric = biometric + surrogate_biometric.softmax(dim=1)
+            if surrogate_clinical is not None:
+                clinical = clinical + surrogate_clinical.softmax(dim=1)
+    return clinical.argmax(dim=1), biometric.argmax(dim=1)
