@@ -5,6 +5,7 @@ import importlib
 
 STUDIES = (
     "agile",
+    "agile_amortized",
     "agile_defaults",
     "audit",
     "frontier",
