@@ -17,13 +17,12 @@ from skagile.anonymizers._agile._perturbation_net import PerturbationNet, squash
 from skagile.anonymizers._agile._surrogates import predict_codes
 from skagile.anonymizers._views import draw_views
 
-# A surrogate is deceived when others lead the own subject by this share of the lead that the own had over them.
-LEAD = 0.5
+# In units of the lead that the own label's logit has over the others at clean beats: identity is to be behind by half
+# of that, and the diagnosis to lead by all of it, as it does at clean beats.
+IDENTITY_BEHIND, DIAGNOSIS_AHEAD = 0.5, 1.0
 SHARPNESS = 2.0
 # What is proposed may go to where the squashing has 96 % of its range; further out no gradient would bring it back.
 LARGEST_PROPOSAL = 2.0
-# Share of another beat that half of the training beats get, at most: the network is to serve people it has not met.
-LARGEST_MIX = 0.5
 SMALLEST_SCALE = 0.1
 N_VIEWS = 64
 HELD_OUT = 0.1
@@ -35,10 +34,11 @@ LARGEST_GRADIENT = 5.0  # norm
 class AmortizedNet(NeuralNet):
     """Trains a `PerturbationNet` on eq. 2's objective at the beats it perturbs, through fixed surrogates.
 
-    Every step draws half of the surrogates, a view of the perturbed beats and a slight change of the beats. The
-    diagnosis loss is the cross-entropy. The identity loss is bounded: a row that is lost to a surrogate by far pulls
-    no more, so that the network spends itself on those that are not. In the steps of `afgsm` each row has a gradient
-    of its own, and no such need.
+    Every step draws half of the surrogates, a view of the perturbed beats and a slight change of the beats. Both losses
+    are of margins, in units of the surrogate's own at clean beats, and bounded: a row whose identity is lost by far, or
+    whose diagnosis is as clear as before, pulls no more, so that the network spends itself on the others. In the steps
+    of `afgsm` each row has a gradient of its own, and no such need. A diagnosis weighs by the square root of its
+    rarity: what suits the commonest would else be done to all.
 
     Parameters
     ----------
@@ -46,10 +46,12 @@ class AmortizedNet(NeuralNet):
         As for `skorch.NeuralNet`; targets are ``{"y": ..., "subject": ...}``.
     surrogates : sequence of torch.nn.Module
         As of `afgsm`; the first one's encoder gives the network its features.
-    scales : sequence of float
-        Of each surrogate, see `identity_scales`.
+    scales : sequence of (float or None, float)
+        Of each surrogate, see `clean_leads`.
+    class_weights : torch.Tensor of shape (n_classes,)
+        Of the diagnoses.
     weights : sequence of float or None
-        Of each surrogate. None takes 1, and the identity's cross-entropy as it is.
+        Of each surrogate. None takes 1, and the two cross-entropies as they are.
     epsilon : float
         Radius of the ball, in standard deviations of each lead.
     lambda_ : float
@@ -69,6 +71,7 @@ class AmortizedNet(NeuralNet):
         *args,
         surrogates=(),
         scales=(),
+        class_weights=None,
         weights=None,
         epsilon=0.0,
         lambda_=1.0,
@@ -80,6 +83,7 @@ class AmortizedNet(NeuralNet):
         super().__init__(*args, criterion=torch.nn.CrossEntropyLoss, **kwargs)
         self.surrogates = surrogates
         self.scales = scales
+        self.class_weights = class_weights
         self.weights = weights
         self.epsilon = epsilon
         self.lambda_ = lambda_
@@ -88,12 +92,9 @@ class AmortizedNet(NeuralNet):
         self.changes = changes
 
     def train_step_single(self, batch, **fit_params):
-        """Change the beats slightly and mix some, then take skorch's step on the result."""
+        """Change the beats slightly, then take skorch's step on the result."""
         X, target = unpack_data(batch)
-        X = _drawn(self.changes)(X)
-        share = LARGEST_MIX * torch.rand(len(X), 1, 1) * (torch.rand(len(X), 1, 1) < 0.5)
-        X = (1 - share) * X + share * X[torch.randperm(len(X))]
-        return super().train_step_single((standardize_channels(X), target), **fit_params)
+        return super().train_step_single((standardize_channels(_drawn(self.changes)(X)), target), **fit_params)
 
     def infer(self, x, **fit_params):
         """Return what is proposed, and the perturbed beats."""
@@ -120,14 +121,21 @@ class AmortizedNet(NeuralNet):
         surrogate = self.surrogates[i]
         feature = surrogate.encoder(seen)
         logits = surrogate.biometric(feature)
+        clinical = None if surrogate.clinical is None else surrogate.clinical(feature)
         if self.weights is None:
-            loss = -F.cross_entropy(logits, s)
-        else:
-            lost = mean_margin(logits, s) / self.scales[i]
-            loss = self.weights[i] * F.softplus(SHARPNESS * (LEAD - lost)).mean() / SHARPNESS
-        if surrogate.clinical is None:
-            return loss
-        return loss + self.lambda_ * F.cross_entropy(surrogate.clinical(feature), y)
+            kept = 0.0 if clinical is None else F.cross_entropy(clinical, y)
+            return self.lambda_ * kept - F.cross_entropy(logits, s)
+        diagnosis_scale, identity_scale = self.scales[i]
+        loss = self.weights[i] * _short_of(IDENTITY_BEHIND, mean_margin(logits, s) / identity_scale).mean()
+        if clinical is not None:
+            ahead = -margin(clinical, y) / diagnosis_scale
+            loss = loss + self.lambda_ * (self.class_weights[y] * _short_of(DIAGNOSIS_AHEAD, ahead)).mean()
+        return loss
+
+
+def _short_of(goal, reached):
+    """By how much it is short of the goal, with a soft corner there."""
+    return F.softplus(SHARPNESS * (goal - reached)) / SHARPNESS
 
 
 def _drawn(choices):
@@ -139,26 +147,36 @@ def mean_margin(logits, target):
     return margin(logits, target) - math.log(logits.shape[1] - 1)
 
 
-def identity_scales(surrogates, parts):
-    """Median lead of the own subject's logit over the others', at clean beats: surrogates' logits differ in scale.
+def clean_leads(surrogates, parts):
+    """Median lead of the own label's logit over the others', at clean beats: surrogates' logits differ in scale.
 
     Parameters
     ----------
     surrogates : sequence of torch.nn.Module
         As of `AmortizedNet`.
-    parts : list of (torch.Tensor, torch.Tensor)
-        Clean beats and their subjects, batch by batch.
+    parts : list of (torch.Tensor, torch.Tensor, torch.Tensor)
+        Clean beats, their diagnoses and subjects, batch by batch.
 
     Returns
     -------
-    scales : list of float
+    leads : list of (float or None, float)
+        Of diagnosis, None where the surrogate knows none, and of identity.
     """
     scales = []
     with torch.no_grad():
         for surrogate in surrogates:
-            leads = [-mean_margin(surrogate.biometric(surrogate.encoder(x)), s) for x, s in parts]
-            scales.append(max(float(torch.cat(leads).median()), SMALLEST_SCALE))
+            diagnosis, identity = [], []
+            for x, y, s in parts:
+                feature = surrogate.encoder(x)
+                identity.append(-mean_margin(surrogate.biometric(feature), s))
+                if surrogate.clinical is not None:
+                    diagnosis.append(-margin(surrogate.clinical(feature), y))
+            scales.append((_median(diagnosis) if diagnosis else None, _median(identity)))
     return scales
+
+
+def _median(parts):
+    return max(float(torch.cat(parts).median()), SMALLEST_SCALE)
 
 
 def fit_perturbation_net(
@@ -193,9 +211,11 @@ def fit_perturbation_net(
     n_samples = X.shape[2]
     parts = [part.to(device) for part in X.split(ROWS_AT_ONCE)]
     with torch_threads(1):
-        codes = [predict_codes(surrogates, part) for part in parts]
-        scales = identity_scales(surrogates, [(part, s) for part, (_, s) in zip(parts, codes, strict=True)])
-    y, s = (torch.cat(some).cpu().numpy() for some in zip(*codes, strict=True))
+        parts = [(part, *predict_codes(surrogates, part)) for part in parts]
+        scales = clean_leads(surrogates, parts)
+    y, s = (torch.cat(codes) for codes in list(zip(*parts, strict=True))[1:])
+    rarity = torch.bincount(y, minlength=surrogates[0].clinical.out_features).clamp_min(1) ** -0.5
+    y, s, class_weights = y.cpu().numpy(), s.cpu().numpy(), rarity / rarity[y].mean()
     with seeded(seed):
         held_out = torch.randperm(len(X)).numpy() < HELD_OUT * len(X)
         train, valid = (
@@ -216,6 +236,7 @@ def fit_perturbation_net(
             callbacks=[("early_stopping", stop)],
             surrogates=surrogates,
             scales=scales,
+            class_weights=class_weights,
             smoother=smoother,
             views=[None, *(draw_views(n_samples, 1 + N_VIEWS, diversity, seed) or [])],
             changes=draw_views(n_samples, 1 + N_VIEWS, 1.0, seed + 1)[1:],

@@ -113,7 +113,7 @@ class AgileAnonymizer(Stateful, MeasuredMixin, BaseAnonymizer):
         times faster, and a little weaker (see Notes); it doubles the time of ``fit``, and knows `lambda_`, `diversity`
         and `smooth` as they were there. Only for ``representation="signal"``.
     max_epochs : int, default=15
-        Passes over the beats, for each surrogate; the network of "amortized" takes twice as many.
+        Passes over the beats, for each surrogate; the network of "amortized" takes half as many again.
     lr : float, default=0.004
         Largest learning rate of the one cycle.
     batch_size : int, default=128
@@ -183,10 +183,11 @@ class AgileAnonymizer(Stateful, MeasuredMixin, BaseAnonymizer):
     - At ``transform`` the surrogates' own predictions take the place of labels, because true labels would leak.
     - ``inference="amortized"`` is ours. The network sees the beat and the CTH's feature of it, and ends in a squashing
       into the same ball. It is trained on eq. 2's objective through the surrogates, at slightly shifted, stretched and
-      mixed fitted beats, half of the surrogates and one view a step, for their predictions as labels. Its identity
-      loss is the margin in units of the surrogate's own on clean beats, bounded where identity is lost already; with
-      ``normalize_gradients=False`` both are the cross-entropies. A tenth of the beats is held out, and the best epoch
-      on them taken. What it does to a beat is learned, not sought: far from the fitted beats it may be worse.
+      smoothed fitted beats, half of the surrogates and one view a step, with their predictions as labels. Both losses
+      are of margins, in units of the surrogate's own at clean beats, and bounded where identity is lost and where the
+      diagnosis is as clear as before; with ``normalize_gradients=False`` they are the cross-entropies. A tenth of the
+      beats is held out, and the best epoch on them taken. What it does to a beat is learned, not sought: to beats
+      unlike the fitted ones it may do worse than the steps.
 
     **What this does not guarantee.** AGILE's noise misleads attackers trained on *original* beats. An attacker
     retrained on released beats of the same people identifies them almost as well as before: on MIT-BIH more than nine
@@ -345,7 +346,7 @@ class AgileAnonymizer(Stateful, MeasuredMixin, BaseAnonymizer):
             weights=self._weights(),
             smoother=self._smoother(device),
             diversity=self.diversity,
-            n_epochs=2 * self.max_epochs,
+            n_epochs=max(2, 3 * self.max_epochs // 2),
             lr=self.lr,
             batch_size=self.batch_size,
             device=device,
