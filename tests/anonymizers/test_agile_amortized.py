@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.fft import dct
-from scipy.special import logsumexp, softmax
+from scipy.special import log_softmax, logsumexp
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from skagile import AgileAnonymizer
 from skagile.anonymizers._agile import _amortized, _anonymizer
-from skagile.anonymizers._agile._amortized import AmortizedNet, identity_scales, mean_margin
+from skagile.anonymizers._agile._amortized import AmortizedNet, clean_leads
 from skagile.anonymizers._agile._perturbation_net import PerturbationNet
-from skagile.anonymizers._agile._surrogates import BiometricOnly
-from skagile.networks import TemplateMatcher
+from skagile.networks import DualHead, LinearEncoder
 
 RATE = 140.0
 N_LEADS = 3
@@ -173,28 +172,60 @@ def test_held_out_beats_are_not_trained_on(quick, beats, monkeypatch):
     assert not agile.perturbation_net_.training
 
 
+def _lead(logits, target, offset=0.0):
+    """Own logit less the logsumexp of the others, by numpy."""
+    others = np.where(np.arange(logits.shape[1]) == target[:, None], -np.inf, logits)
+    return logits[np.arange(len(logits)), target] - logsumexp(others, axis=1) + offset
+
+
 def test_loss_is_the_objective():
-    """Two surrogates by numpy: identity bounded, in units of the clean lead; diagnosis by cross-entropy."""
+    """By numpy: identity behind by half, diagnosis ahead by all of what their logits lead by at clean beats."""
     rng = np.random.default_rng(0)
-    x, s = rng.standard_normal((8, 1, 12)), np.arange(8) % 4
-    x -= x.mean(axis=2, keepdims=True)
-    x /= x.std(axis=2, keepdims=True)
-    templates = x[:4, 0] + 0.3 * rng.standard_normal((4, 12))
-    surrogate = BiometricOnly(TemplateMatcher(torch.from_numpy(templates), scale=5.0))
-    z = _z(templates)
-    logits = 5 * x[:, 0] @ z.T / 12
-    others = np.where(np.arange(4) == s[:, None], -np.inf, logits)
-    lead = logits[np.arange(8), s] - (logsumexp(others, axis=1) - np.log(3))
-    tensors = torch.from_numpy(x), torch.from_numpy(s)
-    np.testing.assert_allclose(mean_margin(torch.from_numpy(logits), tensors[1]), -lead)
-    (scale,) = identity_scales([surrogate], [tuple(tensor[:4] for tensor in tensors)])
-    assert scale == pytest.approx(np.sort(lead[:4])[1])  # torch's median is the lower one
-    net = AmortizedNet(torch.nn.Identity(), surrogates=[surrogate], scales=[scale], weights=[1.5], lambda_=3.0)
-    expected = 1.5 * np.log1p(np.exp(2 * (0.5 + lead / scale))).mean() / 2
-    assert net._loss_of(0, tensors[0], None, tensors[1]).item() == pytest.approx(expected)
+    x, y, s = rng.standard_normal((9, 1, 12)), np.arange(9) % 2, np.arange(9) % 4
+    surrogate = DualHead(LinearEncoder(n_samples=12), 2, 4).double().eval()
+    tensors = [torch.from_numpy(array) for array in (x, y, s)]
+    with torch.no_grad():
+        clinical, identity = (logits.numpy() for logits in surrogate(tensors[0]))
+    known, named = _lead(clinical, y), _lead(identity, s, np.log(3))
+    # Their sign is that of an untrained network: at clean beats the fitted ones lead.
+    ((diagnosis_scale, identity_scale),) = clean_leads(
+        [surrogate], [[part[:4] for part in tensors], [part[4:] for part in tensors]]
+    )
+    assert diagnosis_scale == pytest.approx(max(np.median(known), 0.1))
+    assert identity_scale == pytest.approx(max(np.median(named), 0.1))
+    scales, class_weights = [(0.7, 1.3)], torch.tensor([0.5, 2.0], dtype=torch.float64)
+    net = AmortizedNet(
+        torch.nn.Identity(),
+        surrogates=[surrogate],
+        scales=scales,
+        class_weights=class_weights,
+        weights=[1.5],
+        lambda_=3.0,
+    )
+    lost = np.log1p(np.exp(2 * (0.5 + named / 1.3))) / 2
+    kept = np.array([0.5, 2.0])[y] * np.log1p(np.exp(2 * (1 - known / 0.7))) / 2
+    assert net._loss_of(0, *tensors).item() == pytest.approx(1.5 * lost.mean() + 3 * kept.mean())
     net.weights = None
-    expected = np.log(softmax(logits, axis=1)[np.arange(8), s]).mean()
-    assert net._loss_of(0, tensors[0], None, tensors[1]).item() == pytest.approx(expected)
+    own = np.arange(9)
+    lost, kept = log_softmax(identity, axis=1)[own, s], -log_softmax(clinical, axis=1)[own, y]
+    assert net._loss_of(0, *tensors).item() == pytest.approx(lost.mean() + 3 * kept.mean())
+
+
+def test_rare_diagnoses_weigh_more(quick, beats, monkeypatch):
+    seen = {}
+    train_net = _amortized.train_net
+
+    def spy(*args, class_weights, **params):
+        seen["weights"] = class_weights.numpy()
+        return train_net(*args, class_weights=class_weights, **params)
+
+    monkeypatch.setattr(_amortized, "train_net", spy)
+    monkeypatch.setattr(
+        _amortized, "predict_codes", lambda nets, x: (torch.arange(len(x)) % 10 // 9, torch.arange(len(x)) % 5)
+    )
+    quick(inference="amortized", max_epochs=1).fit(beats.X, beats.y, subjects=beats.subjects)
+    assert seen["weights"][1] / seen["weights"][0] == pytest.approx(3)  # 9 to 1
+    assert 0.9 * seen["weights"][0] + 0.1 * seen["weights"][1] == pytest.approx(1)
 
 
 def test_a_proposal_far_out_is_called_back():
