@@ -29,6 +29,8 @@ SMALL = {
     "TransECGIdentifier": {"max_epochs": 2, "d_model": 8, "n_heads": 2, "n_layers": 1, "device": "cpu"},
     "WarpAnonymizer": {"max_epochs": 2, "reinitialize_every": 1, "random_state": 0, "device": "cpu"},
 }
+# The same classes where a parameter makes another estimator of them.
+OTHERWISE = [("AgileAnonymizer", {"inference": "amortized"})]
 # check name -> why the check cannot hold for this estimator.
 FLAT = "the check's rounded toy data has rows of one repeated value: a flat line, which skagile refuses by contract"
 ROWS = ("check_methods_sample_order_invariance", "check_methods_subset_invariance")
@@ -88,7 +90,10 @@ def _is_estimator(value):
 
 
 @parametrize_with_checks(
-    [cls(**SMALL.get(cls.__name__, {})) for cls in all_estimators()],
+    [
+        *(cls(**SMALL.get(cls.__name__, {})) for cls in all_estimators()),
+        *(getattr(skagile, name)(**SMALL[name], **other) for name, other in OTHERWISE),
+    ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator).__name__, {}),
     xfail_strict=True,
 )
