@@ -31,6 +31,11 @@ from original first halves, of those who are attacked, and are tested on origina
 second halves. A cell is the share of single beats named right. Asked of the network: the worst attacker at most .157,
 and at most one point of the diagnosis (the mean of the networks) lost, new people too.
 
+It is reached for the people AGILE was fitted on. Of new people neither the network nor the steps hide enough: the
+surrogates do not know whom to hide them from. Fit AGILE on the people of the release.
+
+The seconds of fit and release are of a machine with other work; the last table's are of the processor.
+
 An attacker retrained on the release is not stopped by either, see :doc:`agile`.
 """
 

@@ -191,9 +191,11 @@ class AgileAnonymizer(Stateful, MeasuredMixin, BaseAnonymizer):
 
     **What this does not guarantee.** AGILE's noise misleads attackers trained on *original* beats. An attacker
     retrained on released beats of the same people identifies them almost as well as before: on MIT-BIH more than nine
-    beats in ten (see the audit's "adaptive" rows). There is no privacy bound. A fitted anonymizer is itself personal
-    data: with five or more surrogates it stores up to 2,500 of the fitted beats, and it always stores the names in
-    ``subjects_``. Do not publish such a release as if it were safe against anyone who can link part of it to persons.
+    beats in ten (see the audit's "adaptive" rows). People who were not among the fitted ones are hidden far less, with
+    either `inference`: nearly every second of their beats was named by an attacker trained on originals. There is no
+    privacy bound. A fitted anonymizer is itself personal data: with five or more surrogates it stores up to 2,500 of
+    the fitted beats, and it always stores the names in ``subjects_``. Do not publish such a release as if it were safe
+    against anyone who can link part of it to persons.
 
     References
     ----------
