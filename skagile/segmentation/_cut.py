@@ -5,6 +5,7 @@ double precision and keep their float dtype, R peaks move to a new rate by one r
 """
 
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -50,15 +51,19 @@ def band_pass(
     """
     check_band(band, sampling_rate)
     signal = np.asarray(signal)
-    low, high = band
-    if low == 0:
-        sos = butter(2, high, btype="lowpass", fs=sampling_rate, output="sos")
-    else:
-        sos = butter(2, (low, high), btype="bandpass", fs=sampling_rate, output="sos")
+    low, high = float(band[0]), float(band[1])
+    sos = _designed(low, high, float(sampling_rate)).copy()  # the other is everybody's
     most = signal.shape[axis] - 1
     if pad is None:
         pad = most if low == 0 else int(np.ceil(sampling_rate / low))
     return sosfiltfilt(sos, signal, axis=axis, padlen=min(pad, most)).astype(_float_dtype(signal), copy=False)
+
+
+@lru_cache(maxsize=64)
+def _designed(low, high, sampling_rate):
+    """Second-order sections; designed once, which takes longer than to filter ten seconds."""
+    kind, edges = ("lowpass", high) if low == 0 else ("bandpass", (low, high))
+    return butter(2, edges, btype=kind, fs=sampling_rate, output="sos")
 
 
 def rate_ratio(old: float, new: float) -> Fraction:

@@ -102,22 +102,35 @@ def signal_quality(signal: ArrayLike | Sequence[ArrayLike], sampling_rate: float
                 f"{'signal' if single else f'record {row} of signal'} contains NaN or infinity. Interpolate the gaps, "
                 "or cut them out."
             )
-    flags = [_judge(record, sampling_rate) for record in records]
+    flags = [flags for block in _blocks(records) for flags in _judge(block, sampling_rate)]
     if single:
         return Bunch(**flags[0])
     together = np.stack if isinstance(records, np.ndarray) else list
     return Bunch(**{name: together([flag[name] for flag in flags]) for name in flags[0]})
 
 
+def _blocks(records):
+    """Records as arrays of rows: neighbours that are equally long are judged at once, as the leads of a recording."""
+    start = 0
+    while start < len(records):
+        first, stop = records[start], start + 1
+        most = max(1, _BLOCK // max(1, len(first)))
+        while (
+            stop < min(len(records), start + most)
+            and len(records[stop]) == len(first)
+            and records[stop].dtype == first.dtype
+        ):
+            stop += 1
+        yield np.stack(records[start:stop]) if stop > start + 1 else first[None]
+        start = stop
+
+
 def mostly_noise(record: np.ndarray, sampling_rate: float) -> bool:
     """Say whether most of a stretch of a record holds no complexes; a short one is not judged, and is noise."""
     if len(record) < _CELLS * (_CELL + 0.1) * sampling_rate:
         return True
-    noise = np.zeros(len(record), dtype=bool)
     low, high = record.min(), record.max()
-    if low < high:
-        _mark_noise(noise, record, low, high, sampling_rate)
-    return low == high or noise.mean() > 0.5
+    return low == high or _noise(record[None], low[None], high[None], sampling_rate).mean() > 0.5
 
 
 def touches(
@@ -136,29 +149,46 @@ def touches(
     return touched
 
 
-def _judge(record, sampling_rate):
-    """Flag the stretches of one record."""
-    n_times = len(record)
-    flags = {name: np.zeros(n_times, dtype=bool) for name in ("flat", "saturated", "disconnected", "noise")}
+def _judge(records, sampling_rate):
+    """Flag the stretches of equally long records; return the flags of each."""
+    n_times = records.shape[1]
+    names = ("flat", "saturated", "disconnected", "noise")
+    flags = [{name: np.zeros(n_times, dtype=bool) for name in names} for _ in records]
     if n_times:
-        low, high = record.min(), record.max()
-        # Runs of equal samples: they start where a sample differs from the one before.
-        start = np.concatenate([[0], np.flatnonzero(record[1:] != record[:-1]) + 1])
-        length = np.diff(start, append=n_times)
-        flat = length >= min(count_samples(_FLAT, sampling_rate), n_times)
-        _mark(flags["flat"], start[flat], (start + length)[flat])
-        if low < high:
-            # The baseline of a noiseless signal may be its minimum too: a rail is away from the typical sample.
-            typical = np.median(record[:: max(1, n_times // 4096)] / 4) * 4
-            away = _RAIL_DISTANCE * (high / 2 - low / 2)
-            rail = (record[start] == low) & (typical / 2 - low / 2 > away)
-            rail |= (record[start] == high) & (high / 2 - typical / 2 > away)
-            rail &= length >= max(_RAIL_SAMPLES, _RAIL * sampling_rate)
-            _mark(flags["saturated"], start[rail], (start + length)[rail])
-            _mark_excursions(flags["disconnected"], record, low, high, sampling_rate)
-            _mark_noise(flags["noise"], record, low, high, sampling_rate)
-    flags["good"] = ~(flags["flat"] | flags["saturated"] | flags["disconnected"] | flags["noise"])
+        low, high = records.min(axis=1), records.max(axis=1)
+        for own, record, lowest, highest in zip(flags, records, low, high, strict=True):
+            _mark_runs(own, record, lowest, highest, sampling_rate)
+        rows = np.flatnonzero(low < high)
+        if len(rows):
+            part = records if len(rows) == len(records) else records[rows]
+            _mark_excursions([flags[row]["disconnected"] for row in rows], part, low[rows], high[rows], sampling_rate)
+            for row, noise in zip(rows, _noise(part, low[rows], high[rows], sampling_rate), strict=True):
+                flags[row]["noise"] = noise
+    for own in flags:
+        own["good"] = ~(own["flat"] | own["saturated"] | own["disconnected"] | own["noise"])
     return flags
+
+
+def _mark_runs(flags, record, low, high, sampling_rate):
+    """Mark where nothing changes, and where a rail is held."""
+    n_times = len(record)
+    # Runs of equal samples: they start where a sample differs from the one before.
+    start = np.concatenate([[0], np.flatnonzero(record[1:] != record[:-1]) + 1])
+    length = np.diff(start, append=n_times)
+    flat = length >= min(count_samples(_FLAT, sampling_rate), n_times)
+    _mark(flags["flat"], start[flat], (start + length)[flat])
+    if low == high:
+        return
+    rail = length >= max(_RAIL_SAMPLES, _RAIL * sampling_rate)
+    if not rail.any():
+        return
+    # The baseline of a noiseless signal may be its minimum too: a rail is away from the typical sample.
+    typical = np.median(record[:: max(1, n_times // 4096)] / 4) * 4
+    away = _RAIL_DISTANCE * (high / 2 - low / 2)
+    rail &= ((record[start] == low) & (typical / 2 - low / 2 > away)) | (
+        (record[start] == high) & (high / 2 - typical / 2 > away)
+    )
+    _mark(flags["saturated"], start[rail], (start + length)[rail])
 
 
 def _mark(mask, starts, stops):
@@ -166,66 +196,71 @@ def _mark(mask, starts, stops):
         mask[max(start, 0) : stop] = True
 
 
-def _mark_excursions(mask, record, low, high, sampling_rate):
-    n_times, window = len(record), min(len(record), count_samples(_EXCURSION_WINDOW, sampling_rate))
-    whole = record[: n_times // window * window].reshape(-1, window)
+def _mark_excursions(masks, records, low, high, sampling_rate):
+    n_times = records.shape[1]
+    window = min(n_times, count_samples(_EXCURSION_WINDOW, sampling_rate))
+    whole = records[:, : n_times // window * window].reshape(len(records), -1, window)
     # Halves and quarters, so that range and mean of the largest floats are floats.
-    typical = np.median(whole.max(axis=1) / 4 - whole.min(axis=1) / 4) * 2
-    middle = np.median(whole[:, :: max(1, window // 16)] / 4) * 2
-    if typical == 0 or max(high / 2 - middle, middle - low / 2) / _EXCURSION <= typical:
-        return
+    typical = np.median(whole.max(axis=2) / 4 - whole.min(axis=2) / 4, axis=1) * 2
+    middle = np.median((whole[:, :, :: max(1, window // 16)] / 4).reshape(len(records), -1), axis=1) * 2
+    farthest = np.maximum(high / 2 - middle, middle - low / 2) / _EXCURSION
     margin = count_samples(_EXCURSION_MARGIN, sampling_rate)
-    at = np.flatnonzero(np.abs(record / 2 - middle) / _EXCURSION > typical)
-    first = np.concatenate([[True], np.diff(at) > 2 * margin])
-    _mark(mask, at[first] - margin, at[np.append(first[1:], True)] + margin + 1)
+    for row in np.flatnonzero((typical != 0) & (farthest > typical)):
+        at = np.flatnonzero(np.abs(records[row] / 2 - middle[row]) / _EXCURSION > typical[row])
+        first = np.concatenate([[True], np.diff(at) > 2 * margin])
+        _mark(masks[row], at[first] - margin, at[np.append(first[1:], True)] + margin + 1)
 
 
-def _mark_noise(mask, record, low, high, sampling_rate):
+def _noise(records, low, high, sampling_rate):
+    """Where no complexes stand out, of shape (n_records, n_times); no record is level throughout."""
+    mask = np.zeros(records.shape, dtype=bool)
     factor = working_factor(sampling_rate)
     rate = sampling_rate / factor
     coarse = max(1, round(rate / _ENVELOPE_RATE))
     cell = max(1, round(_CELL * rate / coarse))  # envelope samples
     cell_times = cell * coarse * factor
-    n_cells = len(record) // cell_times
+    n_records, n_cells = len(records), records.shape[1] // cell_times
     if n_cells < _CELLS:
-        return
-    scaler = Scaler(record[None], np.array([low], dtype=np.float64), np.array([high], dtype=np.float64))
+        return mask
+    scaler = Scaler(records, low.astype(np.float64), high.astype(np.float64))
     n_windows = n_cells - _CELLS + 1
-    is_noise = np.empty(n_windows, dtype=bool)
-    n_block = max(1, _BLOCK // cell_times)
+    is_noise = np.empty((n_records, n_windows), dtype=bool)
+    n_block = max(1, _BLOCK // (cell_times * n_records))
     for start in range(0, n_windows, n_block):
         stop = min(n_windows, start + n_block)
-        values = scaler(record[None, start * cell_times : (stop + _CELLS - 1) * cell_times])
-        signal = values.reshape(-1, factor).mean(axis=1)
-        is_noise[start:stop] = _without_complexes(signal, rate, coarse, cell, stop - start)
-        windows = sliding_window_view(values[0], _CELLS * cell_times)[::cell_times]
-        heard = np.flatnonzero(~is_noise[start:stop])
-        is_noise[start + heard] = _only_tones(windows[heard], sampling_rate)
+        values = scaler(records[:, start * cell_times : (stop + _CELLS - 1) * cell_times])
+        signal = values.reshape(n_records, -1, factor).mean(axis=2)
+        own = _without_complexes(signal, rate, coarse, cell, stop - start)
+        windows = sliding_window_view(values, _CELLS * cell_times, axis=1)[:, ::cell_times]
+        heard = np.nonzero(~own)
+        own[heard] = _only_tones(windows[heard], sampling_rate)
+        is_noise[:, start:stop] = own
     # A window speaks for its middle, and at the ends of the record for all.
-    bad = np.zeros(n_cells, dtype=bool)
+    bad = np.zeros((n_records, n_cells), dtype=bool)
     for shift in range(1, _CELLS - 1):
-        bad[shift : shift + n_windows] |= is_noise
-    bad[0] |= is_noise[0]
-    bad[-1] |= is_noise[-1]
-    inside = mask[: n_cells * cell_times].reshape(n_cells, cell_times)
-    inside |= bad[:, None]
-    mask[n_cells * cell_times :] = bad[-1]
+        bad[:, shift : shift + n_windows] |= is_noise
+    bad[:, 0] |= is_noise[:, 0]
+    bad[:, -1] |= is_noise[:, -1]
+    mask[:, : n_cells * cell_times] = np.repeat(bad, cell_times, axis=1)
+    mask[:, n_cells * cell_times :] = bad[:, -1:]
+    return mask
 
 
 def _without_complexes(signal, rate, coarse, cell, n_windows):
     """Say of windows of four cells whether their energy in the band of QRS complexes knows neither peaks nor rhythm."""
     low_pass, high_pass, integration = (count_odd(seconds, rate) for seconds in (_LOW_PASS, _HIGH_PASS, _INTEGRATION))
-    n_times = len(signal)
-    signal = np.pad(signal, low_pass - 1 + high_pass // 2 + integration // 2 + 1, mode="edge")
+    n_records, n_times = signal.shape
+    border = low_pass - 1 + high_pass // 2 + integration // 2 + 1
+    signal = np.pad(signal, ((0, 0), (border, border)), mode="edge")
     smooth = moving(moving(signal, low_pass), low_pass)
     filtered = moving(smooth, high_pass)
     filtered *= -1 / high_pass
-    filtered += smooth[high_pass // 2 : high_pass // 2 + len(filtered)]
-    energy = np.square(filtered[2:] - filtered[:-2])
-    envelope = np.sqrt(moving(energy, integration)[:n_times].reshape(-1, coarse).max(axis=1))
+    filtered += smooth[:, high_pass // 2 : high_pass // 2 + filtered.shape[1]]
+    energy = np.square(filtered[:, 2:] - filtered[:, :-2])
+    envelope = np.sqrt(moving(energy, integration)[:, :n_times].reshape(n_records, -1, coarse).max(axis=2))
     width = _CELLS * cell
-    windows = sliding_window_view(envelope, width)[::cell][:n_windows]
-    highest = np.median(windows.reshape(n_windows, _CELLS, cell).max(axis=2), axis=1)
+    windows = sliding_window_view(envelope, width, axis=1)[:, ::cell][:, :n_windows].reshape(-1, width)
+    highest = np.median(windows.reshape(-1, _CELLS, cell).max(axis=2), axis=1)
     between = np.median(windows, axis=1)
     noise = highest < _PEAKINESS * between
     doubtful = np.flatnonzero(noise)
@@ -236,7 +271,7 @@ def _without_complexes(signal, rate, coarse, cell, n_windows):
         lag = max(1, cell // 4)
         noise[doubtful] = correlation[:, lag:].max(axis=1) < _RHYTHM * correlation[:, 0]
         noise[doubtful] |= windows[doubtful].std(axis=1) < _RISE_AND_FALL * windows[doubtful].mean(axis=1)
-    return noise
+    return noise.reshape(n_records, n_windows)
 
 
 def _only_tones(windows, sampling_rate):

@@ -133,7 +133,8 @@ def test_networks_never_see_more_than_a_batch(varied, beats, normalize_gradients
 
 def test_images_come_in_smaller_batches(quick, beats, monkeypatch):
     """Whatever `transform_batch_size` says, 64 images are held; here 32, and as many drawn."""
-    monkeypatch.setattr("skagile.anonymizers._agile._anonymizer.IMAGE_BATCH", 32)
+    for module in ("_anonymizer", "_measured"):
+        monkeypatch.setattr(f"skagile.anonymizers._agile.{module}.IMAGE_BATCH", 32)
     agile = quick(
         n_surrogates=1, representation="image", max_epochs=1, n_steps=1, transform_batch_size=512, batch_size=20
     ).fit(beats.X[:20], beats.y[:20], subjects=beats.subjects[:20])
@@ -143,7 +144,7 @@ def test_images_come_in_smaller_batches(quick, beats, monkeypatch):
         drawn.append(params)
         return BeatImager(**params)
 
-    monkeypatch.setattr("skagile.anonymizers._agile._anonymizer.BeatImager", watched)
+    monkeypatch.setattr("skagile.anonymizers._agile._measured.BeatImager", watched)
     largest, _ = _largest_batches(agile, lambda: agile.transform_images(beats.X))
     assert largest == 32
     assert drawn == [{"batch_size": 32}]

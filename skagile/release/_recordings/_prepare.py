@@ -20,6 +20,7 @@ from skagile.segmentation import (
 )
 
 _LEAST_RATE = 100.0  # Hz, for R peaks
+_TOGETHER = 2**20  # samples filtered at once
 
 
 class NoBeatsError(ValueError):
@@ -117,12 +118,15 @@ def _cut(signal, bad, r_peak, rate, how):
     pad = int(np.ceil(max(window) * rate)) + 2 * int(np.ceil(float(1 / ratio))) + 1
     known = ~np.isnan(signal[:, 0])
     at_rate = None
-    for lead in np.flatnonzero(known):  # one after the other: a day's signal is large
-        filtered = np.pad(band_pass(signal[lead], band, rate), pad, mode="edge")
-        own = resample(filtered, ratio)
+    leads = np.flatnonzero(known)
+    n_together = max(1, _TOGETHER // signal.shape[1])  # few of a day's signal, which is large
+    for start in range(0, len(leads), n_together):
+        some = leads[start : start + n_together]
+        filtered = np.pad(band_pass(signal[some], band, rate), ((0, 0), (pad, pad)), mode="edge")
+        own = resample(filtered, ratio, axis=1)
         if at_rate is None:
-            at_rate = np.full((len(signal), len(own)), np.nan, dtype=np.float32)
-        at_rate[lead] = own
+            at_rate = np.full((len(signal), own.shape[1]), np.nan, dtype=np.float32)
+        at_rate[some] = own
     bad = np.pad(bad, ((0, 0), (pad, pad)), constant_values=False)
     bad[~known] = True
     r_peak = move_peaks(r_peak + pad, ratio)
