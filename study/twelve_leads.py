@@ -35,6 +35,9 @@ TASKS = {
     "incomplete right bundle-branch block": {"block": ("Incomplete right bundle branch block",), "none": ("",)},
     "left ventricular hypertrophy": {"hypertrophy": ("Left ventricular hypertrophy",), "none": ("",)},
 }
+# The smallest of .65, .8, .9, 1 and 1.4 at which, of people with even numbers, no attacker trained on originals (svd,
+# nearest neighbour, network; all leads together) names more than .157: the worst had .42, .23, .14, .09 and .04.
+EPSILON = 0.9
 ATTACKERS = ("svd", "nearest_neighbour")  # of every lead; the network is tested on all leads together
 TEXT = """
 LUDB: 200 people, one record of 10 s each, twelve leads at 500 Hz, read with one gain for all leads of a record
@@ -57,8 +60,8 @@ originals; all leads together and each of the twelve alone by svd and nearest ne
 **What it shows.** Whose row a released beat was is at the floor of the keys, in each lead and in all together, and a
 coin is not read (.51). The release obeys Einthoven to rounding. Use is not where it should be (2 points were asked):
 a release of 200 people has 200 pseudo-people, of whom 17 to 29 have a rare label, and networks read rare labels worse
-from it, by 4 to 14 points of accuracy at the axis, the block and hypertrophy. AGILE on twelve leads misleads the
-network (.15) and not the linear attacker (.33; .157 was asked), and nobody who retrains.
+from it, by 4 to 14 points of accuracy at the axis, the block and hypertrophy. AGILE on twelve leads with
+``epsilon={epsilon:g}``, chosen on the people with even numbers, is shown on those with odd ones: PLACEHOLDER
 
 .. figure:: twelve_leads.png
    :alt: A recording of LUDB and its release, on paper of 25 mm/s and 10 mm/mV.
@@ -229,12 +232,14 @@ def attacked(name, seed):
     """Audit of a release, first half of each record against the second; figures of each view."""
     X, record, at, _ = beats_of(MAX_BEATS)
     names, y = load()[1], labels_of("rhythm")[record]
-    rows = np.flatnonzero(y != "")
+    # AGILE's strength is chosen on the others.
+    rows = np.flatnonzero((y != "") & ((name == "k-same") | (record % 2 == 1)))
     X, record, at, y = X[rows], record[rows], at[rows], y[rows]
     rank = np.arange(len(record)) - np.searchsorted(record, record)
     sessions = (rank >= np.bincount(record)[record] / 2).astype(int)
     enrolled = sessions == 0
-    anonymizer = _ksame(seed) if name == "k-same" else AgileAnonymizer(lead_names=names, random_state=seed)
+    agile = AgileAnonymizer(epsilon=EPSILON, lead_names=names, random_state=seed)
+    anonymizer = _ksame(seed) if name == "k-same" else agile
     start = time.perf_counter()
     anonymizer.fit(X[enrolled], y[enrolled], subjects=record[enrolled])
     fitted = time.perf_counter()
@@ -367,5 +372,5 @@ def _attacks(tables, seed):
 
 def _write(tables, seed):
     low, high = BAND
-    text = TEXT.format(low=low, high=high, rate=SAMPLING_RATE, max_beats=MAX_BEATS, seed=seed, record=2)
+    text = TEXT.format(low=low, high=high, rate=SAMPLING_RATE, max_beats=MAX_BEATS, seed=seed, record=2, epsilon=EPSILON)
     return write_page("twelve_leads", "Twelve leads: LUDB", text, tables, _COMMAND)

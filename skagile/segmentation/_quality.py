@@ -110,7 +110,7 @@ def signal_quality(signal: ArrayLike | Sequence[ArrayLike], sampling_rate: float
 
 
 def _blocks(records):
-    """Records as arrays of rows: neighbours that are equally long are judged at once, as the leads of a recording."""
+    """Stack neighbours that are equally long, as the leads of a recording: they are judged at once."""
     start = 0
     while start < len(records):
         first, stop = records[start], start + 1
