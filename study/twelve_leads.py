@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 from sklearn.utils import Bunch
 
-from skagile import AgileAnonymizer, DeepECGIdentifier, KSameAnonymizer, audit_release
+from skagile import AgileAnonymizer, DeepECGIdentifier, KSameAnonymizer, SVDIdentifier, audit_release
 from skagile.audit import Estimators, Size
 from skagile.datasets import fetch_ludb
 from skagile.leads import independent_leads, lead_residual
@@ -35,9 +35,9 @@ TASKS = {
     "incomplete right bundle-branch block": {"block": ("Incomplete right bundle branch block",), "none": ("",)},
     "left ventricular hypertrophy": {"hypertrophy": ("Left ventricular hypertrophy",), "none": ("",)},
 }
-# The smallest of .65, .8, .9, 1 and 1.4 at which, of people with even numbers, no attacker trained on originals (svd,
-# nearest neighbour, network; all leads together) names more than .157: the worst had .42, .23, .14, .09 and .04.
-EPSILON = 0.9
+# The smallest of .65, .8, .9, 1, 1.2 and 1.4 at which, of people with even numbers, no attacker of `named` who is
+# trained on originals names more than .157, of no lead: at 1 they name .178 of one lead, at 1.2 .104, at 1.4 .063.
+EPSILON = 1.2
 ATTACKERS = ("svd", "nearest_neighbour")  # of every lead; the network is tested on all leads together
 TEXT = """
 LUDB: 200 people, one record of 10 s each, twelve leads at 500 Hz, read with one gain for all leads of a record
@@ -61,7 +61,11 @@ originals; all leads together and each of the twelve alone by svd and nearest ne
 coin is not read (.51). The release obeys Einthoven to rounding. Use is not where it should be (2 points were asked):
 a release of 200 people has 200 pseudo-people, of whom 17 to 29 have a rare label, and networks read rare labels worse
 from it, by 4 to 14 points of accuracy at the axis, the block and hypertrophy. AGILE on twelve leads with
-``epsilon={epsilon:g}``, chosen on the people with even numbers, is shown on those with odd ones: PLACEHOLDER
+``epsilon={epsilon:g}``, chosen on the people with even numbers, is shown on the 98 with odd ones. Trained on originals,
+attackers name .075 of the beats at most by all leads and .118 by one lead alone (.157 was asked). The audit's diagnosis
+is not lost; of two other networks trained on originals the perceptron loses 1.8 points there and the convolutional one
+2.3, and with even numbers .5 and -.5. Who retrains names .99. The default, ``epsilon=.65``, is too weak for so many
+leads: of all 200 people the neighbour names .33, and .26 of one lead.
 
 .. figure:: twelve_leads.png
    :alt: A recording of LUDB and its release, on paper of 25 mm/s and 10 mm/mV.
@@ -227,8 +231,25 @@ def compare(task, seed=SEED):
     return rows
 
 
+def named(first, second, record, enrolled, seed):
+    """Say what svd, nearest neighbour and the network name of beats, of all leads, and the first two of one lead."""
+    attackers = [SVDIdentifier(), SVDIdentifier(classifier="neighbour")]
+
+    def share(attacker, X, Z):
+        return float(np.mean(attacker.fit(X[enrolled], record[enrolled]).predict(Z[~enrolled]) == record[~enrolled]))
+
+    together = [share(attacker, first, second) for attacker in attackers]
+    network = share(DeepECGIdentifier(random_state=seed), first, second)
+    of_leads = [
+        share(attacker, np.ascontiguousarray(first[:, 0, lead]), np.ascontiguousarray(second[:, 0, lead]))
+        for lead in range(first.shape[2])
+        for attacker in attackers
+    ]
+    return (*together, network, max(of_leads))
+
+
 @memory.cache
-def attacked(name, seed):
+def attacked(name, seed, epsilon=EPSILON):
     """Audit of a release, first half of each record against the second; figures of each view."""
     X, record, at, _ = beats_of(MAX_BEATS)
     names, y = load()[1], labels_of("rhythm")[record]
@@ -238,7 +259,7 @@ def attacked(name, seed):
     rank = np.arange(len(record)) - np.searchsorted(record, record)
     sessions = (rank >= np.bincount(record)[record] / 2).astype(int)
     enrolled = sessions == 0
-    agile = AgileAnonymizer(epsilon=EPSILON, lead_names=names, random_state=seed)
+    agile = AgileAnonymizer(epsilon=epsilon, lead_names=names, random_state=seed)
     anonymizer = _ksame(seed) if name == "k-same" else agile
     start = time.perf_counter()
     anonymizer.fit(X[enrolled], y[enrolled], subjects=record[enrolled])
@@ -267,16 +288,13 @@ def attacked(name, seed):
         for view in report.lead_results
     ]
     best = {
-        known: max(row["rank1"] for row in report.attacks if row["knowledge"] == known)
-        for known in ("clean", "static", "adaptive")
+        known: named(first, second, record, enrolled, seed)
+        for known, (first, second) in {
+            "clean": (X, X),
+            "static": (X, released),
+            "adaptive": (released, released),
+        }.items()
     }
-    for known, (first, second) in {
-        "clean": (X, X),
-        "static": (X, released),
-        "adaptive": (released, released),
-    }.items():
-        network = DeepECGIdentifier(random_state=seed).fit(first[enrolled], record[enrolled])
-        best[f"{known}, network"] = float(np.mean(network.predict(second[~enrolled]) == record[~enrolled]))
     residual = [lead_residual(beats, names).max for beats in (X, released)]
     return views, best, floor, residual, seconds, report.utility().to_dict("records")
 
@@ -345,9 +363,9 @@ def _attacks(tables, seed):
         residuals.append(
             {
                 "release": name,
-                "named, originals": f"{best['clean']:.3f}, network {best['clean, network']:.3f}",
-                "trained on originals": f"{best['static']:.3f}, network {best['static, network']:.3f}",
-                "retrained": f"{best['adaptive']:.3f}, network {best['adaptive, network']:.3f}",
+                "named, originals": _four(best["clean"]),
+                "trained on originals": _four(best["static"]),
+                "retrained": _four(best["adaptive"]),
                 "Einthoven, original, mV": f"{residual[0]:.2g}",
                 "release, mV": f"{residual[1]:.2g}",
                 "fit, s": f"{seconds[0]:.0f}",
@@ -361,7 +379,7 @@ def _attacks(tables, seed):
         page = _write([*tables, ("Whose row", pd.DataFrame(rows)), ("Together", pd.DataFrame(residuals))], seed)
     tables += [
         ("Whose row", pd.DataFrame(rows)),
-        ("Together: all leads, shares of single beats named", pd.DataFrame(residuals)),
+        ("All leads together, and the worst lead alone: shares of single beats named", pd.DataFrame(residuals)),
     ]
     value, low, high = canary(seed)
     told = [{"release": "k-same", "canary": f"{value:.3f} ({low:.3f} to {high:.3f})", "flips": N_FLIPS}]
@@ -370,7 +388,13 @@ def _attacks(tables, seed):
     return page
 
 
+def _four(shares):
+    return "svd {:.3f}, neighbour {:.3f}, network {:.3f}; one lead alone {:.3f}".format(*shares)
+
+
 def _write(tables, seed):
     low, high = BAND
-    text = TEXT.format(low=low, high=high, rate=SAMPLING_RATE, max_beats=MAX_BEATS, seed=seed, record=2, epsilon=EPSILON)
+    text = TEXT.format(
+        low=low, high=high, rate=SAMPLING_RATE, max_beats=MAX_BEATS, seed=seed, record=2, epsilon=EPSILON
+    )
     return write_page("twelve_leads", "Twelve leads: LUDB", text, tables, _COMMAND)

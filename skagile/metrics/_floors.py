@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skagile.metrics._privacy import fuse_scores
+_MOST_SCORES = 2**22  # held at once
 
 
 def majority_floor(enrolment_subjects: ArrayLike, probe_subjects: ArrayLike) -> float:
@@ -94,6 +94,12 @@ def label_only_floor(
     if not fused:
         table[table.sum(axis=1) == 0] = table.sum(axis=0)
         return float(np.mean(people[table.argmax(axis=1)][asked] == probed))
-    mix = table + 0.5
-    victims, scores = fuse_scores(np.log(mix / mix.sum(axis=0))[asked], probed)
-    return float(np.mean(people[scores.argmax(axis=1)] == victims))
+    # People of one mix are not told apart: the first of them is named.
+    mixes, first = np.unique(table, axis=1, return_index=True)
+    logs = np.log((mixes + 0.5) / (mixes + 0.5).sum(axis=0))
+    victims, victim = np.unique(probed, return_inverse=True)
+    counts = np.bincount(victim * len(labels) + asked, minlength=len(victims) * len(labels)).reshape(len(victims), -1)
+    # Some victims at a time: where there are many people, the scores of all for all do not fit into memory.
+    step = max(1, _MOST_SCORES // len(first))
+    named = [people[first[(counts[i : i + step] @ logs).argmax(axis=1)]] for i in range(0, len(victims), step)]
+    return float(np.mean(np.concatenate(named) == victims))

@@ -1,4 +1,4 @@
-"""All leads of MIMIC-IV-ECG and CODE-15%: a synthetic cohort of twelve leads, through their files and back, in batches."""
+"""All leads of MIMIC-IV-ECG and CODE-15%: twelve synthetic ones, through their files and back, in batches."""
 
 import csv
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -254,3 +255,20 @@ def test_blocks_change_nothing(monkeypatch):
     assert (few.low, few.high) == pytest.approx((interval.low, interval.high), abs=0.01)
     with pytest.raises(ValueError, match="dtype"):
         verification_scores(*data, dtype=int)
+
+
+def test_floor_of_many_people_takes_little_memory():
+    """Everybody's scores for everybody would be 3 GB here, and as much again for each beat of a person."""
+    people = np.repeat(np.arange(20_000), 3)
+    label = people % 7  # of three alike: whose they are is known to one in so many
+    tracemalloc.start()
+    share = label_only_floor(label, people, label, people, fused=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert share == 7 / 20_000
+    own = np.random.default_rng(0).integers(0, 400, len(people))
+    tracemalloc.start()
+    label_only_floor(own, people, own, people, fused=True)
+    peak = max(peak, tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    assert peak < 500e6

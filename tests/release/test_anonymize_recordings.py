@@ -17,6 +17,7 @@ from skagile.release import (
     anonymize_recordings,
     new_key,
     read_release_pair,
+    read_release_views,
 )
 from skagile.release._folders import _worker
 from skagile.release._keys import pseudonym, read_key
@@ -163,6 +164,15 @@ def test_release_by_other_tools(night):
     pair = read_release_pair(night.data, night.out, key=night.key, labels=None)
     assert set(pair.subjects) == {folder.name for folder in night.data.iterdir()}
     assert len(set(zip(pair.subjects, pair.sessions, strict=True))) == 12
+    assert not any("hold together" in note for note in pair.notes)
+
+
+def test_what_halves_of_a_recording_mean_is_said(night):
+    """One pseudo-person goes through a recording: to find one half by the other is no harm."""
+    for read in (read_release_pair, read_release_views):
+        release = read(night.data, night.out, key=night.key, labels=None, sessions="half")
+        pair = release if read is read_release_pair else release.views[0]
+        assert sum("hold together" in note for note in pair.notes) == 1
 
 
 # ---------------------------------------------------------------------------------------------------- what is left out
