@@ -301,7 +301,7 @@ def restored_net(module: torch.nn.Module, device: torch.device) -> NeuralNet:
     Returns
     -------
     net : skorch.NeuralNet
-        With ``module_`` and ``device``. It has no training to go on with: its loss and optimizer are stand-ins.
+        With ``module_`` and ``device``. It has no training to go on with: no optimizer, and a stand-in for a loss.
     """
     net = _Restored(
         module,

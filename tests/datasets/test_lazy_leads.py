@@ -14,12 +14,9 @@ from skagile.records import LazySignals
 
 N_PEOPLE = 6
 RATES = {"code15": 400, "mimic": 500}
-# As the databases have them.
-NAMES = {
-    "code15": ["DI", "DII", "DIII", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6"],
-    "mimic": ["I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6"],
-}
-ORDER = {"code15": list(range(12)), "mimic": [0, 1, 2, 3, 5, 4, *range(6, 12)]}
+MIMIC_LEADS = ["I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6"]
+# Of the standard leads, as the databases have them.
+ORDER = {"code15": list(range(12)), "mimic": [STANDARD.index(name) for name in MIMIC_LEADS]}
 
 
 def _table(path, rows):
@@ -65,7 +62,7 @@ def _write_mimic(root, signals):
             str(study),
             fs=500,
             units=["mV"] * 12,
-            sig_name=NAMES["mimic"],
+            sig_name=MIMIC_LEADS,
             p_signal=np.asarray(signal.T, dtype=np.float64),
             fmt=["16"] * 12,
             adc_gain=[5000.0] * 12,
