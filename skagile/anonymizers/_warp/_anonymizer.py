@@ -15,6 +15,7 @@ from skagile._state import Array, Field, Labels, Number, Several, Stateful, beat
 from skagile._state_nets import Net
 from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, seeded, torch_threads, train_net
 from skagile.anonymizers._base import BaseAnonymizer
+from skagile.anonymizers._level import at_common_level, median_level
 from skagile.anonymizers._warp._field import WarpField, warp
 from skagile.anonymizers._warp._net import PairedSampler, WarpNet
 from skagile.anonymizers._warp._noise import N_CHANNELS, beat_noise, spread_noise
@@ -205,7 +206,7 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
     def _learn(self, X, y, s):
         random_state = own_random_state(self.random_state)
         device = resolve_device(self.device)
-        self.level_ = _median_level(self._leads_apart(X))
+        self.level_ = median_level(self._leads_apart(X))
         self._noise_seed = secret_seed(self.random_state, random_state)
         Z = self._leads_apart(standardize_leads(X, self._n_made_leads))
         self.clinical_nets_ = [self._fit_clinical(make, Z, y, draw_seed(random_state), device) for make in CLINICAL]
@@ -282,12 +283,7 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
         leads = self._leads_apart(X)
         warped = warp(torch.tensor(leads), flow[:, None], gain[:, None]).numpy()
         if self.level == "common":
-            *offset, spread = self.level_.astype(X.dtype)
-            scaled = self._leads_apart(standardize_leads(warped.reshape(X.shape), self._n_made_leads))
-            there = _there(leads)
-            # A missing lead, which is zero, has no share in a beat's size.
-            spread = spread * np.sqrt(there.mean(axis=1))[:, None, None].astype(X.dtype)
-            warped = np.where(there[..., None], np.array(offset)[:, None] + spread * scaled, 0)
+            warped = at_common_level(warped, leads, self.level_)
         return warped.reshape(X.shape)
 
     def _fields(self, X):
@@ -301,16 +297,3 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
             fields = self.net_.module_.fields(x, spread_noise(knots, x.shape[-1]))
         dtype = torch.float64 if X.dtype == np.float64 else torch.float32
         return [field[:n_rows].cpu().to(dtype) for field in fields]
-
-
-def _there(leads):
-    """Which leads of beats (n_beats, n_leads, n_samples) are not missing: such a one is flat."""
-    return leads.max(axis=2) > leads.min(axis=2)
-
-
-def _median_level(leads):
-    """Median offset of each lead and median standard deviation of a beat, over the leads that are there."""
-    there = _there(leads)
-    offset = [np.median(lead[own]) for lead, own in zip(leads.mean(axis=2).T, there.T, strict=True)]
-    spread = np.sqrt(leads.var(axis=2).sum(axis=1) / there.sum(axis=1).astype(leads.dtype))
-    return np.array([*offset, np.median(spread)], dtype=np.float64)

@@ -1,0 +1,96 @@
+"""A skorch net whose module is trained against an adversary."""
+
+import torch
+from skorch import NeuralNet
+from skorch.dataset import unpack_data
+from torch import nn
+
+
+class AdversarialNet(NeuralNet):
+    """Trains a module that makes beats of beats, and beside it an adversary that reads them.
+
+    Each batch is passed through the module once. The adversary takes its step first, on beats that hold no gradient;
+    then the module takes its own. A subclass says what is made, and both losses.
+
+    Parameters
+    ----------
+    *args
+        As for `skorch.NeuralNet`; targets are a dict.
+    adversary : torch.nn.Module or None
+        What is trained against. None: nothing is.
+    adversary_lr : float, default=0.002
+        Its learning rate, constant.
+    co_trained : bool, default=True
+        False leaves the adversary as it was given.
+    betas : tuple of float, default=(0.9, 0.999)
+        Of the adversary's optimizer, Adam.
+    **kwargs
+        As for `skorch.NeuralNet`.
+    """
+
+    def __init__(self, *args, adversary=None, adversary_lr=0.002, co_trained=True, betas=(0.9, 0.999), **kwargs):
+        super().__init__(*args, criterion=nn.Identity, **kwargs)
+        self.adversary = adversary
+        self.adversary_lr = adversary_lr
+        self.co_trained = co_trained
+        self.betas = betas
+
+    def initialize_module(self):
+        """Take the adversary, too."""
+        super().initialize_module()
+        self.adversary_ = nn.Identity() if self.adversary is None else self.adversary
+        return self
+
+    def initialize_optimizer(self, *args, **kwargs):
+        """Give module and adversary an optimizer each."""
+        args, params = self.get_params_for_optimizer("optimizer", self.module_.named_parameters())
+        self.optimizer_ = self.optimizer(*args, **params)
+        if self._learns:
+            weights = self.adversary_.parameters()
+            self.adversary_optimizer_ = torch.optim.Adam(weights, lr=self.adversary_lr, betas=tuple(self.betas))
+        return self
+
+    @property
+    def _learns(self):
+        return self.adversary is not None and self.co_trained
+
+    def train_step(self, batch, **fit_params):
+        """Take one step of each optimizer; skorch's own would pass the batch once for every optimizer."""
+        self.optimizer_.zero_grad()
+        step = self.train_step_single(batch, **fit_params)
+        named = list(self.module_.named_parameters())
+        self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
+        self.optimizer_.step()
+        return step
+
+    def train_step_single(self, batch, **fit_params):
+        """Teach the adversary what is made of the batch, then the module what the adversary still sees."""
+        X, target = unpack_data(batch)
+        X, target = X.to(self.device), {key: value.to(self.device) for key, value in target.items()}
+        self._set_training(True)
+        made = self.make(X, target)
+        if self._learns:
+            self.adversary_optimizer_.zero_grad()
+            self.adversary_loss(X, self.released(made).detach(), target).backward()
+            self.adversary_optimizer_.step()
+        self.adversary_.requires_grad_(False)
+        loss = self.module_loss(X, made, target)
+        loss.backward()
+        self.adversary_.requires_grad_(True)
+        return {"loss": loss.detach(), "y_pred": self.released(made).detach()}
+
+    def make(self, X, target):
+        """Return what the module makes of beats, a tensor or a tuple of them."""
+        raise NotImplementedError
+
+    def released(self, made):
+        """Return the beats of what `make` returned, z-scored."""
+        return made
+
+    def adversary_loss(self, X, released, target):
+        """Return the adversary's own loss."""
+        raise NotImplementedError
+
+    def module_loss(self, X, made, target):
+        """Return the loss of the module, whose adversary is held fixed."""
+        raise NotImplementedError
