@@ -16,8 +16,10 @@ class AdversarialNet(NeuralNet):
     ----------
     *args
         As for `skorch.NeuralNet`; targets are a dict.
-    adversary : torch.nn.Module or None
-        What is trained against. None: nothing is.
+    criterion : type, default=torch.nn.Identity
+        Of a subclass whose losses use one.
+    adversaries : sequence of torch.nn.Module, default=()
+        What is trained against: ``adversary_``, a list of them. (skorch takes no bare module for a parameter.)
     adversary_lr : float, default=0.002
         Its learning rate, constant.
     co_trained : bool, default=True
@@ -28,31 +30,41 @@ class AdversarialNet(NeuralNet):
         As for `skorch.NeuralNet`.
     """
 
-    def __init__(self, *args, adversary=None, adversary_lr=0.002, co_trained=True, betas=(0.9, 0.999), **kwargs):
-        super().__init__(*args, criterion=nn.Identity, **kwargs)
-        self.adversary = adversary
+    def __init__(
+        self,
+        *args,
+        criterion=nn.Identity,
+        adversaries=(),
+        adversary_lr=0.002,
+        co_trained=True,
+        betas=(0.9, 0.999),
+        **kwargs,
+    ):
+        super().__init__(*args, criterion=criterion, **kwargs)
+        self.adversaries = adversaries
         self.adversary_lr = adversary_lr
         self.co_trained = co_trained
         self.betas = betas
 
     def initialize_module(self):
-        """Take the adversary, too."""
+        """Take the adversaries, too."""
         super().initialize_module()
-        self.adversary_ = nn.Identity() if self.adversary is None else self.adversary
+        self.adversary_ = nn.ModuleList(self.adversaries)
         return self
 
     def initialize_optimizer(self, *args, **kwargs):
-        """Give module and adversary an optimizer each."""
+        """Give the module an optimizer, and the adversaries one."""
         args, params = self.get_params_for_optimizer("optimizer", self.module_.named_parameters())
         self.optimizer_ = self.optimizer(*args, **params)
-        if self._learns:
+        if self.learns:
             weights = self.adversary_.parameters()
             self.adversary_optimizer_ = torch.optim.Adam(weights, lr=self.adversary_lr, betas=tuple(self.betas))
         return self
 
     @property
-    def _learns(self):
-        return self.adversary is not None and self.co_trained
+    def learns(self):
+        """Whether there is an adversary that is trained."""
+        return len(self.adversaries) > 0 and self.co_trained
 
     def train_step(self, batch, **fit_params):
         """Take one step of each optimizer; skorch's own would pass the batch once for every optimizer."""
@@ -65,19 +77,27 @@ class AdversarialNet(NeuralNet):
 
     def train_step_single(self, batch, **fit_params):
         """Teach the adversary what is made of the batch, then the module what the adversary still sees."""
-        X, target = unpack_data(batch)
-        X, target = X.to(self.device), {key: value.to(self.device) for key, value in target.items()}
+        X, target = self.on_device(batch)
         self._set_training(True)
         made = self.make(X, target)
-        if self._learns:
-            self.adversary_optimizer_.zero_grad()
-            self.adversary_loss(X, self.released(made).detach(), target).backward()
-            self.adversary_optimizer_.step()
+        if self.learns:
+            self.teach_adversary(X, self.released(made).detach(), target)
         self.adversary_.requires_grad_(False)
         loss = self.module_loss(X, made, target)
         loss.backward()
         self.adversary_.requires_grad_(True)
         return {"loss": loss.detach(), "y_pred": self.released(made).detach()}
+
+    def on_device(self, batch):
+        """Return beats and targets of a batch where the networks are."""
+        X, target = unpack_data(batch)
+        return X.to(self.device), {key: value.to(self.device) for key, value in target.items()}
+
+    def teach_adversary(self, X, released, target):
+        """Take one step of the adversary."""
+        self.adversary_optimizer_.zero_grad()
+        self.adversary_loss(X, released, target).backward()
+        self.adversary_optimizer_.step()
 
     def make(self, X, target):
         """Return what the module makes of beats, a tensor or a tuple of them."""

@@ -206,10 +206,9 @@ def test_verifier_starts_again_as_often_as_asked(monkeypatch, every, expected):
     turns, make = [], warp_net.make_verifier
     monkeypatch.setattr(warp_net, "make_verifier", lambda turn, n_leads: turns.append(turn) or make(turn, n_leads))
     warper, _ = _fitted(max_epochs=5, reinitialize_every=every)
-    # The first of all is the one skorch asks for before training.
-    assert turns[1:] == list(range(expected))
-    taught = warper.net_.verifier_[0]
-    assert any(torch.equal(taught.encoder.layers[0].weight, p) for p in warper.net_.verifier_optimizer_.state)
+    assert turns == list(range(expected))
+    taught = warper.net_.adversary_[0]
+    assert any(torch.equal(taught.encoder.layers[0].weight, p) for p in warper.net_.adversary_optimizer_.state)
 
 
 def test_verifier_learns_to_tell_people_apart():
@@ -227,7 +226,7 @@ def test_verifier_learns_to_tell_people_apart():
         nearest = likeness.masked_fill(~other_diagnosis, -2).argmax(dim=1).numpy()
         return np.mean(subjects[nearest] == subjects)
 
-    assert named(net.verifier_[0]) > named(warp_net.make_verifier(0)) + 0.2
+    assert named(net.adversary_[0]) > named(warp_net.make_verifier(0)) + 0.2
 
 
 def test_retrained_attacker_knows_fewer_persons_and_diagnosis_is_kept():

@@ -86,6 +86,6 @@ def test_common_level_is_of_each_lead_and_of_all_together(records):
 def test_leads_are_channels(fitted):
     firsts = [
         next(layer for layer in net.modules() if isinstance(layer, nn.Conv1d))
-        for net in (fitted.net_.module_, *(net.module_ for net in fitted.clinical_nets_), fitted.net_.verifier_[0])
+        for net in (fitted.net_.module_, *(net.module_ for net in fitted.clinical_nets_), fitted.net_.adversary_[0])
     ]
     assert [first.in_channels for first in firsts] == [3 + 2, 3, 3, 3]  # two channels of noise

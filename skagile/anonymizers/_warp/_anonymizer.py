@@ -17,9 +17,9 @@ from skagile._training import RowsDataset, draw_seed, pad_rows, resolve_device, 
 from skagile.anonymizers._base import BaseAnonymizer
 from skagile.anonymizers._level import at_common_level, median_level
 from skagile.anonymizers._warp._field import WarpField, warp
-from skagile.anonymizers._warp._net import PairedSampler, WarpNet
+from skagile.anonymizers._warp._net import VERIFIER_LR, PairedSampler, WarpNet, make_verifier
 from skagile.anonymizers._warp._noise import N_CHANNELS, beat_noise, spread_noise
-from skagile.networks import CNNEncoder
+from skagile.networks import CNNEncoder, SupervisedContrastiveLoss
 
 # Two kinds of network say what diagnosis is left: what is read by one alone is no sign of it.
 CLINICAL = (
@@ -221,6 +221,10 @@ class WarpAnonymizer(Stateful, BaseAnonymizer):
                 device,
                 net_class=WarpNet,
                 sampler=PairedSampler(data),
+                criterion=SupervisedContrastiveLoss,
+                adversaries=[make_verifier(0, self._n_made_leads)],
+                adversary_lr=VERIFIER_LR,
+                co_trained=self.privacy_weight > 0,
                 clinical=clinical,
                 privacy_weight=self.privacy_weight,
                 reinitialize_every=self.reinitialize_every,
