@@ -41,6 +41,12 @@ class Evidence(_Group):
     auxiliary : array-like of the shape of the original, default=None
         The originals anonymized once more by the attacker, who owns the anonymizer and draws their own randomness.
         Only enrolled rows are used.
+    whole_records : bool, default=False
+        Whether the release gives every recording one pseudo-person from end to end, and rows that enrol and rows that
+        are probed are of the same recordings, as halves are. Then an attacker who is told whose the first half of
+        a released recording is knows the second half, of the same file, which names nobody. So nobody is enrolled with
+        the release itself, but with `auxiliary`; without it, sources are not tested by retrained attackers, and the
+        verdict is not green.
     external : tuple (X, subjects), default=None
         Original beats of people of another database, cut as the original is, and who they are.
     known_seed : bool, default=False
@@ -64,6 +70,7 @@ class Evidence(_Group):
     records: ArrayLike | None = None
     release_order: ArrayLike | None = None
     auxiliary: ArrayLike | None = None
+    whole_records: bool = False
     external: tuple | None = None
     known_seed: bool = False
 
@@ -73,6 +80,7 @@ class Evidence(_Group):
         "records": ["array-like", None],
         "release_order": ["array-like", None],
         "auxiliary": ["array-like", None],
+        "whole_records": ["boolean"],
         "external": [tuple, list, None],
         "known_seed": ["boolean"],
     }

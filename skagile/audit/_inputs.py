@@ -30,6 +30,11 @@ from skagile.audit.use._new_patients import NewPatients, check_new_patients
 from skagile.segmentation import rr_windows
 
 _N_RR = 10  # intervals to a window
+_ENROL_ON_THE_RELEASE = ("adaptive", "adaptive+denoise", "open_set", "cross_database")
+_WHOLE = (
+    "each released recording is one pseudo-person's from end to end (whole_records): its first half tells of its "
+    "second, whoever it is. Give another release of the same originals (auxiliary)"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +142,7 @@ def check_inputs(
     )
     n_rows = shape[0]
     attackers, not_run = _check_attackers(attackers, evidence, settings, release.n_leads)
-    knowledge, lacking = check_knowledge(knowledge, evidence.auxiliary, evidence.external, n_subjects)
+    knowledge, lacking = check_knowledge(knowledge, evidence, n_subjects, whole=evidence.whole_records)
     traits, unknown = check_attributes(
         attributes if estimators.attribute_estimator is not None else None, release.subject, release.row, n_rows
     )
@@ -285,12 +290,12 @@ def check_lead_names(names, shape):
     return [str(name) for name in names]
 
 
-def check_knowledge(knowledge, auxiliary, external, n_subjects):
+def check_knowledge(knowledge, evidence, n_subjects, *, whole=False):
     """Knowledge to test, and that which cannot be, with the reason."""
-    lacks = {}
-    if external is None:
+    lacks = dict.fromkeys(_ENROL_ON_THE_RELEASE, _WHOLE) if whole else {}
+    if evidence.external is None:
         lacks["cross_database"] = "no people of another database were given (external)"
-    if auxiliary is None:
+    if evidence.auxiliary is None:
         lacks["auxiliary"] = "the attacker's own anonymized recordings were not given (auxiliary)"
     if n_subjects < 4:
         lacks["open_set"] = f"it needs 4 people, two to train on and two to recognise; there are {n_subjects}"

@@ -123,6 +123,20 @@ _PARAMETERS = [
         "release diagnoses them.",
     ),
     _reading(
+        ["--auxiliary"],
+        metavar="PATH",
+        type=FilePath(exists=True),
+        help="Another release of ORIGINAL, made by the same tool with another key (--auxiliary-key): attackers who own "
+        "the tool learn from it whom to look for. Needed where each person has one recording, which a retrained "
+        "attacker could only enrol with half of the very file that is probed.",
+    ),
+    _reading(
+        ["--auxiliary-key"],
+        metavar="FILE",
+        type=FilePath(exists=True, dir_okay=False),
+        help="The key of that release.",
+    ),
+    _reading(
         ["--skip-bad"], is_flag=True, help="Leave out what cannot be used, and say what, instead of refusing all."
     ),
     _work(
@@ -164,6 +178,8 @@ def audit(
     no_cache: bool,
     members: str | None,
     new_patients: str | None,
+    auxiliary: str | None,
+    auxiliary_key: str | None,
     **options: Any,
 ) -> None:
     """Attack a release, and report what the attackers got.
@@ -200,7 +216,10 @@ def audit(
 
     outputs = {kind: path for kind, path in (("html", report), ("json", json_), ("csv", csv)) if path is not None}
     table = options["subjects"] if options["subjects"].lower().endswith(".csv") else None
-    if fault := _audit_job.output_fault(outputs, original, released, table, members, new_patients):
+    if auxiliary_key and not auxiliary:
+        raise click.UsageError("--auxiliary-key is of the release that --auxiliary names; give both.")
+    others = (table, members, new_patients, auxiliary)
+    if fault := _audit_job.output_fault(outputs, original, released, *others):
         raise click.UsageError(fault)
     check_jobs(jobs)
     if cache and no_cache:
@@ -221,6 +240,7 @@ def audit(
                 read=_read(**options),
                 members=members,
                 new_patients=new_patients,
+                auxiliary=None if auxiliary is None else (auxiliary, auxiliary_key),
                 thresholds=thresholds,
                 outputs=outputs,
                 progress=show,

@@ -25,6 +25,7 @@ from skagile.audit import (
     percent,
     sentences_if_red,
 )
+from skagile.cli._auxiliary import read_auxiliary
 from skagile.cli._new_patients import read_new
 from skagile.cli._options import option_of
 from skagile.cli._outputs import file_fault, overwriting_fault
@@ -81,6 +82,7 @@ def audit_files(
     read: dict[str, Any] | None = None,
     members: str | PathLike | None = None,
     new_patients: str | PathLike | None = None,
+    auxiliary: tuple[str | PathLike, str | PathLike | None] | None = None,
     thresholds: dict[str, float | None] | None = None,
     outputs: dict[str, str | PathLike] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
@@ -106,6 +108,9 @@ def audit_files(
         Text with the people who are in the release, one a line. None: nobody is known to be outside.
     new_patients : path-like, default=None
         Originals of people who are on neither side, as `original` is given.
+    auxiliary : tuple (path-like, path-like or None), default=None
+        Another release of the same originals, and the key that it was made with, where there is one: attackers learn
+        from it whom to look for.
     thresholds : dict, default=None
         Limits by the names of :meth:`~skagile.audit.AuditReport.check`, which the report holds its figures against.
     outputs : dict, default=None
@@ -128,7 +133,11 @@ def audit_files(
     pair = release.views[0]
     named = None if members is None else _members_of(members, pair.subjects)
     new, left_out = (None, []) if new_patients is None else read_new(new_patients, pair, read, seed)
-    views = [_view_of(view, named, new, amount, pair is not view) for view in release.views]
+    other = None if auxiliary is None else read_auxiliary(original, auxiliary, release, read, seed, progress)
+    views = [
+        _view_of(view, named, new, amount, is_other=pair is not view, auxiliary=beats)
+        for view, beats in zip(release.views, other or [None] * len(release.views), strict=True)
+    ]
     work = {"cache": cache, "n_jobs": n_jobs, "progress": progress, "random_state": seed}
     if len(views) == 1:
         report = as_only_view(audit_release(**views[0].arguments, **work), views[0], release.not_attacked)
@@ -153,8 +162,9 @@ def audit_files(
     )
 
 
-def _view_of(pair, named, new, amount, is_other):
+def _view_of(pair, named, new, amount, *, is_other, auxiliary):
     """Arguments of ``audit_release`` for one view."""
+    whole = bool(pair.protocol.get("whole_records"))
     inside = None if named is None else np.isin(np.asarray(pair.subjects).astype(str), named)
     if is_other and inside is not None and not _are_enough(inside, pair.subjects):
         inside = None  # of a lead that few people have: presence is not tested on it, which the report says
@@ -165,9 +175,17 @@ def _view_of(pair, named, new, amount, is_other):
         **{key: pair[key] for key in PASSED_ON if pair[key] is not None},
         "members": inside,
         "new_patients": new,
-        "evidence": Evidence(times=pair.times, released_times=pair.released_times, records=pair.records),
+        "evidence": Evidence(
+            times=pair.times,
+            released_times=pair.released_times,
+            records=pair.records,
+            auxiliary=auxiliary,
+            whole_records=whole,
+        ),
         **amount.audit,
     }
+    if "knowledge" in arguments:
+        arguments["knowledge"] = _knowledge(arguments["knowledge"], whole, auxiliary is not None)
     return View(
         lead=pair.lead,
         cut=pair.cut,
@@ -176,6 +194,12 @@ def _view_of(pair, named, new, amount, is_other):
         is_recut=pair.is_recut,
         remarks=pair.remarks,
     )
+
+
+def _knowledge(named, whole, has_auxiliary):
+    """Knowledge of a small audit: where nobody may enrol with the release itself, with another one if there is one."""
+    kept = [known for known in named if not whole or known in ("clean", "static")]
+    return (*kept, "auxiliary") if has_auxiliary else tuple(kept)
 
 
 def _are_enough(inside, subjects):

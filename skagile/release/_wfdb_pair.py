@@ -34,7 +34,7 @@ def read_wfdb_pair(
     rate = Rate(sampling_rate)
     records, cutting, _ = _read(sides, problems, cutting, rows, subjects, progress, rate, key)
     pair = assemble([cut for record in records for cut in record.cuts], cutting, rate.value, rows, problems)
-    _tell_of_halves(pair, key)
+    _tell_of_halves([pair], key)
     return pair
 
 
@@ -54,18 +54,19 @@ def read_wfdb_views(
     records, cutting, people = _read(sides, problems, cutting, rows, subjects, progress, rate, key)
     release = views_of(records, cutting, rate.value, rows, problems)
     release.people = {name: person["subject"] for name, person in people.items()}
-    _tell_of_halves(release.views[0], key)
+    _tell_of_halves(release.views, key)
     return release
 
 
-def _tell_of_halves(pair, key):
+def _tell_of_halves(views, key):
     """Say what a recording's halves are where a pseudo-person goes through both."""
-    if key is not None and pair.protocol["sessions"] == "half":
-        pair.notes.append(
-            "sessions: the halves of each recording enrol and are probed. k-same gives a "
-            "recording one pseudo-person throughout, so that attackers retrained on the release, who are told whose "
-            "the first half is, know the second, of the same file, as the same person's. That shows that recordings "
-            "hold together, and names nobody. Attackers trained on originals do not depend on it."
+    if key is not None and views[0].protocol["sessions"] == "half":
+        for view in views:
+            view.protocol["whole_records"] = True
+        views[0].notes.append(
+            "sessions: the halves of each recording enrol and are probed, and a recording is one pseudo-person's from "
+            "end to end. So no attacker enrols with the release itself; --auxiliary, another release of the same "
+            "originals, takes its place."
         )
 
 

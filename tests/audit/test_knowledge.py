@@ -318,3 +318,51 @@ def test_tasks_are_judged_like_the_diagnosis(people):
     assert sum(row["support"].values()) == row["n_probe"] < N_SUBJECTS * N_BEATS
     with pytest.raises(ValueError, match=r"tasks\['block'\] has length 1"):
         audit(people, people.X, tasks={"block": ["x"]})
+
+
+# --------------------------------------------------------------------------------------- recordings released as a whole
+
+
+def coherent_release(people, seed):
+    """A release in which each person's one recording is another pseudo-person's from end to end."""
+    rng = np.random.default_rng(100 + seed)
+    shape = rng.normal(size=(N_SUBJECTS, N_SAMPLES))
+    return shape[people.subjects] + 0.5 * rng.normal(size=people.X.shape)
+
+
+def sources(report):
+    return report.threats().loc["sources"]
+
+
+def test_halves_of_a_file_do_not_enrol_for_each_other(people):
+    released = coherent_release(people, 0)
+    misread = audit(people, released)  # as if the halves were two recordings
+    assert sources(misread)["level"] == "red"
+    assert max(row["rank1"] for row in misread.attacks if row["knowledge"] == "adaptive") > 0.9
+    report = audit(people, released, evidence=Evidence(whole_records=True))
+    assert {row["knowledge"] for row in report.attacks} == {"clean", "static"}
+    assert sources(report)["level"] == "not tested"
+    assert "auxiliary" in sources(report)["reason"]
+    assert report.verdict != "green"
+    assert sum("from end to end" in said for said in report.not_tested()) >= 1
+
+
+@pytest.mark.parametrize("leaks", [False, True])
+def test_another_release_enrols_in_its_place(people, leaks):
+    """Red where the tool lets people through, and not where it draws a pseudo-person that has nothing of them."""
+    released, auxiliary = (coherent_release(people, seed) + leaks * people.X for seed in (0, 1))
+    evidence = Evidence(whole_records=True, auxiliary=auxiliary)
+    report = audit(people, released, evidence=evidence)
+    (row,) = [row for row in report.attacks if row["knowledge"] == "auxiliary"]
+    if leaks:
+        assert row["rank1_low"] > 2 / N_SUBJECTS
+        assert sources(report)["level"] == "red"
+    else:
+        assert row["rank1_low"] <= 1 / N_SUBJECTS <= row["rank1_high"]
+        assert sources(report)["level"] != "red"
+
+
+@pytest.mark.parametrize("known", ["adaptive", "adaptive+denoise", "open_set"])
+def test_enrolling_on_whole_recordings_by_name_is_refused(people, known):
+    with pytest.raises(ValueError, match=f"{known.replace('+', '.')}.*cannot be tested.*from end to end"):
+        audit(people, people.X, knowledge=["clean", known], evidence=Evidence(whole_records=True))

@@ -3,6 +3,7 @@
 Run with ``pytest tests/benchmarks/test_bench_ksame.py --benchmark-enable``; ``extra_info`` holds rates and ratios.
 """
 
+import resource
 from time import perf_counter
 
 import numpy as np
@@ -116,3 +117,28 @@ def test_bench_fit_of_many_people(benchmark):
         people_per_second=n_people / np.median(whole),
         seconds_over_two_times_those_of_half=np.median(whole) / (2 * np.median(part)),
     )
+
+
+def test_bench_whole_fit(benchmark):
+    """`fit` of a million beats of ten thousand people beside its networks, which are those of an earlier fit."""
+    n_people, n_beats = (10_000, 100) if benchmark.enabled else (40, 6)
+    small = slice(0, 2000 if benchmark.enabled else 120)
+    X, y, _ = _beats(n_people * n_beats)
+    person = np.arange(len(X)) % n_people
+    ksame = KSameAnonymizer(random_state=0, device="cpu", max_epochs=1, max_draws=1, warm_start=True)
+    ksame.fit(X[small], y[small], subjects=person[small])
+    nets, before = ksame.nets_, _peak_memory()
+    with torch_threads(1):
+        benchmark.pedantic(ksame.fit, (X, y), {"subjects": person}, rounds=1)
+    assert ksame.nets_ is nets
+    assert len(ksame.subjects_) == n_people
+    benchmark.extra_info.update(
+        people=n_people,
+        beats=len(X),
+        memory_over_that_of_the_beats=(_peak_memory() - before) / X.nbytes,
+    )
+
+
+def _peak_memory():
+    """Largest memory of this process so far, in bytes."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

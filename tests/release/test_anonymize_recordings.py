@@ -164,15 +164,18 @@ def test_release_by_other_tools(night):
     pair = read_release_pair(night.data, night.out, key=night.key, labels=None)
     assert set(pair.subjects) == {folder.name for folder in night.data.iterdir()}
     assert len(set(zip(pair.subjects, pair.sessions, strict=True))) == 12
-    assert not any("hold together" in note for note in pair.notes)
+    assert not any("from end to end" in note for note in pair.notes)
+    assert "whole_records" not in pair.protocol
 
 
 def test_what_halves_of_a_recording_mean_is_said(night):
-    """One pseudo-person goes through a recording: to find one half by the other is no harm."""
+    """One pseudo-person goes through a recording: to tell one half by the other is no harm."""
     for read in (read_release_pair, read_release_views):
         release = read(night.data, night.out, key=night.key, labels=None, sessions="half")
         pair = release if read is read_release_pair else release.views[0]
-        assert sum("hold together" in note for note in pair.notes) == 1
+        assert sum("from end to end" in note for note in pair.notes) == 1
+        views = [pair] if read is read_release_pair else release.views
+        assert all(view.protocol["whole_records"] for view in views)
 
 
 # ---------------------------------------------------------------------------------------------------- what is left out

@@ -206,6 +206,37 @@ def test_audit_without_the_key_or_with_another(night, tmp_path):
     assert "expected none with .npz files" in _audit(*pair, "--key", night.key, code=1).stderr
 
 
+def test_audit_of_halves_enrols_by_another_release(job, night, run):
+    """Who holds the tool makes a release with a key of their own, and learns from it whom to look for."""
+    release = (night.data, night.out)
+    halves = ("--key", night.key, "--sessions", "half")
+    report, result, _ = run(release, *halves)
+    assert {row["knowledge"] for row in report.attacks} == {"clean"}
+    assert "from end to end" in " ".join(result.stderr.split())
+    new_key(job.home / "other")
+    job.key = job.home / "other"
+    _anonymize(job)
+    other = ("--auxiliary", job.out, "--auxiliary-key", job.key)
+    report, _, _ = run(release, *halves, *other)
+    assert {row["knowledge"] for row in report.attacks} == {"clean", "auxiliary"}
+    assert all(row["n_subjects"] == 6 for row in report.attacks)
+    report, _, _ = run(release, "--key", night.key, *other)  # of two sessions, all three
+    assert {row["knowledge"] for row in report.attacks} == {"clean", "adaptive", "auxiliary"}
+
+
+def test_another_release_that_is_of_others(job, night, tmp_path):
+    stderr = _audit(night.data, night.out, "--key", night.key, "--auxiliary-key", night.key, code=2).stderr
+    assert "--auxiliary" in stderr
+    stderr = _audit(night.data, night.out, "--key", night.key, "--auxiliary", night.out, code=1).stderr
+    assert "no record is in both" in stderr
+    first = sorted(job.data.rglob("*.dat"))[0]
+    first.write_bytes(b"")
+    _anonymize(job, code=3)
+    other = ("--auxiliary", job.out, "--auxiliary-key", job.key)
+    stderr = " ".join(_audit(night.data, night.out, "--key", night.key, *other, code=1).stderr.split())
+    assert "does not have the beats of the release" in stderr
+
+
 def test_left_out_records_are_notes(job):
     first = next(job.data.rglob("*.dat"))
     first.write_bytes(b"")

@@ -83,7 +83,10 @@ def _sources(report):
     if not entries:
         return _entry(report, "sources", None, "no attack on the release was run")
     learns = [known for known in report.protocol["knowledge"] if known not in ("clean", "static")]
-    return entries[0] if learns else {**entries[0], "level": "not tested", "reason": _NO_RETRAINING}
+    if learns:
+        return entries[0]
+    reason = dict(report.protocol.get("not_run", ())).get("knowledge adaptive", _NO_RETRAINING)
+    return {**entries[0], "level": "not tested", "reason": reason}
 
 
 def _entry(report, name, worst, reason):
