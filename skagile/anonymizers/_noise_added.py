@@ -223,7 +223,9 @@ class NoiseAnonymizer(Stateful, BaseAnonymizer):
         delta = f", delta {self.delta:g}" if self.law == "gaussian" else ""
         each = "; ".join(
             f"{what}: epsilon {self._epsilon_of(unit):.4g}{delta}"
-            for unit, what in zip(_UNITS, ("one sample", "one beat", f"one record of {self.n_beats_} beats"), strict=True)
+            for unit, what in zip(
+                _UNITS, ("one sample", "one beat", f"one record of {self.n_beats_} beats"), strict=True
+            )
         )
         return f"Local differential privacy ({sizes}, clipped to +-{self.clip:g} mV). {each}. {self._not_covered}"
 

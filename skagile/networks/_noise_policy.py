@@ -82,8 +82,16 @@ class SegmentNoisePolicy(nn.Module):
 
     def law(self, x: torch.Tensor) -> Normal:
         """Return the law of the logarithm of each segment's scale, (batch, 5), for beats (batch, n_leads, n_samples)."""
+        return self.law_at(self.place(x))
+
+    def place(self, x: torch.Tensor) -> torch.Tensor:
+        """Say where the medians lie between least (minus infinity) and largest scale; 0 is the middle."""
+        return self.head(self.encoder(x))
+
+    def law_at(self, place: torch.Tensor) -> Normal:
+        """Return the law whose medians lie at a `place`."""
         low, high = self.log_scales
-        mean = low + (high - low) * torch.sigmoid(self.head(self.encoder(x)))
+        mean = low + (high - low) * torch.sigmoid(place)
         return Normal(mean, self.log_deviation.exp().expand_as(mean))
 
     def add(self, x: torch.Tensor, log_scale: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

@@ -31,12 +31,17 @@ def _fit(X=None, **params):
 # --- the law --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("law", "quantiles"), [("gaussian", norm(scale=0.4)), ("laplace", laplace(scale=0.4 / 2**0.5))])
+@pytest.mark.parametrize(
+    ("law", "quantiles"), [("gaussian", norm(scale=0.4)), ("laplace", laplace(scale=0.4 / 2**0.5))]
+)
 def test_noise_has_the_law_and_the_size(law, quantiles):
     X = _beats(2000)
     noise = (_fit(law=law, scale=0.4).transform(X) - X.astype(np.float32)).ravel()
     assert kstest(noise, quantiles.cdf).pvalue > 0.01
-    assert kstest(noise, quantiles.cdf).statistic < kstest(noise, (norm if law == "laplace" else laplace)(scale=0.4).cdf).statistic
+    assert (
+        kstest(noise, quantiles.cdf).statistic
+        < kstest(noise, (norm if law == "laplace" else laplace)(scale=0.4).cdf).statistic
+    )
     # The standard error of a variance of 80,000 draws is below 0.8 % under either law.
     assert noise.std() == pytest.approx(0.4, rel=0.02)
     assert abs(noise.mean()) < 4 * 0.4 / math.sqrt(len(noise))
@@ -125,7 +130,9 @@ def test_a_records_epsilon_is_that_of_its_beats_composed(law):
 
     fitted = _fit(law=law, unit="record", n_beats=5, epsilon=1.0, clip=0.5)
     far = N_SAMPLES if law == "laplace" else math.sqrt(N_SAMPLES)  # of two beats at opposite corners
-    event = LaplaceDpEvent(fitted.scale_ / math.sqrt(2) / far) if law == "laplace" else GaussianDpEvent(fitted.scale_ / far)
+    event = (
+        LaplaceDpEvent(fitted.scale_ / math.sqrt(2) / far) if law == "laplace" else GaussianDpEvent(fitted.scale_ / far)
+    )
     accountant = PLDAccountant(value_discretization_interval=1e-4).compose(SelfComposedDpEvent(event, 5))
     if law == "laplace":  # pure: at delta 0, and no less noise would do
         assert accountant.get_epsilon(1e-12) == pytest.approx(1.0, abs=2e-3)

@@ -10,6 +10,9 @@ from torch.nn import functional as F
 
 from skagile._arrays import standardize_channels
 
+# Pulls medians back to the middle of the scales: at either end no reward changes, and nothing more would be learned.
+_LEASH = 0.003
+
 
 def reinforce_loss(log_prob, reward):
     """Return the loss whose gradient is the score-function estimate of minus the gradient of the mean reward.
@@ -62,14 +65,16 @@ class PolicyNet(NeuralNet):
         X, target = unpack_data(batch)
         X, target = X.to(self.device), {key: value.to(self.device) for key, value in target.items()}
         self._set_training(True)
-        law = self.module_.law(X)
+        place = self.module_.place(X)
+        law = self.module_.law_at(place)
         log_scale = law.sample((self.n_draws,))
         with torch.no_grad():
             x = X.expand(self.n_draws, *X.shape)
             noisy = self.module_.add(x, log_scale, torch.randn_like(x)).flatten(0, 1)
             target = {key: value.repeat(self.n_draws) for key, value in target.items()}
             reward = self.reward(x.flatten(0, 1), noisy, target).reshape(self.n_draws, len(X))
-        reinforce_loss(law.log_prob(log_scale).sum(dim=-1), reward).backward()
+        loss = reinforce_loss(law.log_prob(log_scale).sum(dim=-1), reward)
+        (loss + _LEASH * place.square().sum(dim=-1).mean()).backward()
         return {"loss": -reward.mean(), "y_pred": noisy[: len(X)]}
 
     def reward(self, X, noisy, target):
