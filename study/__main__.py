@@ -14,6 +14,7 @@ STUDIES = (
     "ksame_rhythm",
     "measurements",
     "new_patients",
+    "noise_settings",
     "private",
     "recordings",
     "segmentation",

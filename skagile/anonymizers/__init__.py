@@ -1,12 +1,21 @@
 """Anonymizers: transformers that remove who from a beat and keep what is wrong with the heart."""
 
-from skagile.anonymizers._agile import AgileAnonymizer
-from skagile.anonymizers._ksame import KSameAnonymizer
-from skagile.anonymizers._privecg import PrivECGAnonymizer
-from skagile.anonymizers._warp import WarpAnonymizer
+from skagile._names import lazy_names
 
 # isort: split
 # For the rooms above.
 from skagile.anonymizers._seeded import drawing_from as drawing_from
 
-__all__ = ["AgileAnonymizer", "KSameAnonymizer", "PrivECGAnonymizer", "WarpAnonymizer"]
+# On first use, so that one without a network loads no torch.
+_HOME_OF = {
+    "AgileAnonymizer": "_agile",
+    "KSameAnonymizer": "_ksame",
+    "NoiseAnonymizer": "_noise_added",
+    "PrivECGAnonymizer": "_privecg",
+    "REACTAnonymizer": "_react",
+    "WarpAnonymizer": "_warp",
+}
+
+__all__ = [*_HOME_OF]
+
+__getattr__, __dir__ = lazy_names(__name__, _HOME_OF)

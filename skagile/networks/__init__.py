@@ -10,6 +10,7 @@ from skagile.networks._linear import LinearEncoder
 from skagile.networks._margin import AngularMarginHead, AngularMarginLoss
 from skagile.networks._mlp import MLPEncoder
 from skagile.networks._neighbour import SoftNearestNeighbour
+from skagile.networks._noise_policy import SegmentNoisePolicy
 from skagile.networks._noisy_unet import NoisyUNet
 from skagile.networks._siamese import PairLoss, SiameseNetwork
 from skagile.networks._strided_cnn import StridedCNN
@@ -33,6 +34,7 @@ __all__ = [
     "PairLoss",
     "PatchTransformer",
     "ResidualDenoiser",
+    "SegmentNoisePolicy",
     "SiameseNetwork",
     "SoftNearestNeighbour",
     "StridedCNN",

@@ -11,10 +11,11 @@ from scipy.integrate import quad
 from scipy.stats import kstest, norm
 
 from skagile import KSameAnonymizer
-from skagile.anonymizers._generators import Basis, Columns, Law, PrivateSum, Statistics, gaussian_noise
+from skagile.anonymizers._generators import Basis, Columns, Law, PrivateSum, Statistics
 from skagile.anonymizers._ksame import _form
 from skagile.anonymizers._ksame._form import delta_of
 from skagile.anonymizers._ksame._laws import N_AXES, Prior, fit_private_law
+from skagile.anonymizers._mechanisms import gaussian_noise
 
 QUICK = {"k": 3, "max_epochs": 1, "max_draws": 2, "random_state": 0, "device": "cpu"}
 COLUMNS = Columns((2,))

@@ -4,7 +4,7 @@ from skagile.anonymizers._generators._alike import alike_classes
 from skagile.anonymizers._generators._basis import WIDE, Basis
 from skagile.anonymizers._generators._law import Law
 from skagile.anonymizers._generators._people import CHUNK, PseudoPeople
-from skagile.anonymizers._generators._private import PrivateSum, gaussian_noise
+from skagile.anonymizers._generators._private import PrivateSum
 from skagile.anonymizers._generators._statistics import Columns, Statistics
 
 __all__ = [
@@ -17,5 +17,4 @@ __all__ = [
     "PseudoPeople",
     "Statistics",
     "alike_classes",
-    "gaussian_noise",
 ]

@@ -1,37 +1,10 @@
 """Person-level differential privacy of sums over people: one Gaussian mechanism on all of them together."""
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import log_ndtr, ndtr
+
+from skagile.anonymizers._mechanisms import gaussian_noise
 
 _LEAST_NORM = 1e-9
-
-
-def gaussian_noise(epsilon, delta):
-    """Return the least standard deviation that makes a sum of sensitivity 1 private: the analytic Gaussian mechanism.
-
-    Parameters
-    ----------
-    epsilon : float
-        Above 0.
-    delta : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    noise : float
-
-    References
-    ----------
-    .. [1] Balle, Wang. "Improving the Gaussian mechanism for differential privacy: analytical calibration and optimal
-       denoising", ICML 2018, theorem 8.
-    """
-
-    def excess(log_noise):
-        half, ratio = 0.5 * np.exp(-log_noise), epsilon * np.exp(log_noise)
-        return ndtr(half - ratio) - np.exp(min(epsilon + log_ndtr(-half - ratio), 0.0)) - delta
-
-    return float(np.exp(brentq(excess, -20.0, 20.0, xtol=1e-12)))
 
 
 class PrivateSum:

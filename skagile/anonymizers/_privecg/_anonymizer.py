@@ -98,8 +98,8 @@ class PrivECGAnonymizer(BaseFactHidingAnonymizer):
       wave. ``adversary="frozen"`` is the first, ``wave_weight=0.01`` the second.
 
     **What this does not guarantee.** There is no bound on what an attacker learns. What is released is the patient's
-    own beat, hardly changed: whoever is not the adversary reads the fact again, above all a network that is retrained on
-    the release. The paper's .529 is the accuracy of *sex*, of its own reader, and says nothing of who somebody is. A
+    own beat, hardly changed: whoever is not the adversary reads the fact again, above all a network that is retrained
+    on the release. The paper's .529 is the accuracy of *sex*, of its own reader, and says nothing of who somebody is. A
     fitted anonymizer is itself personal data, and its noise seed helps to undo what it does.
 
     References
