@@ -27,7 +27,14 @@ __all__ = ["load", "save"]
 _HOME_OF = {
     **{
         name: "skagile.anonymizers"
-        for name in ("AgileAnonymizer", "KSameAnonymizer", "NoiseAnonymizer", "REACTAnonymizer", "WarpAnonymizer")
+        for name in (
+            "AgileAnonymizer",
+            "KSameAnonymizer",
+            "NoiseAnonymizer",
+            "PrivECGAnonymizer",
+            "REACTAnonymizer",
+            "WarpAnonymizer",
+        )
     },
     **{
         name: "skagile.attackers"

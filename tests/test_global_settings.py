@@ -16,6 +16,7 @@ from skagile import (
     DeepECGIdentifier,
     KSameAnonymizer,
     NoiseAnonymizer,
+    PrivECGAnonymizer,
     REACTAnonymizer,
     SiameseIdentifier,
     SVDIdentifier,
@@ -29,6 +30,7 @@ ANONYMIZERS = [
     AgileAnonymizer(n_steps=2, **SHORT),
     KSameAnonymizer(k=2, **SHORT),
     NoiseAnonymizer(random_state=0),
+    PrivECGAnonymizer(channels=(8, 8), **SHORT),
     REACTAnonymizer(**SHORT),
     WarpAnonymizer(reinitialize_every=1, **SHORT),
 ]

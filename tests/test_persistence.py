@@ -32,6 +32,7 @@ from skagile import (
     DeepECGIdentifier,
     KSameAnonymizer,
     NoiseAnonymizer,
+    PrivECGAnonymizer,
     REACTAnonymizer,
     SVDIdentifier,
     WarpAnonymizer,
@@ -51,7 +52,7 @@ def _sibling(name):
 
 states, mutations = _sibling("test_state"), _sibling("mutations")
 CASES, data, fitted = states.CASES, states.data, states.fitted
-ANONYMIZERS = AgileAnonymizer | KSameAnonymizer | NoiseAnonymizer | REACTAnonymizer | WarpAnonymizer
+ANONYMIZERS = AgileAnonymizer | KSameAnonymizer | NoiseAnonymizer | PrivECGAnonymizer | REACTAnonymizer | WarpAnonymizer
 
 
 def _same_answers(first, second, X):

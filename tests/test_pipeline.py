@@ -21,6 +21,7 @@ from skagile import (
     DeepECGIdentifier,
     KSameAnonymizer,
     NoiseAnonymizer,
+    PrivECGAnonymizer,
     REACTAnonymizer,
     SVDIdentifier,
     WarpAnonymizer,
@@ -153,6 +154,7 @@ QUICK = {
     AgileAnonymizer: {"n_surrogates": 1, "max_epochs": 1, "n_steps": 2, "random_state": 0, "device": "cpu"},
     KSameAnonymizer: {"k": 2, "max_epochs": 1, "max_draws": 1, "random_state": 0, "device": "cpu"},
     NoiseAnonymizer: {"random_state": 0},
+    PrivECGAnonymizer: {"channels": (8, 8), "max_epochs": 1, "random_state": 0, "device": "cpu"},
     REACTAnonymizer: {"max_epochs": 1, "random_state": 0, "device": "cpu"},
     WarpAnonymizer: {"max_epochs": 1, "random_state": 0, "device": "cpu"},
 }
@@ -195,7 +197,7 @@ def test_subjects_reach_transform(beats, giving, watched, cls):
         alone.transform(beats.X, subjects=np.zeros((len(beats.X), 2)))
 
 
-@pytest.mark.parametrize("cls", [AgileAnonymizer, NoiseAnonymizer, REACTAnonymizer, WarpAnonymizer])
+@pytest.mark.parametrize("cls", [AgileAnonymizer, NoiseAnonymizer, PrivECGAnonymizer, REACTAnonymizer, WarpAnonymizer])
 def test_release_does_not_depend_on_subjects(beats, cls):
     anonymizer = cls(**QUICK[cls]).fit(beats.X, beats.y, subjects=beats.subjects)
     released = anonymizer.transform(beats.X)

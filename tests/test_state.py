@@ -33,6 +33,7 @@ from skagile import (
     LabelCountingIdentifier,
     LowOrderIdentifier,
     NoiseAnonymizer,
+    PrivECGAnonymizer,
     REACTAnonymizer,
     RowOrderIdentifier,
     RRIdentifier,
@@ -56,6 +57,7 @@ CASES = {
     "agile-images": AgileAnonymizer(n_steps=1, n_surrogates=1, representation="image", **{**TINY, "max_epochs": 1}),
     "warp": WarpAnonymizer(**TINY),
     "noise": NoiseAnonymizer(law="laplace", epsilon=4, unit="record", clip=2, n_beats=3),
+    "privecg": PrivECGAnonymizer(channels=(8, 8), **TINY),
     "react": REACTAnonymizer(explore=True, **TINY),
     "k-same": KSameAnonymizer(2, **KSAME),
     "k-same-groups": KSameAnonymizer(2, ("qrs_duration",), grouping="diverse", **KSAME),
@@ -128,7 +130,10 @@ def _fit(name, data, dtype=np.float64):
     estimator = clone(CASES[name])
     X, subjects, y, _ = _data_of(estimator, data)
     X = X.astype(dtype)
-    if isinstance(estimator, AgileAnonymizer | KSameAnonymizer | NoiseAnonymizer | REACTAnonymizer | WarpAnonymizer):
+    if isinstance(
+        estimator,
+        AgileAnonymizer | KSameAnonymizer | NoiseAnonymizer | PrivECGAnonymizer | REACTAnonymizer | WarpAnonymizer,
+    ):
         return estimator.fit(X, y, subjects=subjects)
     if isinstance(estimator, LabelCountingIdentifier):
         return estimator.fit(X, subjects, diagnoses=None if name == "counting-clusters" else y)

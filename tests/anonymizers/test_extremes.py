@@ -7,13 +7,21 @@ import pytest
 from sklearn.base import clone
 
 import skagile.anonymizers
-from skagile import AgileAnonymizer, KSameAnonymizer, NoiseAnonymizer, REACTAnonymizer, WarpAnonymizer
+from skagile import (
+    AgileAnonymizer,
+    KSameAnonymizer,
+    NoiseAnonymizer,
+    PrivECGAnonymizer,
+    REACTAnonymizer,
+    WarpAnonymizer,
+)
 from skagile._validation import check_beats
 
 QUICK = {
     "AgileAnonymizer": AgileAnonymizer(n_surrogates=1, max_epochs=1, n_steps=2, random_state=0),
     "KSameAnonymizer": KSameAnonymizer(2, max_epochs=1, random_state=0),
     "NoiseAnonymizer": NoiseAnonymizer(random_state=0),
+    "PrivECGAnonymizer": PrivECGAnonymizer(channels=(8, 8), max_epochs=1, random_state=0),
     "REACTAnonymizer": REACTAnonymizer(max_epochs=1, random_state=0),
     "WarpAnonymizer": WarpAnonymizer(max_epochs=1, random_state=0),
 }
