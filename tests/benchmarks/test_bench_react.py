@@ -1,7 +1,7 @@
 """Fit and transform of NoiseAnonymizer and REACTAnonymizer on 10,000 beats of 252 samples.
 
-Run with ``pytest tests/benchmarks/test_bench_react.py --benchmark-enable``; ``extra_info`` holds seconds of the fit, and
-what noise costs beside drawing it with numpy. No time is asserted.
+Run with ``pytest tests/benchmarks/test_bench_react.py --benchmark-enable``; ``extra_info`` holds the seconds of the
+fit, and what noise costs beside drawing it with numpy.
 """
 
 from time import perf_counter
