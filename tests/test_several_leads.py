@@ -359,7 +359,8 @@ def test_missing_limb_leads(anonymizer, twelve):
     heights = np.ptp(released, axis=-1)
     there = ~np.isnan(X[..., 0])
     assert (heights[there] > 0.02).all()
-    if "KSame" not in _name(anonymizer):
+    # Plain noise and REACT's are drawn anew for a beat's last bit, and cannot be left out.
+    if _name(anonymizer) not in ("KSameAnonymizer", "NoiseAnonymizer", "REACTAnonymizer"):
         if _name(anonymizer) in QUIETER:
             QUIETER[_name(anonymizer)](anonymizer)
             released = anonymizer.transform(X)

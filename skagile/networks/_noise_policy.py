@@ -81,7 +81,7 @@ class SegmentNoisePolicy(nn.Module):
         self.register_buffer("log_scales", torch.tensor([float(scale) for scale in scales]).log(), persistent=False)
 
     def law(self, x: torch.Tensor) -> Normal:
-        """Return the law of the logarithm of each segment's scale, (batch, 5), of (batch, n_leads, n_samples)."""
+        """Return the law of the logarithm of each segment's scale, (n_beats, 5), of (n_beats, n_leads, n_samples)."""
         return self.law_at(self.place(x))
 
     def place(self, x: torch.Tensor) -> torch.Tensor:
