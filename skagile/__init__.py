@@ -19,6 +19,7 @@ _HOME_OF = {
     "KSameAnonymizer": "anonymizers",
     "LabelCountingIdentifier": "attackers",
     "LowOrderIdentifier": "attackers",
+    "PPVAEAnonymizer": "anonymizers",
     "PrivacyUtilityCurve": "model_selection",
     "RRIdentifier": "attackers",
     "ReidentificationScorer": "model_selection",

@@ -24,6 +24,7 @@ SMALL = {
     # No rate: the checks' data are too short for a ruler, and are judged by their levels.
     "FiducialIdentifier": {"sampling_rate": None, "n_estimators": 10},
     "KSameAnonymizer": {"k": 2, "max_epochs": 2, "device": "cpu"},
+    "PPVAEAnonymizer": {"max_epochs": 2, "reinitialize_every": 1, "random_state": 0, "device": "cpu"},
     "RRIdentifier": {"n_estimators": 10},
     "SiameseIdentifier": {"max_epochs": 2, "channels": (4, 8), "embedding_size": 8, "device": "cpu"},
     "TransECGIdentifier": {"max_epochs": 2, "d_model": 8, "n_heads": 2, "n_layers": 1, "device": "cpu"},
@@ -52,6 +53,7 @@ EXPECTED_FAILURES = {
     "KSameAnonymizer": {"check_estimators_dtypes": FLAT, **dict.fromkeys(ROWS, PLACE)},
     "LabelCountingIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
     "LowOrderIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
+    "PPVAEAnonymizer": {"check_estimators_dtypes": FLAT},
     "SVDIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
     "SiameseIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
     "TransECGIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},

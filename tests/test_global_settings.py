@@ -15,6 +15,7 @@ from skagile import (
     BeatSegmenter,
     DeepECGIdentifier,
     KSameAnonymizer,
+    PPVAEAnonymizer,
     SiameseIdentifier,
     SVDIdentifier,
     TransECGIdentifier,
@@ -26,6 +27,7 @@ SHORT = {"max_epochs": 2, "device": "cpu", "random_state": 0}
 ANONYMIZERS = [
     AgileAnonymizer(n_steps=2, **SHORT),
     KSameAnonymizer(k=2, **SHORT),
+    PPVAEAnonymizer(reinitialize_every=1, **SHORT),
     WarpAnonymizer(reinitialize_every=1, **SHORT),
 ]
 ATTACKERS = [

@@ -31,6 +31,7 @@ from skagile import (
     BeatwiseClassifier,
     DeepECGIdentifier,
     KSameAnonymizer,
+    PPVAEAnonymizer,
     SVDIdentifier,
     WarpAnonymizer,
     load,
@@ -49,7 +50,7 @@ def _sibling(name):
 
 states, mutations = _sibling("test_state"), _sibling("mutations")
 CASES, data, fitted = states.CASES, states.data, states.fitted
-ANONYMIZERS = AgileAnonymizer | KSameAnonymizer | WarpAnonymizer
+ANONYMIZERS = AgileAnonymizer | KSameAnonymizer | PPVAEAnonymizer | WarpAnonymizer
 
 
 def _same_answers(first, second, X):

@@ -32,6 +32,7 @@ from skagile import (
     KSameAnonymizer,
     LabelCountingIdentifier,
     LowOrderIdentifier,
+    PPVAEAnonymizer,
     RowOrderIdentifier,
     RRIdentifier,
     SiameseIdentifier,
@@ -53,6 +54,8 @@ CASES = {
     "agile-amortized": AgileAnonymizer(n_steps=2, inference="amortized", **TINY),
     "agile-images": AgileAnonymizer(n_steps=1, n_surrogates=1, representation="image", **{**TINY, "max_epochs": 1}),
     "warp": WarpAnonymizer(**TINY),
+    "pp-vae": PPVAEAnonymizer(**TINY),
+    "pp-vae-means": PPVAEAnonymizer(draw=False, branches="latent", n_latent=3, **TINY),
     "k-same": KSameAnonymizer(2, **KSAME),
     "k-same-groups": KSameAnonymizer(2, ("qrs_duration",), grouping="diverse", **KSAME),
     "band_pass": BeatDenoiser(sampling_rate=RATE),
@@ -124,7 +127,7 @@ def _fit(name, data, dtype=np.float64):
     estimator = clone(CASES[name])
     X, subjects, y, _ = _data_of(estimator, data)
     X = X.astype(dtype)
-    if isinstance(estimator, AgileAnonymizer | KSameAnonymizer | WarpAnonymizer):
+    if isinstance(estimator, AgileAnonymizer | KSameAnonymizer | PPVAEAnonymizer | WarpAnonymizer):
         return estimator.fit(X, y, subjects=subjects)
     if isinstance(estimator, LabelCountingIdentifier):
         return estimator.fit(X, subjects, diagnoses=None if name == "counting-clusters" else y)
