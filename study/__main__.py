@@ -14,6 +14,7 @@ STUDIES = (
     "ksame_rhythm",
     "measurements",
     "new_patients",
+    "pp_vae",
     "private",
     "recordings",
     "segmentation",

@@ -1,6 +1,7 @@
 """Convolutional variational autoencoder of beats, with a branch that reads the diagnosis off its latent variables."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -64,13 +65,13 @@ class BranchedVAE(nn.Module):
         self.n_halvings = len(channels) - 1
         self.n_coarse = -(-n_samples // 2**self.n_halvings)
         blocks = [_block(n_leads, channels[0], kernel_size)]
-        for fine, coarse in zip(channels[:-1], channels[1:], strict=True):
+        for fine, coarse in pairwise(channels):
             blocks += [nn.AvgPool1d(2), _block(fine, coarse, kernel_size)]
         self.encoder = nn.Sequential(*blocks, nn.Flatten())
         self.law = nn.Linear(channels[-1] * self.n_coarse, 2 * n_latent)
         self.first = nn.Linear(n_latent, channels[-1] * self.n_coarse)
         blocks = []
-        for coarse, fine in zip(channels[:0:-1], channels[-2::-1], strict=True):
+        for coarse, fine in pairwise(reversed(channels)):
             blocks += [_block(coarse, fine, kernel_size), nn.Upsample(scale_factor=2, mode="nearest")]
         self.decoder = nn.Sequential(*blocks, nn.Conv1d(channels[0], n_leads, kernel_size, padding=kernel_size // 2))
         self.branch = nn.Sequential(nn.Linear(n_latent, width), nn.GELU(), nn.Linear(width, n_classes))

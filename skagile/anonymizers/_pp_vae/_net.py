@@ -1,7 +1,6 @@
 """The skorch net that trains a variational autoencoder against readers of facts."""
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from skagile._arrays import standardize_channels
@@ -32,6 +31,8 @@ class PPVAENet(AdversarialNet):
         Whether latent variables are drawn for a release.
     reinitialize_every : int, default=10
         Epochs after which the readers of facts start again from new weights, and get a pass over the beats.
+    branches : {"both", "latent", "output"}, default="both"
+        What the readers of facts are shown.
     **kwargs
         As for `AdversarialNet`.
     """
@@ -65,14 +66,14 @@ class PPVAENet(AdversarialNet):
         turn, since = divmod(len(self.history) - 1, self.reinitialize_every)
         if since or not turn or not self.learns:
             return
-        self.restart(turn)
+        self.restart_readers(turn)
         for batch in self.get_iterator(dataset_train, training=True):
             X, target = self.on_device(batch)
             with torch.no_grad():
                 shown = self.released(self.make(X, target))
             self.teach_adversary(X, shown, target)
 
-    def restart(self, turn):
+    def restart_readers(self, turn):
         """Put new readers in the place of the old; the judge stays."""
         for name, reader in make_readers(self.module_, self.n_values, self.branches, turn).items():
             self.adversary_[0][name] = reader.to(self.device)
@@ -100,7 +101,7 @@ class PPVAENet(AdversarialNet):
         # Half of the batch as it was, half as it is released: both shall be read alike.
         half = torch.arange(len(X), device=X.device)[:, None, None] % 2 == 0
         loss = self._judged(torch.where(half, X, self._beats(released, X)), target)
-        for _, logits in self._read(released, X):
+        for logits in self._read(released, X):
             for own, codes in zip(logits, target["facts"].T, strict=True):
                 loss = loss + known_mean(F.cross_entropy(own, codes.clamp(min=0), reduction="none"), codes)
         return loss
@@ -118,19 +119,18 @@ class PPVAENet(AdversarialNet):
         return loss
 
     def _told(self, shown, X, target):
-        told, n_readers = 0.0, 0
-        for _, logits in self._read(shown, X):
-            n_readers += 1
+        told, read = 0.0, list(self._read(shown, X))
+        for logits in read:
             for own, expected, codes in zip(logits, self.expected, target["facts"].T, strict=True):
                 law = expected.to(own)[target["y"]]
                 told = told + known_mean((law * (law.log() - own.log_softmax(dim=1))).sum(dim=1), codes)
-        return told / max(n_readers, 1)
+        return told / len(read)
 
     def _read(self, shown, X):
         parts = {"latent": shown[:, : self.module_.n_latent], "output": self._beats(shown, X)}
         for name, reader in self.adversary_[0].items():
             if name != "judge":
-                yield name, reader(parts[name.split("_")[0]])
+                yield reader(parts[name])
 
     def _beats(self, shown, X):
         return shown[:, self.module_.n_latent :].reshape(X.shape)

@@ -38,9 +38,7 @@ def make_readers(vae, n_values, branches, turn=0):
     """Make new readers of facts by name; each turn the kernel is another."""
     readers = {}
     if branches in ("latent", "both"):
-        trunk = nn.Sequential(
-            nn.Linear(vae.n_latent, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH), nn.ReLU()
-        )
+        trunk = nn.Sequential(nn.Linear(vae.n_latent, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH), nn.ReLU())
         readers["latent"] = FactReader(trunk, _WIDTH, n_values)
     if branches in ("output", "both"):
         trunk = CNNEncoder(channels=CHANNELS, kernel_size=KERNELS[turn % 2], n_leads=vae.n_leads)
