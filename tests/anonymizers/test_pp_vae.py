@@ -151,20 +151,16 @@ def test_the_secret_is_harder_for_the_readers_it_was_trained_against(fitted):
         assert own < other - 0.2
 
 
-def test_latent_variables_tell_less_than_those_of_an_untrained_copy(fitted):
-    """Means, without what is drawn; people who were not fitted, read anew."""
-    (X, _, _, facts), (X_new, _, _, new_facts) = cohort(), cohort(seed=1)
-    trained = fitted().net_.module_
-    with seeded(0):
-        copy = fitted()._make_module().eval()
-    told = []
-    for module in (trained, copy):
-        with torch.no_grad():
-            means, new = (module.encode(torch.as_tensor(_z(x)).float()[:, None])[0].numpy() for x in (X, X_new))
-        reader = make_pipeline(StandardScaler(), LogisticRegression()).fit(means, _codes(facts)["sex"])
-        told.append(roc_auc_score(_codes(new_facts)["sex"], reader.decision_function(new)))
-    assert told[1] > 0.85
-    assert told[0] < told[1] - 0.15
+def test_it_is_the_draw_that_hides_from_readers_who_scale(fitted):
+    """What is suppressed is made small against the draws: without them, who scales every sample finds it again."""
+
+    def scaled(X, codes):
+        return (
+            make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300)).fit(_z(X), codes).decision_function
+        )
+
+    assert read(scaled, fitted())["sex"] < 0.7
+    assert read(scaled, fitted(draw=False))["sex"] > 0.9
 
 
 def test_loss_falls_and_beats_are_rebuilt(fitted):
@@ -173,15 +169,17 @@ def test_loss_falls_and_beats_are_rebuilt(fitted):
     X = cohort(seed=1)[0]
     Z = _z(X)
     own, careless = (np.mean((_z(fitted(**p).transform(X)) - Z) ** 2) for p in ({}, {"privacy_weight": 0.0}))
-    assert careless < own < 0.7 * np.mean((Z - Z.mean(axis=0)) ** 2)
+    assert careless < own < 0.85 * np.mean((Z - Z.mean(axis=0)) ** 2)
 
 
 def test_subjects_are_harder_to_name():
-    X, y, subjects, _ = cohort(8, 30)
-    half = np.arange(len(X)) % 30 < 15
+    X, y, subjects, _ = cohort(8, 48)
+    half = np.arange(len(X)) % 48 < 24
     named = {}
     for weight in (0.0, 3.0):
-        vae = PPVAEAnonymizer(privacy_weight=weight, random_state=0, device="cpu").fit(X, y, subjects=subjects)
+        vae = PPVAEAnonymizer(privacy_weight=weight, beta=0.003, random_state=0, device="cpu").fit(
+            X, y, subjects=subjects
+        )
         Z = _z(vae.transform(X))
         named[weight] = LogisticRegression(max_iter=300).fit(Z[half], subjects[half]).score(Z[~half], subjects[~half])
     assert named[3.0] < named[0.0] - 0.15
@@ -321,13 +319,13 @@ def test_more_beta_is_less_divergence():
 def test_clinical_weight_keeps_the_diagnosis():
     """A diagnosis that is a small bump is lost by who rebuilds little, and kept where it has a price."""
     rng = np.random.default_rng(0)
-    y, time = np.arange(400) % 2, np.arange(48)
-    X = np.exp(-0.5 * ((time - 24) / (3 + rng.random((400, 1)))) ** 2)
-    X = X + 0.12 * y[:, None] * np.exp(-0.5 * ((time - 38) / 2) ** 2) + 0.02 * rng.standard_normal((400, 48))
+    y, time = np.arange(240) % 2, np.arange(48)
+    X = np.exp(-0.5 * ((time - 24) / (3 + rng.random((240, 1)))) ** 2)
+    X = X + 0.12 * y[:, None] * np.exp(-0.5 * ((time - 38) / 2) ** 2) + 0.02 * rng.standard_normal((240, 48))
     kept = {}
     for weight in (0.0, 3.0):
         params = {"clinical_weight": weight, "beta": 0.1, "n_latent": 4, "privacy_weight": 0.0, "random_state": 0}
-        released = PPVAEAnonymizer(**params).fit(X, y, subjects=np.arange(400) // 20).transform(X)
+        released = PPVAEAnonymizer(**params).fit(X, y, subjects=np.arange(240) // 20).transform(X)
         kept[weight] = roc_auc_score(y, regression(X, y)(_z(released)))
     assert kept[3.0] > 0.9
     assert kept[0.0] < kept[3.0] - 0.1

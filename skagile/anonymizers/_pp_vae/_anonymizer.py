@@ -45,7 +45,8 @@ class PPVAEAnonymizer(BaseFactHidingAnonymizer):
         What the suppressing branches read: latent variables, as in the paper, decoded beats, or each of them.
     draw : bool, default=True
         Draw the latent variables of a released beat, from a secret seed and the beat's own samples: the same beat is
-        always released alike, whatever stands beside it, and one that differs by a bit is not. False takes their means.
+        always released alike, whatever stands beside it, and one that differs by a bit is not. False takes their means,
+        and hides little: see below.
     reinitialize_every : int, default=4
         Passes after which the suppressing branches start again from new weights, so that the autoencoder cannot settle
         on deceiving one.
@@ -110,8 +111,10 @@ class PPVAEAnonymizer(BaseFactHidingAnonymizer):
 
     **What this does not guarantee.** There is no bound on what an attacker learns. Facts that the diagnosis goes with
     are told by it: nothing is asked of the branches beyond that. What is suppressed is what networks of our size read
-    off the people of ``fit``; another network, more people or several beats of a person may tell more, and of other
-    facts nothing is said. :doc:`/studies/pp_vae` has what was left of sex and age on people who were not fitted.
+    off the people of ``fit``; another network or more people may tell more, and of other facts nothing is said. It is
+    made small against what is drawn, and not taken out: on made-up people whose T wave tells the sex, a retrained
+    linear reader's area was .62 of single beats, .80 of six beats of a person together, and .97 of single beats with
+    ``draw=False`` (originals 1.0; the people of the tests). :doc:`/studies/pp_vae` has what was left of sex and age on people who were not fitted.
     Waves are smoothed and moved: do not measure intervals or amplitudes on such a release. Diagnoses that `y` does not
     tell apart may be lost. A fitted anonymizer is itself personal data: its noise seed and networks help to undo the
     release, and ``subjects_`` holds names.
