@@ -21,6 +21,7 @@ _HOME_OF = {
     "LowOrderIdentifier": "attackers",
     "NoiseAnonymizer": "anonymizers",
     "PrivECGAnonymizer": "anonymizers",
+    "PPVAEAnonymizer": "anonymizers",
     "PrivacyUtilityCurve": "model_selection",
     "REACTAnonymizer": "anonymizers",
     "RRIdentifier": "attackers",

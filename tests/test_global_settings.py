@@ -16,6 +16,7 @@ from skagile import (
     DeepECGIdentifier,
     KSameAnonymizer,
     NoiseAnonymizer,
+    PPVAEAnonymizer,
     PrivECGAnonymizer,
     REACTAnonymizer,
     SiameseIdentifier,
@@ -32,6 +33,7 @@ ANONYMIZERS = [
     NoiseAnonymizer(random_state=0),
     PrivECGAnonymizer(channels=(8, 8), **SHORT),
     REACTAnonymizer(**SHORT),
+    PPVAEAnonymizer(reinitialize_every=1, **SHORT),
     WarpAnonymizer(reinitialize_every=1, **SHORT),
 ]
 ATTACKERS = [

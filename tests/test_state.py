@@ -33,6 +33,7 @@ from skagile import (
     LabelCountingIdentifier,
     LowOrderIdentifier,
     NoiseAnonymizer,
+    PPVAEAnonymizer,
     PrivECGAnonymizer,
     REACTAnonymizer,
     RowOrderIdentifier,
@@ -59,6 +60,8 @@ CASES = {
     "noise": NoiseAnonymizer(law="laplace", epsilon=4, unit="record", clip=2, n_beats=3),
     "privecg": PrivECGAnonymizer(channels=(8, 8), **TINY),
     "react": REACTAnonymizer(explore=True, **TINY),
+    "pp-vae": PPVAEAnonymizer(**TINY),
+    "pp-vae-means": PPVAEAnonymizer(draw=False, branches="latent", n_latent=3, **TINY),
     "k-same": KSameAnonymizer(2, **KSAME),
     "k-same-groups": KSameAnonymizer(2, ("qrs_duration",), grouping="diverse", **KSAME),
     "band_pass": BeatDenoiser(sampling_rate=RATE),
@@ -132,7 +135,13 @@ def _fit(name, data, dtype=np.float64):
     X = X.astype(dtype)
     if isinstance(
         estimator,
-        AgileAnonymizer | KSameAnonymizer | NoiseAnonymizer | PrivECGAnonymizer | REACTAnonymizer | WarpAnonymizer,
+        AgileAnonymizer
+        | KSameAnonymizer
+        | NoiseAnonymizer
+        | PPVAEAnonymizer
+        | PrivECGAnonymizer
+        | REACTAnonymizer
+        | WarpAnonymizer,
     ):
         return estimator.fit(X, y, subjects=subjects)
     if isinstance(estimator, LabelCountingIdentifier):

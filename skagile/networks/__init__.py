@@ -1,5 +1,6 @@
 """Torch modules, one per file. They know nothing of scikit-learn."""
 
+from skagile.networks._branched_vae import BranchedVAE, latent_divergence
 from skagile.networks._cnn import CNNEncoder
 from skagile.networks._contrastive import SupervisedContrastiveLoss
 from skagile.networks._cth import CTHEncoder
@@ -22,6 +23,7 @@ from skagile.networks._vit import PatchTransformer
 __all__ = [
     "AngularMarginHead",
     "AngularMarginLoss",
+    "BranchedVAE",
     "CNNEncoder",
     "CTHEncoder",
     "ConditionalVAE",
@@ -41,4 +43,5 @@ __all__ = [
     "SupervisedContrastiveLoss",
     "TemplateMatcher",
     "UNet",
+    "latent_divergence",
 ]

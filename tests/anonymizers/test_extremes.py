@@ -11,6 +11,7 @@ from skagile import (
     AgileAnonymizer,
     KSameAnonymizer,
     NoiseAnonymizer,
+    PPVAEAnonymizer,
     PrivECGAnonymizer,
     REACTAnonymizer,
     WarpAnonymizer,
@@ -23,6 +24,7 @@ QUICK = {
     "NoiseAnonymizer": NoiseAnonymizer(random_state=0),
     "PrivECGAnonymizer": PrivECGAnonymizer(channels=(8, 8), max_epochs=1, random_state=0),
     "REACTAnonymizer": REACTAnonymizer(max_epochs=1, random_state=0),
+    "PPVAEAnonymizer": PPVAEAnonymizer(max_epochs=1, random_state=0),
     "WarpAnonymizer": WarpAnonymizer(max_epochs=1, random_state=0),
 }
 
@@ -63,12 +65,14 @@ def test_beats_of_any_size(fitted, small, exponent, dtype):
     assert np.isfinite(released).all()
 
 
-@pytest.mark.parametrize("name", ["AgileAnonymizer", "WarpAnonymizer"])
+@pytest.mark.parametrize("name", ["AgileAnonymizer", "PPVAEAnonymizer", "WarpAnonymizer"])
 def test_the_unit_changes_nothing_else(name, small):
     """Fitted and released in another unit, beats are the same in it; a power of two rounds alike."""
     anonymizer = clone(QUICK[name])
     if name == "WarpAnonymizer":
         anonymizer.set_params(noise=False)  # it hangs on every bit of a beat
+    if name == "PPVAEAnonymizer":
+        anonymizer.set_params(draw=False)
     X, unit = small.X.astype(np.float64), 2.0**-45
     plain = anonymizer.fit(X, small.y, subjects=small.subjects).transform(X, subjects=small.subjects)
     scaled = anonymizer.fit(X * unit, small.y, subjects=small.subjects).transform(X * unit, subjects=small.subjects)

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from skagile import AgileAnonymizer, KSameAnonymizer
-from skagile.anonymizers import NoiseAnonymizer, PrivECGAnonymizer, REACTAnonymizer, WarpAnonymizer
+from skagile.anonymizers import NoiseAnonymizer, PPVAEAnonymizer, PrivECGAnonymizer, REACTAnonymizer, WarpAnonymizer
 from skagile.anonymizers._generators import CHUNK, PseudoPeople
 
 KSAME = {"k": 3, "max_epochs": 2, "batch_size": 32, "device": "cpu"}
@@ -13,18 +13,13 @@ MAKE = {
     "agile": lambda: AgileAnonymizer(n_surrogates=1, n_steps=2, max_epochs=1, batch_size=32, device="cpu"),
     "warp": lambda: WarpAnonymizer(max_epochs=1, device="cpu"),
     "noise": NoiseAnonymizer,
+    "pp-vae": lambda: PPVAEAnonymizer(max_epochs=1, device="cpu"),
     "privecg": lambda: PrivECGAnonymizer(channels=(8, 8), max_epochs=1, device="cpu"),
     "react": lambda: REACTAnonymizer(max_epochs=1, device="cpu"),
     "k-same": lambda: KSameAnonymizer(**KSAME),
 }
 # Of everything that is drawn anew at each transform, k-same keeps no seed.
-SEED_OF = {
-    "agile": "_views_seed",
-    "warp": "_noise_seed",
-    "noise": "_noise_seed",
-    "privecg": "_noise_seed",
-    "react": "_noise_seed",
-}
+SEED_OF = {"agile": "_views_seed"} | dict.fromkeys(("warp", "noise", "pp-vae", "privecg", "react"), "_noise_seed")
 
 
 @pytest.fixture(scope="module")
