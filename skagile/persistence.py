@@ -122,7 +122,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
       grows with the number of rows; of each person a running number is left. To the loaded one everybody is new: people
       go to the nearest group, and the networks read all diagnoses. So release the fitted beats themselves, whose
       diagnoses it knows, before you save it, or save `with_people`. Its `prior` is left out.
-    - AGILE and the warp hold no names. One surrogate of AGILE, the nearest neighbour, is made of **fitted beats**, and
+    - AGILE, PP-VAE and the warp hold no names. One surrogate of AGILE, the nearest neighbour, is made of **fitted beats**, and
       another of people's mean beats: its file is personal data all the same.
     - ``subjects_`` of a loaded anonymizer are numbers.
 
@@ -352,8 +352,11 @@ def _build(described, where):
 
 
 def _check_entries(value, default, where):
-    """Refuse a sequence of other things where the default has numbers: constraints do not look into sequences."""
+    """Refuse a sequence of other things than the default's numbers or names: constraints do not look into sequences."""
     if type(default) is tuple and default and type(value) in (list, tuple):
+        if all(type(entry) is str for entry in default):
+            _require(all(type(entry) is str for entry in value), f"{where} is {value!r:.60}; expected names")
+            return
         right = all(isinstance(entry, Real) and type(entry) is not bool for entry in value)
         _require(right, f"{where} is {value!r:.60}; expected numbers")
 

@@ -114,11 +114,10 @@ class PPVAEAnonymizer(BaseFactHidingAnonymizer):
     off the people of ``fit``; another network or more people may tell more, and of other facts nothing is said. It is
     made small against what is drawn, and not taken out: on made-up people whose T wave tells the sex, a retrained
     linear reader's area was .62 of single beats, .80 of six beats of a person together, and .97 of single beats with
-    ``draw=False`` (originals 1.0; the people of the tests). :doc:`/studies/pp_vae` has what was left of sex and age of
-    people who were not fitted.
-    Waves are smoothed and moved: do not measure intervals or amplitudes on such a release. Diagnoses that `y` does not
-    tell apart may be lost. A fitted anonymizer is itself personal data: its noise seed and networks help to undo the
-    release, and ``subjects_`` holds names.
+    ``draw=False`` (originals 1.0; the people of the tests). :doc:`/studies/pp_vae` has what was left of sex and age
+    on people who were not fitted. Waves are smoothed and moved: do not measure intervals or amplitudes on such a
+    release. Diagnoses that `y` does not tell apart may be lost. A fitted anonymizer is itself personal data: its
+    noise seed and networks help to undo the release, and ``subjects_`` holds names.
 
     References
     ----------
