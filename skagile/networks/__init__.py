@@ -12,9 +12,7 @@ from skagile.networks._margin import AngularMarginHead, AngularMarginLoss
 from skagile.networks._mlp import MLPEncoder
 from skagile.networks._neighbour import SoftNearestNeighbour
 from skagile.networks._noise_policy import SegmentNoisePolicy
-from skagile.networks._noisy_unet import NoisyUNet
 from skagile.networks._siamese import PairLoss, SiameseNetwork
-from skagile.networks._strided_cnn import StridedCNN
 from skagile.networks._template import TemplateMatcher
 from skagile.networks._unet import UNet
 from skagile.networks._vae import ConditionalVAE, EvidenceLoss
@@ -32,14 +30,12 @@ __all__ = [
     "ImageCNNEncoder",
     "LinearEncoder",
     "MLPEncoder",
-    "NoisyUNet",
     "PairLoss",
     "PatchTransformer",
     "ResidualDenoiser",
     "SegmentNoisePolicy",
     "SiameseNetwork",
     "SoftNearestNeighbour",
-    "StridedCNN",
     "SupervisedContrastiveLoss",
     "TemplateMatcher",
     "UNet",
