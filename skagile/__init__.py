@@ -19,6 +19,8 @@ _HOME_OF = {
     "KSameAnonymizer": "anonymizers",
     "LabelCountingIdentifier": "attackers",
     "LowOrderIdentifier": "attackers",
+    "ODEGANAnonymizer": "anonymizers",
+    "PrivECGAnonymizer": "anonymizers",
     "PrivacyUtilityCurve": "model_selection",
     "RRIdentifier": "attackers",
     "ReidentificationScorer": "model_selection",

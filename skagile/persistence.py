@@ -25,7 +25,10 @@ __all__ = ["load", "save"]
 
 # The classes that a file may name, and where they are: a file never says what to import.
 _HOME_OF = {
-    **{name: "skagile.anonymizers" for name in ("AgileAnonymizer", "KSameAnonymizer", "WarpAnonymizer")},
+    **{
+        name: "skagile.anonymizers"
+        for name in ("AgileAnonymizer", "KSameAnonymizer", "ODEGANAnonymizer", "PrivECGAnonymizer", "WarpAnonymizer")
+    },
     **{
         name: "skagile.attackers"
         for name in (

@@ -13,6 +13,7 @@ from skorch import NeuralNet
 import skagile
 from skagile import attackers
 
+NARROW = {"channels": (4, 8), "adversary_channels": (4, 8), "random_state": 0, "device": "cpu"}
 # Small settings, so that hundreds of fits take seconds; what is checked does not depend on them.
 SMALL = {
     "AgileAnonymizer": {"max_epochs": 2, "n_steps": 2, "random_state": 0, "device": "cpu"},
@@ -24,6 +25,8 @@ SMALL = {
     # No rate: the checks' data are too short for a ruler, and are judged by their levels.
     "FiducialIdentifier": {"sampling_rate": None, "n_estimators": 10},
     "KSameAnonymizer": {"k": 2, "max_epochs": 2, "device": "cpu"},
+    "ODEGANAnonymizer": {"max_epochs": 1, **NARROW},
+    "PrivECGAnonymizer": {"max_epochs": 1, **NARROW},
     "RRIdentifier": {"n_estimators": 10},
     "SiameseIdentifier": {"max_epochs": 2, "channels": (4, 8), "embedding_size": 8, "device": "cpu"},
     "TransECGIdentifier": {"max_epochs": 2, "d_model": 8, "n_heads": 2, "n_layers": 1, "device": "cpu"},
@@ -52,6 +55,8 @@ EXPECTED_FAILURES = {
     "KSameAnonymizer": {"check_estimators_dtypes": FLAT, **dict.fromkeys(ROWS, PLACE)},
     "LabelCountingIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
     "LowOrderIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
+    "ODEGANAnonymizer": {"check_estimators_dtypes": FLAT},
+    "PrivECGAnonymizer": {"check_estimators_dtypes": FLAT},
     "SVDIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
     "SiameseIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},
     "TransECGIdentifier": {"check_estimators_dtypes": FLAT, "check_classifier_data_not_an_array": FLAT},

@@ -15,6 +15,8 @@ from skagile import (
     BeatSegmenter,
     DeepECGIdentifier,
     KSameAnonymizer,
+    ODEGANAnonymizer,
+    PrivECGAnonymizer,
     SiameseIdentifier,
     SVDIdentifier,
     TransECGIdentifier,
@@ -26,6 +28,8 @@ SHORT = {"max_epochs": 2, "device": "cpu", "random_state": 0}
 ANONYMIZERS = [
     AgileAnonymizer(n_steps=2, **SHORT),
     KSameAnonymizer(k=2, **SHORT),
+    ODEGANAnonymizer(**SHORT),
+    PrivECGAnonymizer(**SHORT),
     WarpAnonymizer(reinitialize_every=1, **SHORT),
 ]
 ATTACKERS = [

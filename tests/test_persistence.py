@@ -31,6 +31,8 @@ from skagile import (
     BeatwiseClassifier,
     DeepECGIdentifier,
     KSameAnonymizer,
+    ODEGANAnonymizer,
+    PrivECGAnonymizer,
     SVDIdentifier,
     WarpAnonymizer,
     load,
@@ -49,7 +51,7 @@ def _sibling(name):
 
 states, mutations = _sibling("test_state"), _sibling("mutations")
 CASES, data, fitted = states.CASES, states.data, states.fitted
-ANONYMIZERS = AgileAnonymizer | KSameAnonymizer | WarpAnonymizer
+ANONYMIZERS = AgileAnonymizer | KSameAnonymizer | ODEGANAnonymizer | PrivECGAnonymizer | WarpAnonymizer
 
 
 def _same_answers(first, second, X):

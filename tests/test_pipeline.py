@@ -20,6 +20,8 @@ from skagile import (
     BeatSegmenter,
     DeepECGIdentifier,
     KSameAnonymizer,
+    ODEGANAnonymizer,
+    PrivECGAnonymizer,
     SVDIdentifier,
     WarpAnonymizer,
 )
@@ -147,9 +149,12 @@ def test_pipeline_clones_and_pickles(records):
 
 # --- subjects in transform ------------------------------------------------------------------------------------------
 
+NARROW = {"channels": (4, 8), "adversary_channels": (4, 8), "random_state": 0, "device": "cpu"}
 QUICK = {
     AgileAnonymizer: {"n_surrogates": 1, "max_epochs": 1, "n_steps": 2, "random_state": 0, "device": "cpu"},
     KSameAnonymizer: {"k": 2, "max_epochs": 1, "max_draws": 1, "random_state": 0, "device": "cpu"},
+    ODEGANAnonymizer: {"max_epochs": 1, **NARROW},
+    PrivECGAnonymizer: {"max_epochs": 1, **NARROW},
     WarpAnonymizer: {"max_epochs": 1, "random_state": 0, "device": "cpu"},
 }
 
@@ -191,7 +196,7 @@ def test_subjects_reach_transform(beats, giving, watched, cls):
         alone.transform(beats.X, subjects=np.zeros((len(beats.X), 2)))
 
 
-@pytest.mark.parametrize("cls", [AgileAnonymizer, WarpAnonymizer])
+@pytest.mark.parametrize("cls", [AgileAnonymizer, ODEGANAnonymizer, PrivECGAnonymizer, WarpAnonymizer])
 def test_release_does_not_depend_on_subjects(beats, cls):
     anonymizer = cls(**QUICK[cls]).fit(beats.X, beats.y, subjects=beats.subjects)
     released = anonymizer.transform(beats.X)

@@ -139,7 +139,7 @@ def test_every_anonymizer_and_attacker_is_here():
     tested = {type(case.values[0]).__name__ for case in CASES}
     assert tested | set(LEFT_OUT) == rooms
     assert not tested & set(LEFT_OUT)
-    assert {"AgileAnonymizer", "KSameAnonymizer", "WarpAnonymizer", "DeepECGIdentifier"} <= tested
+    assert {"AgileAnonymizer", "KSameAnonymizer", "ODEGANAnonymizer", "PrivECGAnonymizer", "WarpAnonymizer"} <= tested
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -32,6 +32,8 @@ from skagile import (
     KSameAnonymizer,
     LabelCountingIdentifier,
     LowOrderIdentifier,
+    ODEGANAnonymizer,
+    PrivECGAnonymizer,
     RowOrderIdentifier,
     RRIdentifier,
     SiameseIdentifier,
@@ -40,10 +42,12 @@ from skagile import (
     WarpAnonymizer,
 )
 from skagile._state import Labels
+from skagile.anonymizers._base import BaseAnonymizer
 from skagile.datasets import beats_from_records, make_cohort
 
 RATE = 120.0
 TINY = {"max_epochs": 2, "device": "cpu", "random_state": 0}
+NARROW = {**TINY, "channels": (4, 8), "adversary_channels": (4, 8)}
 NET = {**TINY, "channels": (4, 8), "embedding_size": 8}
 KSAME = {**TINY, "sampling_rate": RATE, "max_draws": 2, "max_epochs": 1}
 
@@ -52,6 +56,9 @@ CASES = {
     "agile": AgileAnonymizer(n_steps=2, **TINY),
     "agile-amortized": AgileAnonymizer(n_steps=2, inference="amortized", **TINY),
     "agile-images": AgileAnonymizer(n_steps=1, n_surrogates=1, representation="image", **{**TINY, "max_epochs": 1}),
+    "ode_gan": ODEGANAnonymizer(**NARROW),
+    "privecg": PrivECGAnonymizer(**NARROW),
+    "privecg-frozen": PrivECGAnonymizer(adversary="frozen", noise=0, **NARROW),
     "warp": WarpAnonymizer(**TINY),
     "k-same": KSameAnonymizer(2, **KSAME),
     "k-same-groups": KSameAnonymizer(2, ("qrs_duration",), grouping="diverse", **KSAME),
@@ -124,7 +131,7 @@ def _fit(name, data, dtype=np.float64):
     estimator = clone(CASES[name])
     X, subjects, y, _ = _data_of(estimator, data)
     X = X.astype(dtype)
-    if isinstance(estimator, AgileAnonymizer | KSameAnonymizer | WarpAnonymizer):
+    if isinstance(estimator, BaseAnonymizer):
         return estimator.fit(X, y, subjects=subjects)
     if isinstance(estimator, LabelCountingIdentifier):
         return estimator.fit(X, subjects, diagnoses=None if name == "counting-clusters" else y)

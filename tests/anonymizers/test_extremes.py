@@ -7,12 +7,14 @@ import pytest
 from sklearn.base import clone
 
 import skagile.anonymizers
-from skagile import AgileAnonymizer, KSameAnonymizer, WarpAnonymizer
+from skagile import AgileAnonymizer, KSameAnonymizer, ODEGANAnonymizer, PrivECGAnonymizer, WarpAnonymizer
 from skagile._validation import check_beats
 
 QUICK = {
     "AgileAnonymizer": AgileAnonymizer(n_surrogates=1, max_epochs=1, n_steps=2, random_state=0),
     "KSameAnonymizer": KSameAnonymizer(2, max_epochs=1, random_state=0),
+    "ODEGANAnonymizer": ODEGANAnonymizer(max_epochs=1, random_state=0),
+    "PrivECGAnonymizer": PrivECGAnonymizer(max_epochs=1, random_state=0),
     "WarpAnonymizer": WarpAnonymizer(max_epochs=1, random_state=0),
 }
 
@@ -53,11 +55,11 @@ def test_beats_of_any_size(fitted, small, exponent, dtype):
     assert np.isfinite(released).all()
 
 
-@pytest.mark.parametrize("name", ["AgileAnonymizer", "WarpAnonymizer"])
+@pytest.mark.parametrize("name", ["AgileAnonymizer", "ODEGANAnonymizer", "PrivECGAnonymizer", "WarpAnonymizer"])
 def test_the_unit_changes_nothing_else(name, small):
     """Fitted and released in another unit, beats are the same in it; a power of two rounds alike."""
     anonymizer = clone(QUICK[name])
-    if name == "WarpAnonymizer":
+    if "noise" in anonymizer.get_params():
         anonymizer.set_params(noise=False)  # it hangs on every bit of a beat
     X, unit = small.X.astype(np.float64), 2.0**-45
     plain = anonymizer.fit(X, small.y, subjects=small.subjects).transform(X, subjects=small.subjects)

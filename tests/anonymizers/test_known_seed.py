@@ -5,17 +5,19 @@ import pytest
 from scipy.spatial import cKDTree
 
 from skagile import AgileAnonymizer, KSameAnonymizer
-from skagile.anonymizers import WarpAnonymizer
+from skagile.anonymizers import ODEGANAnonymizer, PrivECGAnonymizer, WarpAnonymizer
 from skagile.anonymizers._generators import CHUNK, PseudoPeople
 
 KSAME = {"k": 3, "max_epochs": 2, "batch_size": 32, "device": "cpu"}
 MAKE = {
     "agile": lambda: AgileAnonymizer(n_surrogates=1, n_steps=2, max_epochs=1, batch_size=32, device="cpu"),
     "warp": lambda: WarpAnonymizer(max_epochs=1, device="cpu"),
+    "privecg": lambda: PrivECGAnonymizer(max_epochs=1, device="cpu"),
+    "ode-gan": lambda: ODEGANAnonymizer(max_epochs=1, device="cpu"),
     "k-same": lambda: KSameAnonymizer(**KSAME),
 }
 # Of everything that is drawn anew at each transform, k-same keeps no seed.
-SEED_OF = {"agile": "_views_seed", "warp": "_noise_seed"}
+SEED_OF = {"agile": "_views_seed", "warp": "_noise_seed", "privecg": "_noise_seed", "ode-gan": "_noise_seed"}
 
 
 @pytest.fixture(scope="module")
