@@ -22,6 +22,7 @@ _HOME_OF = {
     "NoiseAnonymizer": "anonymizers",
     "PrivECGAnonymizer": "anonymizers",
     "PPVAEAnonymizer": "anonymizers",
+    "ODEGANAnonymizer": "anonymizers",
     "PrivacyUtilityCurve": "model_selection",
     "REACTAnonymizer": "anonymizers",
     "RRIdentifier": "attackers",

@@ -31,6 +31,7 @@ _HOME_OF = {
             "AgileAnonymizer",
             "KSameAnonymizer",
             "NoiseAnonymizer",
+            "ODEGANAnonymizer",
             "PPVAEAnonymizer",
             "PrivECGAnonymizer",
             "REACTAnonymizer",

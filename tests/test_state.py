@@ -33,6 +33,7 @@ from skagile import (
     LabelCountingIdentifier,
     LowOrderIdentifier,
     NoiseAnonymizer,
+    ODEGANAnonymizer,
     PPVAEAnonymizer,
     PrivECGAnonymizer,
     REACTAnonymizer,
@@ -58,7 +59,11 @@ CASES = {
     "agile-images": AgileAnonymizer(n_steps=1, n_surrogates=1, representation="image", **{**TINY, "max_epochs": 1}),
     "warp": WarpAnonymizer(**TINY),
     "noise": NoiseAnonymizer(law="laplace", epsilon=4, unit="record", clip=2, n_beats=3),
-    "privecg": PrivECGAnonymizer(channels=(8, 8), **TINY),
+    "ode-gan": ODEGANAnonymizer(channels=(8, 8), adversary_channels=(4, 8), **TINY),
+    "privecg": PrivECGAnonymizer(channels=(8, 8), adversary_channels=(4, 8), **TINY),
+    "privecg-frozen": PrivECGAnonymizer(
+        adversary="frozen", noise=0, channels=(8, 8), adversary_channels=(4, 8), **TINY
+    ),
     "react": REACTAnonymizer(explore=True, **TINY),
     "pp-vae": PPVAEAnonymizer(**TINY),
     "pp-vae-means": PPVAEAnonymizer(draw=False, branches="latent", n_latent=3, **TINY),

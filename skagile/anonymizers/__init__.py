@@ -11,6 +11,7 @@ _HOME_OF = {
     "AgileAnonymizer": "_agile",
     "KSameAnonymizer": "_ksame",
     "NoiseAnonymizer": "_noise_added",
+    "ODEGANAnonymizer": "_ode_gan",
     "PPVAEAnonymizer": "_pp_vae",
     "PrivECGAnonymizer": "_privecg",
     "REACTAnonymizer": "_react",

@@ -9,10 +9,13 @@ from skagile.networks._dual_head import DualHead
 from skagile.networks._image_cnn import ImageCNNEncoder
 from skagile.networks._linear import LinearEncoder
 from skagile.networks._margin import AngularMarginHead, AngularMarginLoss
+from skagile.networks._mcsharry import McSharryResidual, mcsharry_slope
 from skagile.networks._mlp import MLPEncoder
 from skagile.networks._neighbour import SoftNearestNeighbour
 from skagile.networks._noise_policy import SegmentNoisePolicy
+from skagile.networks._noisy_unet import NoisyUNet
 from skagile.networks._siamese import PairLoss, SiameseNetwork
+from skagile.networks._strided_classifier import StridedClassifier
 from skagile.networks._template import TemplateMatcher
 from skagile.networks._unet import UNet
 from skagile.networks._vae import ConditionalVAE, EvidenceLoss
@@ -30,14 +33,18 @@ __all__ = [
     "ImageCNNEncoder",
     "LinearEncoder",
     "MLPEncoder",
+    "McSharryResidual",
+    "NoisyUNet",
     "PairLoss",
     "PatchTransformer",
     "ResidualDenoiser",
     "SegmentNoisePolicy",
     "SiameseNetwork",
     "SoftNearestNeighbour",
+    "StridedClassifier",
     "SupervisedContrastiveLoss",
     "TemplateMatcher",
     "UNet",
     "latent_divergence",
+    "mcsharry_slope",
 ]

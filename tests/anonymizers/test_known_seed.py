@@ -5,7 +5,14 @@ import pytest
 from scipy.spatial import cKDTree
 
 from skagile import AgileAnonymizer, KSameAnonymizer
-from skagile.anonymizers import NoiseAnonymizer, PPVAEAnonymizer, PrivECGAnonymizer, REACTAnonymizer, WarpAnonymizer
+from skagile.anonymizers import (
+    NoiseAnonymizer,
+    ODEGANAnonymizer,
+    PPVAEAnonymizer,
+    PrivECGAnonymizer,
+    REACTAnonymizer,
+    WarpAnonymizer,
+)
 from skagile.anonymizers._generators import CHUNK, PseudoPeople
 
 KSAME = {"k": 3, "max_epochs": 2, "batch_size": 32, "device": "cpu"}
@@ -14,12 +21,15 @@ MAKE = {
     "warp": lambda: WarpAnonymizer(max_epochs=1, device="cpu"),
     "noise": NoiseAnonymizer,
     "pp-vae": lambda: PPVAEAnonymizer(max_epochs=1, device="cpu"),
-    "privecg": lambda: PrivECGAnonymizer(channels=(8, 8), max_epochs=1, device="cpu"),
+    "privecg": lambda: PrivECGAnonymizer(channels=(8, 8), adversary_channels=(4, 8), max_epochs=1, device="cpu"),
+    "ode-gan": lambda: ODEGANAnonymizer(channels=(8, 8), adversary_channels=(4, 8), max_epochs=1, device="cpu"),
     "react": lambda: REACTAnonymizer(max_epochs=1, device="cpu"),
     "k-same": lambda: KSameAnonymizer(**KSAME),
 }
 # Of everything that is drawn anew at each transform, k-same keeps no seed.
-SEED_OF = {"agile": "_views_seed"} | dict.fromkeys(("warp", "noise", "pp-vae", "privecg", "react"), "_noise_seed")
+SEED_OF = {"agile": "_views_seed"} | dict.fromkeys(
+    ("warp", "noise", "ode-gan", "pp-vae", "privecg", "react"), "_noise_seed"
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,25 @@
+"""Losses of a secret that a network shall not be able to name, with unknown values left out."""
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+from skagile.anonymizers._fact_columns import UNKNOWN
+
+
+def known_cross_entropy(logits, codes):
+    """Mean cross-entropy of the rows whose code is known; 0 where none is."""
+    n_known = (codes != UNKNOWN).sum().clamp(min=1)
+    return F.cross_entropy(logits, codes, ignore_index=UNKNOWN, reduction="sum") / n_known
+
+
+def from_uniform(logits, codes):
+    """How far what a network says of a secret is from "each value alike", over the rows whose code is known.
+
+    Cross-entropy against the uniform law, less its least value: 0 where a network says that all are alike. Of two
+    values it is the binary cross-entropy against one half, less log 2.
+    """
+    known = codes != UNKNOWN
+    each = -F.log_softmax(logits, dim=1).mean(dim=1) - math.log(logits.shape[1])
+    return torch.where(known, each, 0).sum() / known.sum().clamp(min=1)
