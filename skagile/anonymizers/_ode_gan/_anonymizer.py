@@ -105,17 +105,21 @@ class ODEGANAnonymizer(BaseLearnedAnonymizer):
     - The person goes because a network that names people learns beside the generator, on originals and made beats, and
       the generator brings what it says to the share that each person has in the beats of the diagnosis: what is left
       for one who knows the diagnosis alone. A discriminator alone would be content with the beat as it is.
-    - The regulariser is the residual of ``dz/dt = -sum_i a_i d_i exp(-d_i^2 / (2 b_i^2)) - (z - z0)`` along the beat, by
-      differences of neighbouring samples. The window counts as one cycle and one unit of time. The five waves of each
-      diagnosis and lead are fitted to its mean beat before training and then held, and ``z0`` with them: waves that
-      were trained along with the generator could follow it anywhere.
-    - The paper's breathing (a slow ``z0``) and its first two equations, which only make the angle go round, are left out.
+    - The regulariser is the residual of ``dz/dt = -sum_i a_i d_i exp(-d_i^2 / (2 b_i^2)) - (z - z0)`` along the beat,
+      by differences of neighbouring samples. The window counts as one cycle and one unit of time. The five waves of
+      each diagnosis and lead are fitted to its mean beat before training and then held, and ``z0`` with them: waves
+      that were trained along with the generator could follow it anywhere.
+    - The paper's breathing (a slow ``z0``) and its first two equations, which only make the angle go round, are left
+      out.
 
-    **What this does not guarantee.** There is no bound on what an attacker learns. @ODE@ An attacker with another network,
-    more beats or more time may do better. Diagnoses that `y` does not tell apart may become each other, and a beat whose
-    diagnosis is misread is pulled to the wrong one. Intervals and amplitudes are no longer the patient's: do not measure
-    them on such a release. A fitted anonymizer is itself personal data: its noise seed and networks help to undo it, and
-    ``subjects_`` holds names.
+    **What this does not guarantee.** There is no bound on what an attacker learns. On quarters of MIT-BIH's first half
+    (50 beats of each of 47 people and quarter, one seed), a network and SVD with LDA that were trained on originals
+    name .06 and .02 of single beats, and SVD that is retrained on the release **.86** (of the originals .88); balanced
+    accuracy of a diagnostic network trained on originals stays (.86 to .87). An attacker with another network, more
+    beats or more time may do better. Diagnoses that `y` does not tell apart may become each other, and a beat whose
+    diagnosis is misread is pulled to the wrong one. Intervals and amplitudes are no longer the patient's: do not
+    measure them on such a release. A fitted anonymizer is itself personal data: its noise seed and networks help to
+    undo it, and ``subjects_`` holds names.
 
     References
     ----------
