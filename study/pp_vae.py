@@ -47,7 +47,7 @@ network. "originals": trained and tested on originals; "trained on originals" an
 Intervals (95 %) are over people, the seeds' means. "privacy_weight=0", one seed, is the same autoencoder without
 suppression; "by the true label" is what who knows the diagnosis alone knows of the fact.
 
-**What it shows.** Sex of people who were not fitted falls from .75 and .79 to about chance, for readers who are retrained,
+**What it shows.** Sex of people who were not fitted falls from .75 and .79 to about chance, for retrained readers,
 too (the paper: .79 to .59), and the diagnosis is kept within four points (.86 to .82 there). The age does not go: the
 readers keep .71 to .80 of .86 (.78 to .63 there); who knows nothing but the diagnosis has .71 already. Nor is it the
 suppressing branches that hide the sex: the same autoencoder without them leaves .57 and .59. The few latent variables,
