@@ -105,17 +105,22 @@ class ODEGANAnonymizer(BaseLearnedAnonymizer):
     - The person goes because a network that names people learns beside the generator, on originals and made beats, and
       the generator brings what it says to the share that each person has in the beats of the diagnosis: what is left
       for one who knows the diagnosis alone. A discriminator alone would be content with the beat as it is.
-    - The regulariser is the residual of ``dz/dt = -sum_i a_i d_i exp(-d_i^2 / (2 b_i^2)) - (z - z0)`` along the beat, by
-      differences of neighbouring samples. The window counts as one cycle and one unit of time. The five waves of each
-      diagnosis and lead are fitted to its mean beat before training and then held, and ``z0`` with them: waves that
-      were trained along with the generator could follow it anywhere.
-    - The paper's breathing (a slow ``z0``) and its first two equations, which only make the angle go round, are left out.
+    - The regulariser is the residual of ``dz/dt = -sum_i a_i d_i exp(-d_i^2 / (2 b_i^2)) - (z - z0)`` along the beat,
+      by differences of neighbouring samples. The window counts as one cycle and one unit of time. The five waves of
+      each diagnosis and lead are fitted to its mean beat before training and then held, and ``z0`` with them: waves
+      that were trained along with the generator could follow it anywhere.
+    - The paper's breathing (a slow ``z0``) and its first two equations, which only make the angle go round, are left
+      out.
 
-    **What this does not guarantee.** There is no bound on what an attacker learns. @ODE@ An attacker with another network,
-    more beats or more time may do better. Diagnoses that `y` does not tell apart may become each other, and a beat whose
-    diagnosis is misread is pulled to the wrong one. Intervals and amplitudes are no longer the patient's: do not measure
-    them on such a release. A fitted anonymizer is itself personal data: its noise seed and networks help to undo it, and
-    ``subjects_`` holds names.
+    **What this does not guarantee.** There is no bound on what an attacker learns. Between two quarters of MIT-BIH's
+    first half (at most 50 beats of each of 47 persons and quarter, one seed, on which the weights were chosen), a CNN
+    trained on originals names .06 of single beats and SVD with LDA .02 (of the originals .95 and .88); **retrained on
+    the release .89 and .86**. The mean recall of N and V is .87 by a CNN trained on originals (.86) and .81 by a linear
+    one (.81). The equation is no part of that: with ``ode_weight=0`` and 0.3 attackers got as far
+    (``privacy_weight=0.3``: .46 and .50). An attacker with another network, more beats or more time may do better.
+    Diagnoses that `y` does not tell apart may become each other, and a beat whose diagnosis is misread is pulled to the
+    wrong one. Intervals and amplitudes are no longer the patient's: do not measure them on such a release. A fitted
+    anonymizer is itself personal data: its noise seed and networks help to undo it, and ``subjects_`` holds names.
 
     References
     ----------

@@ -33,8 +33,9 @@ class PrivECGAnonymizer(BaseFactHidingAnonymizer):
         What to hide: ``"subject"``, or the name of a column of ``facts``, such as ``"sex"``. Beats whose value is not
         known are rebuilt, and have no part in the rest.
     adversary : {"cotrained", "frozen"}, default="cotrained"
-        Whether the network that names the secret goes on learning, on originals and rebuilt beats, beside the generator.
-        ``"frozen"`` is trained on originals and then held: the generator deceives this one network, and others far less.
+        Whether the network that names the secret goes on learning, on originals and rebuilt beats, beside the
+        generator. ``"frozen"`` is trained on originals and then held: the generator deceives this one network, and
+        others far less.
     privacy_weight : float, default=0.03
         Weight of what that network still says, the paper's u, beside the mean squared error of z-scored beats.
     r_weight : float, default=1
@@ -101,8 +102,8 @@ class PrivECGAnonymizer(BaseFactHidingAnonymizer):
 
     - The paper rebuilds recordings of 12 leads that are min-max scaled, and ends in a sigmoid. Here single beats are
       z-scored, the output is linear, and the level is put back after it. So the paper's u = 1e-4 does not carry over.
-    - The paper hides the sex. Of a secret of more than two values, such as the subject, the cross-entropy is against the
-      uniform law over them, which for two values is the paper's loss.
+    - The paper hides the sex. Of a secret of more than two values, such as the subject, the cross-entropy is against
+      the uniform law over them, which for two values is the paper's loss.
     - The paper trains its generator against a network; in the authors' released program that network never sees a
       rebuilt beat, which is ``adversary="frozen"``.
     - The paper weighs the error about R against the rest 1 to 100, and the released program does it the other way
@@ -110,11 +111,15 @@ class PrivECGAnonymizer(BaseFactHidingAnonymizer):
       a twelfth, and weighing it less lets the generator hide the person in a distorted R.
     - Networks are narrower (the paper: 128 to 512 channels), for two cores and some minutes.
 
-    **What this does not guarantee.** There is no bound on what an attacker learns. @PRIV@ An attacker with another network,
-    more beats or more time may do better. A secret that is not named is not hidden. Diagnoses are kept only as far as
-    the squared error asks for it: rare ones may go. Intervals and amplitudes are no longer the patient's: do not measure
-    them on such a release. A fitted anonymizer is itself personal data: its noise seed and network help to undo it, and
-    ``subjects_`` holds names.
+    **What this does not guarantee.** There is no bound on what an attacker learns. Between two quarters of MIT-BIH's
+    first half (at most 50 beats of each of 47 persons and quarter, one seed, on which `privacy_weight` was chosen), a
+    CNN trained on originals names .05 of single beats and SVD with LDA .06 (of the originals .95 and .88); **retrained
+    on the release .89 and .84**. The mean recall of N and V is .83 by a CNN trained on originals (.86), but .42 by a
+    linear one (.81). With ``adversary="frozen"`` attackers who were not trained against name .66 and .54. An attacker
+    with another network, more beats or more time may do better. A secret that is not named is not hidden. Diagnoses are
+    kept only as far as the squared error asks for it: rare ones may go. Intervals and amplitudes are no longer the
+    patient's: do not measure them on such a release. A fitted anonymizer is itself personal data: its noise seed and
+    network help to undo it, and ``subjects_`` holds names.
 
     References
     ----------
