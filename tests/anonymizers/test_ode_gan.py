@@ -58,7 +58,7 @@ def test_loss_falls(learned):
 def test_the_namer_says_less_of_people(learned, released):
     """The network that the generator was trained against: of originals, of a release that hides nobody, of its own."""
     namer = learned["default"].net_.adversary_[1]
-    counts = np.array([[np.sum((SUBJECTS == person) & (Y == code)) for person in range(6)] for code in range(2)])
+    counts = np.array([[np.sum((person == SUBJECTS) & (code == Y)) for person in range(6)] for code in range(2)])
     share = torch.tensor(counts / counts.sum(axis=1, keepdims=True), dtype=torch.float32)[torch.from_numpy(Y)]
 
     def said(beats):

@@ -81,7 +81,7 @@ def test_the_adversary_says_less_of_the_secret(learned, name):
         return np.mean(logits.argmax(dim=1).numpy() == SUBJECTS), float(from_uniform(logits, secret))
 
     (originals, _), (_, plain), (named, told) = map(said, (X, learned["plain"].transform(X), anonymizer.transform(X)))
-    assert originals > 0.95
+    assert originals > 0.85
     assert named < originals - 0.2
     assert told < 0.5 * plain
 
