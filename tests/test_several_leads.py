@@ -361,16 +361,10 @@ def test_missing_limb_leads(anonymizer, twelve):
     heights = np.ptp(released, axis=-1)
     there = ~np.isnan(X[..., 0])
     assert (heights[there] > 0.02).all()
-<<<<<<< HEAD
     # Plain noise and REACT's are drawn anew for a beat's last bit, and cannot be left out.
     if _name(anonymizer) not in ("KSameAnonymizer", "NoiseAnonymizer", "REACTAnonymizer"):
         if _name(anonymizer) in QUIETER:
             QUIETER[_name(anonymizer)](anonymizer)
-=======
-    if "KSame" not in _name(anonymizer):
-        if "noise" in anonymizer.get_params():  # it hangs on a beat's last bit
-            anonymizer.set_params(noise=False)
->>>>>>> pe_a
             released = anonymizer.transform(X)
         whole = anonymizer.transform(whole)
         kept = [at[name] for name in names if name != "I"]
