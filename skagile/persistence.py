@@ -114,8 +114,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike, *, with_people: bool
       grows with the number of rows; of each person a running number is left. To the loaded one everybody is new: people
       go to the nearest group, and the networks read all diagnoses. So release the fitted beats themselves, whose
       diagnoses it knows, before you save it, or save `with_people`. Its `prior` is left out.
-    - AGILE, PP-VAE and the warp hold no names. One surrogate of AGILE, the nearest neighbour, is made of **fitted beats**, and
-      another of people's mean beats: its file is personal data all the same.
+    - AGILE, PP-VAE and the warp hold no names. One surrogate of AGILE, the nearest neighbour, is made of **fitted
+      beats**, and another of people's mean beats: its file is personal data all the same.
     - ``subjects_`` of a loaded anonymizer are numbers.
 
     Attackers are made to know people: theirs hold names and templates, always.
