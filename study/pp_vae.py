@@ -36,7 +36,8 @@ SETTINGS = (
 
 TEXT = """
 LUDB: 200 people, one record of 10 s each; the eight independent leads together (in a look at the first
-half, V1 alone let a regression read the sex as well, and lead II less), beats at 180 Hz, at most {max_beats} a record, scores of a person's beats averaged. Facts: the sex, and
+half, V1 alone let a regression read the sex as well, and lead II less),
+beats at 180 Hz, at most {max_beats} a record, scores of a person's beats averaged. Facts: the sex, and
 whether the age is above the median. Diagnosis: left ventricular hypertrophy. ``suppress=("sex", "age")``.
 
 The settings were chosen on the {n_first} people with even numbers alone, by folds over people: the smallest area of the
