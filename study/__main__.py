@@ -15,6 +15,7 @@ STUDIES = (
     "measurements",
     "new_patients",
     "noise_settings",
+    "peers",
     "pp_vae",
     "private",
     "recordings",
