@@ -12,6 +12,8 @@ SETTINGS = (
     (ODEGANAnonymizer, {}),
     (PrivECGAnonymizer, {}),
     (PrivECGAnonymizer, {"adversary": "frozen"}),
+    (ODEGANAnonymizer, {"privacy_weight": 0.3, "max_epochs": 15}),
+    (ODEGANAnonymizer, {"privacy_weight": 0.3, "ode_weight": 0.0, "max_epochs": 15}),
 )
 _SHORT = {"max_epochs": 15, "random_state": 0, "device": "cpu"}
 

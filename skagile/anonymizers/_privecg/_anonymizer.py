@@ -95,10 +95,10 @@ class PrivECGAnonymizer(BaseFactHidingAnonymizer):
 
     Notes
     -----
-    After the paper [1]_, from its text alone. From it are: the U-Net of convolutions of width 4 and stride 2 with
-    instance normalisation from the second, noise of standard deviation 0.1 at the bottleneck, skips, a convolutional
-    classifier of the secret, an error that is weighted about R, cross-entropy against one half, and Adam with betas
-    (0.5, 0.99). Our choices and deviations:
+    After the paper [1]_, as our notes have its method and what the authors' program does; none of its code. From it
+    are: the U-Net of convolutions of width 4 and stride 2 with instance normalisation from the second, noise of
+    standard deviation 0.1 at the bottleneck, skips, a convolutional classifier of the secret, an error that is weighted
+    about R, cross-entropy against one half, and Adam with betas (0.5, 0.99). Our choices and deviations:
 
     - The paper rebuilds recordings of 12 leads that are min-max scaled, and ends in a sigmoid. Here single beats are
       z-scored, the output is linear, and the level is put back after it. So the paper's u = 1e-4 does not carry over.
@@ -107,8 +107,8 @@ class PrivECGAnonymizer(BaseFactHidingAnonymizer):
     - The paper trains its generator against a network; in the authors' released program that network never sees a
       rebuilt beat, which is ``adversary="frozen"``.
     - The paper weighs the error about R against the rest 1 to 100, and the released program does it the other way
-      round. ``r_weight=0.01`` and ``100`` are these two. Neither is the default: of 126 samples of a beat R's region is
-      a twelfth, and weighing it less lets the generator hide the person in a distorted R.
+      round. ``r_weight=0.01`` and ``100`` are these two. The default weighs all samples alike: of 126 samples of
+      a beat R's region is a twelfth.
     - Networks are narrower (the paper: 128 to 512 channels), for two cores and some minutes.
 
     **What this does not guarantee.** There is no bound on what an attacker learns. Between two quarters of MIT-BIH's
