@@ -99,6 +99,20 @@ class AdversarialNet(NeuralNet):
         self.adversary_loss(X, released, target).backward()
         self.adversary_optimizer_.step()
 
+    def teach_adversary_all(self, dataset):
+        """Let the adversary learn for a pass over a dataset what is made by now."""
+        for batch in self.get_iterator(dataset, training=True):
+            X, target = self.on_device(batch)
+            with torch.no_grad():
+                released = self.released(self.make(X, target))
+            self.teach_adversary(X, released, target)
+
+    def restart_adversary_optimizer(self):
+        """Forget past steps of the adversary, and take those of its modules that are new."""
+        self.adversary_optimizer_.param_groups.clear()
+        self.adversary_optimizer_.state.clear()
+        self.adversary_optimizer_.add_param_group({"params": list(self.adversary_.parameters())})
+
     def make(self, X, target):
         """Return what the module makes of beats, a tensor or a tuple of them."""
         raise NotImplementedError

@@ -93,7 +93,7 @@ class BaseLearnedAnonymizer(Stateful, BaseAnonymizer):
 
     def _transform_beats(self, X):
         released = np.empty_like(X)
-        device = resolve_device(self.device)
+        device = self.net_.device
         with torch_threads(1), single_precision(), torch.no_grad():
             for start in range(0, len(X), self.transform_batch_size):
                 batch = X[start : start + self.transform_batch_size]

@@ -2,16 +2,20 @@
 
 import math
 
-import torch
 from torch.nn import functional as F
 
 from skagile.anonymizers._fact_columns import UNKNOWN
 
 
+def known_mean(values, codes):
+    """Mean over the rows whose code is known; 0 where none is."""
+    known = codes != UNKNOWN
+    return (values * known).sum() / known.sum().clamp(min=1)
+
+
 def known_cross_entropy(logits, codes):
     """Mean cross-entropy of the rows whose code is known; 0 where none is."""
-    n_known = (codes != UNKNOWN).sum().clamp(min=1)
-    return F.cross_entropy(logits, codes, ignore_index=UNKNOWN, reduction="sum") / n_known
+    return known_mean(F.cross_entropy(logits, codes, ignore_index=UNKNOWN, reduction="none"), codes)
 
 
 def from_uniform(logits, codes):
@@ -20,6 +24,4 @@ def from_uniform(logits, codes):
     Cross-entropy against the uniform law, less its least value: 0 where a network says that all are alike. Of two
     values it is the binary cross-entropy against one half, less log 2.
     """
-    known = codes != UNKNOWN
-    each = -F.log_softmax(logits, dim=1).mean(dim=1) - math.log(logits.shape[1])
-    return torch.where(known, each, 0).sum() / known.sum().clamp(min=1)
+    return known_mean(-F.log_softmax(logits, dim=1).mean(dim=1) - math.log(logits.shape[1]), codes)

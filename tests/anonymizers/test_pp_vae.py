@@ -14,8 +14,9 @@ from torch import nn
 from skagile import PPVAEAnonymizer
 from skagile._training import RowsDataset, seeded, train_net
 from skagile.anonymizers._pp_vae._anonymizer import expected_of
-from skagile.anonymizers._pp_vae._net import PPVAENet, known_mean
+from skagile.anonymizers._pp_vae._net import PPVAENet
 from skagile.anonymizers._pp_vae._readers import make_judge, make_readers
+from skagile.anonymizers._uniform import known_mean
 from skagile.networks import BranchedVAE, CNNEncoder, latent_divergence
 
 QUICK = {"max_epochs": 2, "random_state": 0, "device": "cpu"}

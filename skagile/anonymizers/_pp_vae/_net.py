@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from skagile._arrays import standardize_channels
 from skagile.anonymizers._adversarial_net import AdversarialNet
 from skagile.anonymizers._pp_vae._readers import make_readers
+from skagile.anonymizers._uniform import known_cross_entropy, known_mean
 from skagile.networks import latent_divergence
 
 
@@ -67,19 +68,13 @@ class PPVAENet(AdversarialNet):
         if since or not turn or not self.learns:
             return
         self.restart_readers(turn)
-        for batch in self.get_iterator(dataset_train, training=True):
-            X, target = self.on_device(batch)
-            with torch.no_grad():
-                shown = self.released(self.make(X, target))
-            self.teach_adversary(X, shown, target)
+        self.teach_adversary_all(dataset_train)
 
     def restart_readers(self, turn):
         """Put new readers in the place of the old; the judge stays."""
         for name, reader in make_readers(self.module_, self.n_values, self.branches, turn).items():
             self.adversary_[0][name] = reader.to(self.device)
-        self.adversary_optimizer_.param_groups.clear()
-        self.adversary_optimizer_.state.clear()
-        self.adversary_optimizer_.add_param_group({"params": list(self.adversary_.parameters())})
+        self.restart_adversary_optimizer()
 
     def make(self, X, target):
         """Return mean, log variance, the rebuilt beats, and what is shown of latent variables and beats."""
@@ -103,7 +98,7 @@ class PPVAENet(AdversarialNet):
         loss = self._judged(torch.where(half, X, self._beats(released, X)), target)
         for logits in self._read(released, X):
             for own, codes in zip(logits, target["facts"].T, strict=True):
-                loss = loss + known_mean(F.cross_entropy(own, codes.clamp(min=0), reduction="none"), codes)
+                loss = loss + known_cross_entropy(own, codes)
         return loss
 
     def module_loss(self, X, made, target):
@@ -137,9 +132,3 @@ class PPVAENet(AdversarialNet):
 
     def _judged(self, beats, target):
         return F.cross_entropy(self.adversary_[0]["judge"](beats), target["y"])
-
-
-def known_mean(values, codes):
-    """Mean over the rows whose code is known; 0 where none is."""
-    known = codes >= 0
-    return (values * known).sum() / known.sum().clamp(min=1)

@@ -59,14 +59,8 @@ class WarpNet(AdversarialNet):
         if since or not self.learns:
             return
         self.adversary_[0] = make_verifier(turn, self.module_.n_leads).to(self.device)
-        self.adversary_optimizer_.param_groups.clear()
-        self.adversary_optimizer_.state.clear()
-        self.adversary_optimizer_.add_param_group({"params": list(self.adversary_.parameters())})
-        for batch in self.get_iterator(dataset_train, training=True):
-            X, target = self.on_device(batch)
-            with torch.no_grad():
-                warped = self.make(X, target)
-            self.teach_adversary(X, warped, target)
+        self.restart_adversary_optimizer()
+        self.teach_adversary_all(dataset_train)
 
     def make(self, X, target):
         """Return warped beats, z-scored as all that judge a release see them."""
