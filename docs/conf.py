@@ -49,6 +49,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "download_all_examples": False,
+    "parallel": 2,  # examples at a time
 }
 
 html_theme = "pydata_sphinx_theme"

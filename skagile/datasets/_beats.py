@@ -407,6 +407,10 @@ def bridge(signal: np.ndarray, most: float = _ABSURD) -> tuple[np.ndarray, np.nd
     ValueError
         Where nothing is left of the signal.
     """
+    with np.errstate(invalid="ignore"):
+        span = np.ptp(signal) if len(signal) else 0.0
+    if 0 < span <= most:  # so near is every sample to the median
+        return signal, np.zeros(len(signal), dtype=bool)
     finite = np.isfinite(signal)
     middle = np.median(signal[finite]) if finite.any() else 0.0
     sound = np.zeros(len(signal), dtype=bool)

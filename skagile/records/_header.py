@@ -4,6 +4,7 @@ import datetime
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 from skagile._text_files import decode
@@ -103,8 +104,13 @@ def read_header(path: Path, *, layout: bool = False) -> Header:
     """
     if path.stat().st_size > _MAX_HEADER_BYTES:
         raise ValueError(f"{path}: the header has more than {_MAX_HEADER_BYTES} bytes; this is no WFDB header.")
+    return _parsed(path, path.read_bytes(), layout)
+
+
+@lru_cache(maxsize=16)  # a record's header is asked for some five times in a row
+def _parsed(path, raw, layout):
     # As wfdb strips and splits them, so that both see the same lines; it leaves out what is not ASCII.
-    both = [(line.encode("ascii", "ignore").decode().strip(), line.strip()) for line in _lines(path.read_bytes())]
+    both = [(line.encode("ascii", "ignore").decode().strip(), line.strip()) for line in _lines(raw)]
     said = [(line, text) for line, text in both if line and not line.startswith("#")]
     if len(said) < 2:
         raise ValueError(f"{path}: the header describes no signal.")

@@ -20,6 +20,7 @@ from skagile.records._header import (
 )
 from skagile.records._leads import millivolts_per
 from skagile.records._memory import check_memory
+from skagile.records._plain import read_plain
 
 
 @contextmanager
@@ -60,6 +61,10 @@ def read_leads(header: Header) -> tuple[list[SignalLine], list[np.ndarray], list
             raise FileNotFoundError(f"record {str(path)!r} has no signal file {line.file}.")
     check_complete(header)
     check_memory(header)
+    plain = read_plain(header)
+    if plain is not None:
+        lines, signals = _in_millivolts(header.signals, plain.signal.T)
+        return lines, signals, _notes_of(plain.wrong_checksums)
     expanded = any(line.samples_per_frame > 1 for line in header.signals)
     try:
         # Checksums refuse nothing: eleven ECG-ID headers carry wrong ones over right bytes.
@@ -69,30 +74,43 @@ def read_leads(header: Header) -> tuple[list[SignalLine], list[np.ndarray], list
         raise ValueError(
             f"{header.path}: not a WFDB record that can be read ({type(error).__name__}: {error})."
         ) from error
-    lines, signals = [], []
-    for i, line in enumerate(header.signals[: record.n_sig]):
+    lines, signals = _in_millivolts(
+        header.signals[: record.n_sig], record.e_p_signal if expanded else record.p_signal.T
+    )
+    return lines, signals, [] if expanded else _notes_of(_wrong_checksums(record))
+
+
+def _in_millivolts(lines, signals):
+    """Keep the voltages."""
+    kept, converted = [], []
+    for line, signal in zip(lines, signals, strict=False):
         scale = millivolts_per(line.unit)
         if scale is None:
             continue
-        signal = record.e_p_signal[i] if expanded else record.p_signal[:, i]
         signal = np.ascontiguousarray(signal, dtype=np.float32)
-        signals.append(signal if scale == 1.0 else signal * np.float32(scale))
-        lines.append(line)
-    return lines, signals, [] if expanded else _wrong_checksums(record)
+        converted.append(signal if scale == 1.0 else signal * np.float32(scale))
+        kept.append(line)
+    return kept, converted
 
 
 def _wrong_checksums(record):
-    """Say how many leads have not the checksum of the header; nothing of those that cannot be told."""
-    n_wrong = 0
+    """Tell which leads have not the checksum of the header; none of those that cannot be told."""
+    wrong = []
     for number, given in enumerate(record.checksum or ()):
         signal = record.p_signal[:, number].astype(np.float64)
         if given is None or not np.isfinite(signal).all():
+            wrong.append(False)
             continue
         digital = np.rint(signal * record.adc_gain[number] + record.baseline[number])
-        n_wrong += (int(digital.sum()) - int(given)) % 65536 != 0
-    if not n_wrong:
+        wrong.append((int(digital.sum()) - int(given)) % 65536 != 0)
+    return wrong
+
+
+def _notes_of(wrong_checksums):
+    if not any(wrong_checksums):
         return []
-    return [f"{n_wrong} of {len(record.checksum)} leads do not have the checksum of the header: altered, or damaged"]
+    n_wrong, of = sum(wrong_checksums), len(wrong_checksums)
+    return [f"{n_wrong} of {of} leads do not have the checksum of the header: altered, or damaged"]
 
 
 @contextmanager

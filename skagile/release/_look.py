@@ -27,6 +27,7 @@ _OVERLAP = 512  # bytes: no name is longer
 _TEXT_RUN = re.compile(rb"[\t\x20-\x7e\x80-\xff]{4,}")
 _BINARY_RUN = re.compile(rb"(?:[\x20-\x7e]|\xc3[\x80-\xbf]|(?<=[A-Za-z])[\xc0-\xff](?=[A-Za-z])){8,}")
 _SIGNAL_RUN = re.compile(rb"[\x20-\x7e]{8,}")  # the quickest: most bytes of a release are samples
+_PRINTABLE = bytes(0x20 <= byte <= 0x7E for byte in range(256))
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _RUNS = {"text": _TEXT_RUN, "bytes": _BINARY_RUN, "signal": _SIGNAL_RUN}
 _OLDEST = re.compile(
@@ -84,14 +85,14 @@ def look_at_folders(
 
 def look_at_files(files: Sequence[Path], root: Path, terms: Terms, findings: Findings) -> None:
     """Look at names and bytes of files under a folder; the headers among them tell which of them are samples."""
-    signals = set()
+    signals, beside = set(), _Beside()
     for number, path in enumerate(files, 1):
         name = path.relative_to(root).as_posix()
         findings.at(name, number)
         findings.n_files += 1
         _look_at_name(name, terms, findings)
         if path.suffix == ".hea":
-            signals |= _look_at_header(path, terms, findings)
+            signals |= _look_at_header(path, terms, findings, beside)
     for number, path in enumerate(files, 1):
         if path.suffix != ".hea":
             findings.at(path.relative_to(root).as_posix(), number)
@@ -154,7 +155,7 @@ def _look_at_column(key, values, terms, findings, before):
 
 def terms_of(root: Path, people: Mapping[str, str], findings: Findings) -> TermCollector:
     """Collect what identifies people in the headers, annotations, tables and names of an original folder."""
-    collector = TermCollector()
+    collector, beside = TermCollector(), _Beside()
     collector.add_people(people)
     for name in recording_names(root):
         person = people.get(name) or name
@@ -172,7 +173,7 @@ def terms_of(root: Path, people: Mapping[str, str], findings: Findings) -> TermC
                 collector.add_comment(line.strip(" \t#"), person)
         time, day = _start_of(lines)
         collector.add_start(time, day)
-        for note in _notes_of(root / name):
+        for note in _notes_of(root / name, beside):
             collector.add_note(note, person)
     for path in files_under(root):
         if path.suffix.lower() in (".csv", ".tsv", ".txt") and path.stat().st_size <= 1 << 22:
@@ -194,11 +195,28 @@ def _add_file(path, person, collector, findings):
     collector.add_start(time, day)
 
 
-def _notes_of(path):
+class _Beside:
+    """Files that lie beside a header, by their names without extension; each folder is listed once."""
+
+    def __init__(self):
+        self._of_folder = {}
+
+    def of(self, path):
+        """Extensions of the files that are called as a record is."""
+        if path.parent not in self._of_folder:
+            extensions = {}
+            for name in sorted(os.listdir(path.parent)):
+                stem, _, extension = name.rpartition(".")
+                extensions.setdefault(stem, []).append(extension)
+            self._of_folder[path.parent] = extensions
+        return self._of_folder[path.parent].get(path.name, [])
+
+
+def _notes_of(path, beside):
     """Give the notes of the annotations of a record, whatever its annotator."""
     notes = {}
-    for file in sorted(path.parent.glob(f"{path.name}.*")):
-        extension = file.name.removeprefix(f"{path.name}.")
+    for extension in beside.of(path):
+        file = path.with_name(f"{path.name}.{extension}")
         if extension in ("hea", "dat", "csv", "txt") or not extension.isalnum() or not file.is_file():
             continue
         if not _may_have_notes(file):
@@ -258,7 +276,7 @@ def _look_at_name(name, terms, findings):
             findings.look_at_line(text, FILE_NAME, terms)
 
 
-def _look_at_header(path, terms, findings):
+def _look_at_header(path, terms, findings, beside):
     """Look at a header, line by line; give the signal files that it names."""
     lines = _header_lines(path)
     if lines is None:
@@ -277,7 +295,7 @@ def _look_at_header(path, terms, findings):
         findings.look_at_line(description, "name of a lead", terms)
     for line in said[:1]:
         findings.look_at_line(line.split()[0], "record line of the header", terms)
-    for note in _notes_of(path.with_suffix("")):
+    for note in _notes_of(path.with_suffix(""), beside):
         findings.look_at_line(note, "note of an annotation", terms)
     for key, value in comment_fields(comments).items():
         if key in ("age", "sex", "gender"):
@@ -318,6 +336,8 @@ def _look_into(path, terms, findings, *, is_signal):
 
 
 def _look_at_block(block, terms, findings, kind):
+    if kind == "signal" and not _has_eight_printable(block):
+        return
     runs = _RUNS[kind].findall(block)
     if kind == "bytes" and b"\0" in block:  # text of two bytes a letter
         runs += _BINARY_RUN.findall(block.replace(b"\0", b""))
@@ -325,3 +345,11 @@ def _look_at_block(block, terms, findings, kind):
         return
     for run in runs:
         findings.look_at_line(decode(run), "text" if kind == "text" else "bytes", terms, is_raw=True)
+
+
+def _has_eight_printable(block):
+    """Whether the pattern of signals is there at all, ten times as quick as by looking for it."""
+    run = np.frombuffer(block.translate(_PRINTABLE), dtype=np.uint8)
+    for step in (1, 2, 4):
+        run = run[:-step] & run[step:]
+    return bool(run.any())

@@ -33,7 +33,7 @@ class PseudoPeople:
         self.laws = [_single(_Same(law)) for law in laws]
         self.basis, self.unit = basis, unit
         people, self._beats = seed.spawn(2)
-        self._drawn = None
+        self._drawn, self._theirs = None, {}
         if unit is not None:
             numbers = np.random.Generator(np.random.PCG64(people))
             n_units, n_classes = unit.max(initial=-1) + 1, self.laws[0].moved.shape[0]
@@ -74,17 +74,36 @@ class PseudoPeople:
         own = numbers.standard_normal((len(rows), n_within), dtype=np.float32)
         if self.unit is None:
             person = numbers.standard_normal((len(rows), self._count(1)), dtype=np.float32)
+            which = np.arange(len(rows))
         else:
-            person = self._drawn[self.unit[rows]]
+            person, which = self._drawn, self.unit[rows]
         features = np.empty((len(rows), self.basis.n_features), dtype=np.float32)
         passes = np.empty(len(rows), dtype=bool)
         for i, law in enumerate(self.laws):
             here = slice(None) if len(self.laws) == 1 else np.flatnonzero(group == i)
-            drawn = law.draw(person[here], own[here], diagnosis[here], of_all=self.unit is not None)
+            drawn = law.draw_within(own[here], person[which[here], 0], diagnosis[here])
+            drawn += self._of_people(law, i, person, which[here], diagnosis[here])
             passes[here] = law.sieve.passes(drawn + law.offsets[diagnosis[here]], diagnosis[here])
             drawn += law.mean + columns[here].astype(np.float32) @ law.offsets
             features[here] = drawn
         return features, passes
+
+    def _of_people(self, law, number, person, which, diagnosis):
+        """Draw what differs between people: once for each person and diagnosis, however often their beats are drawn.
+
+        Where each beat is another person's, another is drawn each time.
+        """
+        if self.unit is None:
+            return law.draw_between(person, diagnosis, of_all=False)
+        wanted = which * len(law.moved) + diagnosis
+        nobody = np.empty(0, dtype=np.intp), np.empty((0, len(law.mean)), dtype=np.float32)
+        pairs, drawn = self._theirs.get(number, nobody)
+        place = np.searchsorted(pairs, wanted)
+        if not np.array_equal(pairs.take(place, mode="clip") if len(pairs) else pairs, wanted):
+            pairs, place = np.unique(wanted, return_inverse=True)
+            drawn = law.draw_between(person[pairs // len(law.moved)], pairs % len(law.moved), of_all=True)
+            self._theirs[number] = pairs, drawn
+        return drawn[place]
 
 
 def _balance(numbers, cells):
@@ -129,20 +148,29 @@ class _Single:
             # One order in memory, so that a law that was put away and taken out again draws the same to the bit.
             setattr(self, name, np.ascontiguousarray(getattr(law, name), dtype=np.float32))
         self.noise, self.sieve = law.noise, law.sieve
-        self.directions = np.concatenate([self.between, self.moved, self.within], axis=1)
+        # Side by side, so that one product does for both.
+        self.of_person = np.concatenate([self.between, self.moved], axis=1)
 
-    def draw(self, person, own, diagnosis, *, of_all):
-        """Return what differs from the mean of the labels; `person` has numbers for all diagnoses, or for the own."""
+    def draw_between(self, person, diagnosis, *, of_all):
+        """Draw what people differ by; `person` has numbers for all diagnoses, or for the own."""
         n_between, (n_classes, n_moved) = self.between.shape[1], self.moved.shape[:2]
-        amount = np.exp(0.5 * self.noise * (person[:, 0] - np.float32(0.5 * self.noise)))
-        person = person[:, 1:]
-        out = np.empty((len(person), len(self.mean)), dtype=np.float32)
-        own = own[:, : self.within.shape[1]] * amount[:, None]
+        out = np.empty((len(diagnosis), len(self.mean)), dtype=np.float32)
         for c in range(n_classes):
             rows = np.flatnonzero(diagnosis == c)
             if not len(rows):
                 continue
-            start = n_between + (c * n_moved if of_all else 0)
-            numbers = np.hstack([person[rows, :n_between], person[rows, start : start + n_moved], own[rows]])
-            out[rows] = numbers @ self.directions[c]
+            start = 1 + n_between + (c * n_moved if of_all else 0)
+            numbers = np.hstack([person[rows, 1 : 1 + n_between], person[rows, start : start + n_moved]])
+            out[rows] = numbers @ self.of_person[c]
+        return out
+
+    def draw_within(self, own, amount, diagnosis):
+        """Draw what the beats of one person differ by; of some people by more than of others."""
+        amount = np.exp(0.5 * self.noise * (amount - np.float32(0.5 * self.noise)))
+        own = own[:, : self.within.shape[1]] * amount[:, None]
+        out = np.empty((len(own), len(self.mean)), dtype=np.float32)
+        for c in range(len(self.within)):
+            rows = np.flatnonzero(diagnosis == c)
+            if len(rows):
+                out[rows] = own[rows] @ self.within[c]
         return out

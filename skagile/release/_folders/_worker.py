@@ -1,10 +1,11 @@
 """One record, from its files to files of the release."""
 
 import errno
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from skagile._files import sha256_of
 from skagile.records import lead_units, write_edf, write_record
@@ -44,6 +45,12 @@ def model_of(path: str, digest: str) -> RecordingModel:
     return model
 
 
+@cache
+def _pools():
+    """Threads of the libraries that are loaded by now; looked for once, since that takes as long as half a record."""
+    return ThreadpoolController()
+
+
 def release_record(
     given: InputRecord, model: tuple[str, str], key: bytes, rules: HeaderRules, out: Path, format: str = "wfdb"
 ) -> dict:
@@ -78,7 +85,9 @@ def release_record(
     try:
         entry = _read(given)
         units = entry.units or lead_units(given.root / name)
-        released = anonymizer.anonymize(entry.recording, seed_of(key, name))
+        # The matrices of one record are small: threads that wait for each other take four times the processor time.
+        with _pools().limit(limits=1):
+            released = anonymizer.anonymize(entry.recording, seed_of(key, name))
         return _written(line, entry, units, released, key, rules, out, format)
     except (NoBeatsError, UnreadableFileError, ValueError) as error:
         reason = f"{name} {error}" if isinstance(error, NoBeatsError) else str(error)

@@ -1,6 +1,7 @@
 """What lies under and between beats: baseline and noise, measured over people and made anew for each recording."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfftfreq
@@ -70,7 +71,6 @@ class Background(Stateful):
 
     def _blocks(self, n_times, sampling_rate, random):
         """Give stretches of a background, which overlap and are to be added up: everywhere, and between beats."""
-        n_leads = len(self.level)
         size, overlap = (min(round(seconds * sampling_rate), n_times) for seconds in (_BLOCK, _OVERLAP))
         step = max(1, size - overlap)
         n_blocks = max(1, -(-(n_times - overlap) // step))
@@ -84,9 +84,8 @@ class Background(Stateful):
                 weight[:overlap] = ramp
             if number < n_blocks - 1:
                 weight[size - overlap :] = ramp[::-1]
-            made = _noise(np.random.Generator(np.random.PCG64(seed)), n_leads, shapes, size) * weight
-            low, middle, high = (made[:, part] * self.level[:, part, None].astype(np.float32) for part in range(3))
-            yield start, stop, (low + high)[:, : stop - start], middle[:, : stop - start]
+            everywhere, between = _noise(np.random.Generator(np.random.PCG64(seed)), self.level, *shapes, stop - start)
+            yield start, stop, everywhere * weight[: stop - start], between * weight[: stop - start]
 
     def _state_fields(self) -> Iterator[Field]:
         yield Array("level", "float", (None, 3), low=0.0, high=_MOST)
@@ -154,8 +153,9 @@ def _mean(logs):
     return np.where(count > 0, np.where(known, logs, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
+@lru_cache(maxsize=8)
 def _spectra(size, sampling_rate, seen):
-    """Amplitudes over frequencies of the three parts, each of standard deviation 1."""
+    """Amplitudes over frequencies of the three parts, each of standard deviation 1, and none where another is."""
     n_fft = next_fast_len(size, real=True)
     at = rfftfreq(n_fft, 1 / sampling_rate)
     lowest, middle, high = _EDGES
@@ -165,12 +165,16 @@ def _spectra(size, sampling_rate, seen):
         ((at >= high) & (at <= 0.5 * seen)).astype(float),
     ]
     power = [2 * (part**2).sum() / n_fft for part in parts]
-    return n_fft, [(part / np.sqrt(p) if p else part).astype(np.float32) for part, p in zip(parts, power, strict=True)]
+    shapes = [np.sqrt(0.5 * n_fft / p) * part if p else part for part, p in zip(parts, power, strict=True)]
+    return n_fft, np.stack(shapes).astype(np.float32)
 
 
-def _noise(random, n_leads, shapes, size):
-    """Gaussian noise of each spectrum, of shape (n_leads, 3, size)."""
-    n_fft, spectra = shapes
-    drawn = random.standard_normal((2, n_leads, len(spectra), len(spectra[0])), dtype=np.float32)
-    white = (drawn[0] + 1j * drawn[1]) / np.float32(np.sqrt(2))
-    return irfft(white * np.stack(spectra) * np.float32(np.sqrt(n_fft)), n_fft, axis=-1)[..., :size]
+def _noise(random, level, n_fft, spectra, size):
+    """Gaussian noise of shape (n_leads, size): low and high frequencies, and those in the middle.
+
+    One white noise does for all, as no two have a frequency in common.
+    """
+    drawn = random.standard_normal((2, len(level), spectra.shape[1]), dtype=np.float32)
+    white = drawn[0] + 1j * drawn[1]
+    low, middle, high = (level[:, part, None].astype(np.float32) * spectra[part] for part in range(3))
+    return tuple(irfft(white * shape, n_fft, axis=-1)[:, :size] for shape in (low + high, middle))
