@@ -44,10 +44,13 @@ def fit_forest(
 ) -> ExtraTreesClassifier:
     """Fit extremely randomised trees on features that may be NaN."""
     forest = new_forest(int(codes.max()) + 1, n_estimators=n_estimators, n_jobs=n_jobs, random_state=random_state)
+    most = forest.max_leaf_nodes
+    # Memory for as many leaves as are allowed is taken, and filled, for each tree; it cannot have more than rows.
+    forest.set_params(max_leaf_nodes=max(2, min(most, len(features))))
     with few_rows_each():
         forest.fit(features, codes)
     # In parallel, votes would be added up in the order in which trees are done, and round by it.
-    return forest.set_params(n_jobs=None)
+    return forest.set_params(n_jobs=None, max_leaf_nodes=most)
 
 
 def forest_log_proba(forest: ExtraTreesClassifier, features: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.ensemble import ExtraTreesClassifier
 
 from skagile.attackers import (
     FiducialIdentifier,
@@ -33,6 +34,19 @@ def test_default_number_of_trees(n_classes, n_trees):
     forest = fit_forest(np.zeros((n_classes, 1)), codes, random_state=0)
     assert len(forest.estimators_) == n_trees
     assert forest.max_leaf_nodes >= 2 * n_classes
+
+
+def test_trees_are_those_of_scikit_learn_and_take_memory_for_their_rows():
+    """The limit of leaves is far beyond forty rows: fitting must not take memory for it."""
+    rng = np.random.default_rng(0)
+    codes = np.arange(40) % 4
+    features = codes[:, None] + rng.standard_normal((40, 3))
+    forest = fit_forest(features, codes, n_estimators=3, random_state=0)
+    expected = ExtraTreesClassifier(3, max_features=0.3, max_leaf_nodes=forest.max_leaf_nodes, random_state=0)
+    expected.fit(features, codes)
+    assert forest.max_leaf_nodes > 10_000
+    assert {tree.max_leaf_nodes for tree in forest.estimators_} == {40}  # taken at once, by scikit-learn
+    np.testing.assert_array_equal(forest.predict_proba(features), expected.predict_proba(features))
 
 
 def test_log_proba_of_votes_with_missing_features():
