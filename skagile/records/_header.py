@@ -107,7 +107,7 @@ def read_header(path: Path, *, layout: bool = False) -> Header:
     return _parsed(path, path.read_bytes(), layout)
 
 
-@lru_cache(maxsize=16)  # a record's header is asked for some five times in a row
+@lru_cache(maxsize=512)  # the header of a record is asked for some five times
 def _parsed(path, raw, layout):
     # As wfdb strips and splits them, so that both see the same lines; it leaves out what is not ASCII.
     both = [(line.encode("ascii", "ignore").decode().strip(), line.strip()) for line in _lines(raw)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skagile.release import (
     NotReleasedError,
@@ -21,6 +22,7 @@ from skagile.release import (
 )
 from skagile.release._folders import _worker
 from skagile.release._keys import pseudonym, read_key
+from skagile.release._recordings import RecordingModel
 from skagile.segmentation import detect_r_peaks
 
 with warnings.catch_warnings():
@@ -338,3 +340,20 @@ def test_times_of_files_tell_no_order(night):
     """Files are made in the order of the originals' names; their times must not say so."""
     places = [night.out, *night.out.rglob("*")]
     assert len({place.stat().st_mtime_ns for place in places}) == 1
+
+
+def test_a_record_takes_one_thread(night, tmp_path, monkeypatch):
+    """Its matrices are small; what the caller has set stays."""
+    seen, whole = [], RecordingModel.anonymize
+
+    def looked(self, *args):
+        seen.append({pool["num_threads"] for pool in threadpool_info()})
+        return whole(self, *args)
+
+    monkeypatch.setattr(RecordingModel, "anonymize", looked)
+    with threadpool_limits(2):
+        anonymize_recordings(night.data, night.model, tmp_path / "out", night.key)
+        after = {pool["num_threads"] for pool in threadpool_info()}
+    assert len(seen) == 12
+    assert set().union(*seen) == {1}
+    assert after == {2}

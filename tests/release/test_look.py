@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skagile.audit import AuditReport
-from skagile.release import look_at_arrays, look_at_folders
+from skagile.release import _look, look_at_arrays, look_at_folders
 from skagile.release._text import dates_of, masked
 
 HEADER = "r{n} 1 250 1000 {time} {date}\nr{n}.dat 16 1000(0)/mV 16 0 0 0 0 II\n"
@@ -331,3 +333,10 @@ def test_dates_and_masks():
     assert {str(day) for day in dates_of("on 3. März 2021 and 20210304T101112")} == {"2021-03-03", "2021-03-04"}
     assert not list(dates_of("99/99/2020 1234 12.5.3 2020"))
     assert masked("Doe, John 4711\n\x1b") == "D**, J*** 4*** ?"
+
+
+@given(st.lists(st.sampled_from([b"\0", b"\x1f", b"\x7f", b"\xff", b" ", b"a", b"~", b"abcd"]), max_size=40))
+def test_runs_of_letters_in_a_signal_are_all_seen(pieces):
+    """The quick look says as the pattern does."""
+    block = b"".join(pieces)
+    assert _look._has_eight_printable(block) == bool(_look._SIGNAL_RUN.search(block))
