@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 # A hyphen right after the word, or between spaces, parts it from the name; any other is the minus of an inverted lead.
@@ -38,6 +39,7 @@ def plain_name(name: str) -> str:
     return other[1] + other[2] if other else plain
 
 
+@lru_cache(maxsize=256)  # a recording's leads are asked for again and again
 def standard_lead(name: str) -> StandardLead | None:
     """Say which of the twelve leads a name means; None for any other."""
     plain = plain_name(name)

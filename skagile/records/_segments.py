@@ -44,6 +44,8 @@ def segment_headers(header: Header) -> list[Header | None]:
 
 def at_multiple(signal: np.ndarray, line: SignalLine, multiple: int) -> np.ndarray:
     """Bring a lead to `multiple` samples per frame."""
+    if multiple == line.samples_per_frame:
+        return signal
     return resample(signal, Fraction(multiple, line.samples_per_frame))
 
 

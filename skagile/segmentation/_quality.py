@@ -137,15 +137,24 @@ def touches(
     bad: list[np.ndarray], record: np.ndarray, r_peak: np.ndarray, window: tuple[int, int], ratio: Fraction
 ) -> np.ndarray:
     """Say of every beat whether its window touches a bad sample; `bad` is at the rate of the records."""
-    n_before, n_samples = window
     touched = np.zeros(len(record), dtype=bool)
     bounds = np.searchsorted(record, np.arange(len(bad) + 1))
     for row in np.flatnonzero([mask.any() for mask in bad]):
         part = slice(bounds[row], bounds[row + 1])
-        count = np.concatenate([[0], np.cumsum(bad[row])])
-        start = np.floor((r_peak[part] - n_before) / float(ratio)).astype(np.intp)
-        stop = np.ceil((r_peak[part] - n_before + n_samples) / float(ratio)).astype(np.intp)
-        touched[part] = count[np.clip(stop, 0, len(bad[row]))] > count[np.clip(start, 0, len(bad[row]))]
+        touched[part] = touches_leads(bad[row][None], r_peak[part], window, ratio)[0]
+    return touched
+
+
+def touches_leads(bad: np.ndarray, r_peak: np.ndarray, window: tuple[int, int], ratio: Fraction) -> np.ndarray:
+    """Say the same of the beats of one record in each of its leads, of shape (n_leads, n_beats)."""
+    n_before, n_samples = window
+    n_times = bad.shape[1]
+    touched = np.zeros((len(bad), len(r_peak)), dtype=bool)
+    start = np.clip(np.floor((r_peak - n_before) / float(ratio)).astype(np.intp), 0, n_times)
+    stop = np.clip(np.ceil((r_peak - n_before + n_samples) / float(ratio)).astype(np.intp), 0, n_times)
+    for lead in np.flatnonzero(bad.any(axis=1)):  # one by one: of a day's signal the counts are large
+        count = np.concatenate([[0], np.cumsum(bad[lead])])
+        touched[lead] = count[stop] > count[start]
     return touched
 
 
@@ -156,8 +165,8 @@ def _judge(records, sampling_rate):
     flags = [{name: np.zeros(n_times, dtype=bool) for name in names} for _ in records]
     if n_times:
         low, high = records.min(axis=1), records.max(axis=1)
-        for own, record, lowest, highest in zip(flags, records, low, high, strict=True):
-            _mark_runs(own, record, lowest, highest, sampling_rate)
+        for row in np.flatnonzero(_holds(records, sampling_rate)):
+            _mark_runs(flags[row], records[row], low[row], high[row], sampling_rate)
         rows = np.flatnonzero(low < high)
         if len(rows):
             part = records if len(rows) == len(records) else records[rows]
@@ -167,6 +176,18 @@ def _judge(records, sampling_rate):
     for own in flags:
         own["good"] = ~(own["flat"] | own["saturated"] | own["disconnected"] | own["noise"])
     return flags
+
+
+def _holds(records, sampling_rate):
+    """Say which records are level for as long as any mark needs."""
+    least = min(count_samples(_FLAT, sampling_rate), records.shape[1], _rail_samples(sampling_rate))
+    if least < 2:
+        return np.ones(len(records), dtype=bool)
+    return moving(records[:, 1:] == records[:, :-1], least - 1, np.logical_and).any(axis=1)
+
+
+def _rail_samples(sampling_rate):
+    return max(_RAIL_SAMPLES, int(np.ceil(_RAIL * sampling_rate)))
 
 
 def _mark_runs(flags, record, low, high, sampling_rate):
@@ -179,7 +200,7 @@ def _mark_runs(flags, record, low, high, sampling_rate):
     _mark(flags["flat"], start[flat], (start + length)[flat])
     if low == high:
         return
-    rail = length >= max(_RAIL_SAMPLES, _RAIL * sampling_rate)
+    rail = length >= _rail_samples(sampling_rate)
     if not rail.any():
         return
     # The baseline of a noiseless signal may be its minimum too: a rail is away from the typical sample.

@@ -5,15 +5,15 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 from scipy.ndimage import uniform_filter1d
 from sklearn.utils import Bunch
 
 from skagile.leads import standard_lead
-from skagile.segmentation._cut import cut_beats
 from skagile.segmentation._inputs import NoneUsableError, as_floats, check_rate_of, names_of, transposed
 from skagile.segmentation._pan_tompkins import find_r_peaks
-from skagile.segmentation._quality import signal_quality, touches
+from skagile.segmentation._quality import signal_quality, touches_leads
 
 _TOGETHER = 0.06  # s: marks of leads that follow each other more closely are of one beat
 _SHARE = 0.5  # of the leads that can be read, which must have a beat
@@ -305,7 +305,7 @@ def _on_r_wave(lead, places, rate):
     lead = lead.astype(np.float64)
     smooth = uniform_filter1d(lead, max(1, round(_SMOOTHING * rate)))
     smooth -= uniform_filter1d(lead, max(1, round(_BASELINE * rate)))
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(smooth, reach, mode="edge"), 2 * reach + 1)[places]
+    windows = sliding_window_view(np.pad(smooth, reach, mode="edge"), 2 * reach + 1)[places]
     up = windows.max(axis=1) * _DEEPER >= -windows.min(axis=1)
     at = np.where(up, windows.argmax(axis=1), windows.argmin(axis=1))
     return np.clip(places + at - reach, 0, len(lead) - 1)
@@ -345,11 +345,10 @@ def cut_over_leads(
     for row in np.unique(record):
         own = r_peak[bounds[row] : bounds[row + 1]]
         leads = records[row]
-        beats = np.swapaxes(np.stack([cut_beats(lead, own, n_before, n_samples) for lead in leads]), 0, 1)
+        beats = sliding_window_view(leads, n_samples, axis=1)[:, own - n_before]
         if bad is not None:
-            for lead, mask in enumerate(bad[row]):
-                beats[touches([mask], np.zeros(len(own), dtype=np.intp), own, window, ratio), lead] = np.nan
-        parts.append(beats)
+            beats[touches_leads(bad[row], own, window, ratio)] = np.nan
+        parts.append(np.swapaxes(beats, 0, 1))
     return np.concatenate(parts)
 
 

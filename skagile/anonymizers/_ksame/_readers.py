@@ -86,8 +86,9 @@ def read(nets, X, device, n_leads=1):
         return codes
     with torch.inference_mode(), torch_threads(1):
         for rows, batch in _batches(X, device, n_leads):
-            scores = nets[0].module_(batch)
-            if len(nets) > 1:
+            if len(nets) == 1:
+                scores = nets[0].module_(batch)
+            else:
                 scores = sum(net.module_(batch).softmax(dim=1) for net in nets)
             codes[rows] = scores.argmax(dim=1).cpu().numpy()[: len(codes[rows])]
     return codes

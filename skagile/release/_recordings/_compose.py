@@ -49,12 +49,13 @@ def compose(
     n_leads = beats.shape[1]
     signal, covered, above = np.zeros((3, n_leads, n_times), dtype=np.float32)
     there = ~np.isnan(beats[:, :, 0])
-    for lead in np.flatnonzero(there.any(axis=0)):
-        own = there[:, lead]
-        line = _between(beats[own, lead], r_peak[own] / sampling_rate, before[own], after[own], beat_rate)
-        for start in range(0, n_times, _CHUNK):
-            stop = min(start + _CHUNK, n_times)
-            signal[lead, start:stop] = np.interp(np.arange(start, stop) / sampling_rate, *line)
+    at, levels = _between(beats, r_peak / sampling_rate, before, after, beat_rate)
+    for start in range(0, n_times, _CHUNK):
+        stop = min(start + _CHUNK, n_times)
+        time = np.arange(start, stop) / sampling_rate
+        for lead in np.flatnonzero(there.any(axis=0)):
+            own = np.repeat(there[:, lead], 2)
+            signal[lead, start:stop] = np.interp(time, at[own], levels[lead, own])
     beats = np.where(there[:, :, None], beats, 0)
     for some in np.array_split(np.arange(len(beats)), -(-len(beats) * n_leads // _BEATS)):
         weight = _weight(offset / sampling_rate, before[some], after[some])
@@ -106,8 +107,8 @@ def _spline(reach, sampling_rate, before, beat_rate, n_samples):
 
 
 def _between(beats, times, before, after, beat_rate):
-    """Give times and levels that straight lines between beats go through."""
+    """Give times, and levels of each lead, that straight lines between beats go through."""
     n = max(1, round(_LEVEL * beat_rate))
     at = np.stack([times - before, times + after], axis=1).ravel()
-    level = np.stack([beats[:, :n].mean(axis=1), beats[:, -n:].mean(axis=1)], axis=1).ravel()
-    return at, level
+    levels = np.stack([beats[:, :, :n].mean(axis=2), beats[:, :, -n:].mean(axis=2)], axis=1)
+    return at, levels.reshape(-1, beats.shape[1]).T
