@@ -11,6 +11,8 @@ from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR
 from torch.utils.data import Dataset
 
+from skagile._workers import keep_worker
+
 _ROW_MULTIPLE = 32
 _LEAST_BATCH = 16
 # With few beats a large batch would leave a handful of steps an epoch, and the net untrained.
@@ -250,6 +252,7 @@ def train_net(
     net : skorch.NeuralNet
         Its module is in evaluation mode.
     """
+    keep_worker()
     batch_size, n_steps = plan_steps(len(dataset), batch_size, least_batch)
     policy, options = {
         # One step more than taken: the cycle's end is never overrun.

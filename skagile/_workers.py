@@ -100,14 +100,20 @@ def _call(parent, folder, function, args):
     return function(*args)
 
 
+def keep_worker():
+    """Tell joblib, in a worker process of its own, to keep it although its memory grows; elsewhere nothing is done.
+
+    Where psutil is installed, joblib takes a worker that has loaded torch for one that leaks memory, ends it in the
+    midst of the work, and may wait for it for ever.
+    """
+    if process_executor._CURRENT_DEPTH:
+        process_executor._MAX_MEMORY_LEAK_SIZE = float("inf")
+
+
 @cache
 def _watch(parent, folder):
-    """Watch whether the parent is alive, in a thread of its own, once for each worker.
-
-    Where psutil is installed, loky takes a worker that has loaded torch for one that leaks memory, ends it in the midst
-    of the work, and may wait for it for ever. It is told not to.
-    """
-    process_executor._MAX_MEMORY_LEAK_SIZE = float("inf")
+    """Watch whether the parent is alive, in a thread of its own, once for each worker."""
+    keep_worker()
 
     def watch():
         while os.getppid() == parent:

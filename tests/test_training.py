@@ -8,6 +8,8 @@ from threading import Thread
 import numpy as np
 import pytest
 import torch
+from joblib import Parallel, delayed
+from joblib.externals.loky import process_executor
 from skorch import NeuralNet
 from torch import nn
 
@@ -360,3 +362,18 @@ def test_who_watches_is_told_of_each_epoch():
     assert inner == [(1, 1)]
     # Nets that were trained while somebody watched hold on to nobody.
     assert pickle.loads(pickle.dumps(net)).max_epochs == 2
+
+
+def _trained_in_a_worker(number):
+    """What joblib allows this worker to grow by, once a network was trained in it."""
+    _trained(_line())
+    return process_executor._MAX_MEMORY_LEAK_SIZE
+
+
+def test_joblib_keeps_a_worker_that_trains(by_value):
+    """With psutil it would end one, as leaking memory, and may wait for it for ever; here nothing changes."""
+    before = process_executor._MAX_MEMORY_LEAK_SIZE
+    allowed = Parallel(n_jobs=2)(delayed(_trained_in_a_worker)(number) for number in range(4))
+    assert allowed == [float("inf")] * 4
+    _trained(_line())
+    assert before == process_executor._MAX_MEMORY_LEAK_SIZE
