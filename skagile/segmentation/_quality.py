@@ -165,7 +165,7 @@ def _judge(records, sampling_rate):
     flags = [{name: np.zeros(n_times, dtype=bool) for name in names} for _ in records]
     if n_times:
         low, high = records.min(axis=1), records.max(axis=1)
-        for row in np.flatnonzero(_holds(records, sampling_rate)):
+        for row in np.flatnonzero(_holds(records, low, high, sampling_rate)):
             _mark_runs(flags[row], records[row], low[row], high[row], sampling_rate)
         rows = np.flatnonzero(low < high)
         if len(rows):
@@ -178,12 +178,15 @@ def _judge(records, sampling_rate):
     return flags
 
 
-def _holds(records, sampling_rate):
-    """Say which records are level for as long as any mark needs."""
-    least = min(count_samples(_FLAT, sampling_rate), records.shape[1], _rail_samples(sampling_rate))
-    if least < 2:
-        return np.ones(len(records), dtype=bool)
-    return moving(records[:, 1:] == records[:, :-1], least - 1, np.logical_and).any(axis=1)
+def _holds(records, low, high, sampling_rate):
+    """Say which records are level for as long as a mark needs: anywhere, or for less time at an end of their range."""
+    same = records[:, 1:] == records[:, :-1]
+    at_rail = same & ((records[:, 1:] == low[:, None]) | (records[:, 1:] == high[:, None]))
+    held = np.zeros(len(records), dtype=bool)
+    for level, least in ((same, count_samples(_FLAT, sampling_rate)), (at_rail, _rail_samples(sampling_rate))):
+        width = min(least, records.shape[1]) - 1
+        held |= moving(level, width, np.logical_and).any(axis=1) if width else True
+    return held
 
 
 def _rail_samples(sampling_rate):
