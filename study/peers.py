@@ -76,8 +76,9 @@ theirs says nothing. Times are of one thread of a shared machine: compare them w
 
 Presence, copies, disclosure and canary are of somebody who holds *originals*. What misleads attackers who were trained
 on originals misleads these as well, and a low figure of theirs is no more than that where the column "retrained" is
-high: who finds somebody's released beats by retraining finds what stands beside them. Of k-same alone, all are low
-together.
+high: who finds somebody's released beats by retraining finds what stands beside them. Where
+"retrained" is low, of k-same and nearly so of PP-VAE, they say what they seem to. Presence is as uncertain as its
+intervals.
 
 .. figure:: peers.svg
    :alt: Single beats named by the worst retrained attacker, against macro-F1 on new patients.
