@@ -7,6 +7,7 @@ STUDIES = (
     "agile",
     "agile_amortized",
     "agile_defaults",
+    "agile_new_people",
     "audit",
     "frontier",
     "heartprint",
