@@ -85,7 +85,7 @@ def release_record(
     try:
         entry = _read(given)
         units = entry.units or lead_units(given.root / name)
-        # The matrices of one record are small: threads that wait for each other take four times the processor time.
+        # The matrices of one record are small: threads that wait for each other take most of the time.
         with _pools().limit(limits=1):
             released = anonymizer.anonymize(entry.recording, seed_of(key, name))
         return _written(line, entry, units, released, key, rules, out, format)
