@@ -17,6 +17,7 @@ SEED = 0
 STRONGEST = ("svd", "nearest_neighbour", "deep_ecg", "siamese")
 INFERENCES = ("iterative", "amortized")
 N_JUDGES = 2
+MOST_NAMED, MOST_LOST = 0.157, 1.0  # asked; points
 # For the time: a release of this many beats, and how many of them the steps are timed on.
 N_TIMED, N_STEPPED, N_SAMPLES = 10_000, 512, 252
 N_ROUNDS = 3
@@ -92,16 +93,32 @@ def attack(beats, released, whom):
     return pd.DataFrame(rows)
 
 
+def figures(table):
+    """Worst attacker and points of the diagnosis that are lost, a row for each release, and for the originals."""
+    judges = table["what"].str.startswith("diagnosis")
+    rows = {}
+    for name in table.columns.drop("what"):
+        lost = 100 * (table.loc[judges, "clean"].mean() - table.loc[judges, name].mean())
+        rows[name] = {"named": table.loc[~judges, name].max(), "lost": lost}
+    return pd.DataFrame(rows).T
+
+
+def as_asked(rows):
+    """Say of rows of `figures` whether they are what was asked."""
+    return (rows["named"] <= MOST_NAMED) & (rows["lost"] <= MOST_LOST)
+
+
 def summary(table):
     """Worst attacker and mean diagnosis of each release, beside what was asked."""
-    judges = table["what"].str.startswith("diagnosis")
-    rows = []
-    for name in INFERENCES:
-        lost = table.loc[judges, "clean"].mean() - table.loc[judges, name].mean()
-        worst = table.loc[~judges, name].max()
-        rows.append({"release": name, "worst attacker": worst, "diagnosis lost, points": 100 * lost})
-        rows[-1]["as asked"] = "yes" if worst <= 0.157 and 100 * lost <= 1 else "no"
-    return pd.DataFrame(rows)
+    rows = figures(table).loc[list(INFERENCES)]
+    return pd.DataFrame(
+        {
+            "release": rows.index,
+            "worst attacker": rows["named"].to_numpy(),
+            "diagnosis lost, points": rows["lost"].to_numpy(),
+            "as asked": np.where(as_asked(rows), "yes", "no"),
+        }
+    )
 
 
 def seconds(beats):

@@ -192,7 +192,7 @@ def attacked(anonymizer, database, seed):
         cache=CACHE / "peers",
         random_state=seed,
     )
-    for known, words in (("static", "trained on originals"), ("adaptive", "retrained")):
+    for known, words in KNOWN.items():
         worst = max((a for a in report.attacks if a["knowledge"] == known), key=lambda a: a["rank1"])
         row[f"{database}, {words}"] = worst["rank1"], worst["rank1_low"], worst["rank1_high"]
     return row
@@ -262,17 +262,15 @@ def _words(anonymizer):
 
 def _write(seed, tables):
     row = pd.DataFrame(tables["row"])
-    databases = [column for column in row if "," in column and column.split(",")[0] in DATABASES]
-    row = row[["anonymizer", "setting", *sorted(databases, key=lambda c: DATABASES.index(c.split(",")[0])), *COSTS]]
+    named = [f"{database}, {words}" for database in DATABASES for words in KNOWN.values()]
+    row = row[["anonymizer", "setting", *named, *COSTS]]
     told = pd.DataFrame(tables["told"])
     _draw(row, told)
     row = row.apply(lambda column: column.map(lambda value: _cell(column.name, value)))
     told = told.apply(lambda column: column.map(lambda value: _cell(column.name, value)))
     tried_rows = pd.DataFrame(tables["chosen"]).map(lambda value: f"{value:.3f}" if isinstance(value, float) else value)
-    tried_rows.columns = [
-        f"{name}, {KNOWN[known]}" if (known := name.rpartition(" ")[2]) in KNOWN else name for name in tried_rows
-    ]
-    tried_rows.columns = [name.replace(" static,", ",").replace(" adaptive,", ",") for name in tried_rows]
+    for known, words in KNOWN.items():
+        tried_rows.columns = tried_rows.columns.str.replace(f" {known}", f", {words}")
     text = TEXT.format(
         seed=seed,
         max_beats=MAX_BEATS,

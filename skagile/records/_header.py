@@ -107,7 +107,7 @@ def read_header(path: Path, *, layout: bool = False) -> Header:
     return _parsed(path, path.read_bytes(), layout)
 
 
-@lru_cache(maxsize=512)  # the header of a record is asked for some five times
+@lru_cache(maxsize=16)  # asked for several times in a row; few, since a header may have a megabyte
 def _parsed(path, raw, layout):
     # As wfdb strips and splits them, so that both see the same lines; it leaves out what is not ASCII.
     both = [(line.encode("ascii", "ignore").decode().strip(), line.strip()) for line in _lines(raw)]

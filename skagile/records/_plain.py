@@ -7,9 +7,9 @@ import numpy as np
 
 from skagile.records._header import Header
 
-# As writers have it: every field, or every field but the checksum and the name. Any other line is wfdb's to understand.
+# As writers have it: every field, but perhaps the name. Any other line is wfdb's to understand.
 _LINE = re.compile(
-    r"(?P<file>\S+) 16 (?P<gain>\d+(?:\.\d+)?)(?:\((?P<baseline>-?\d{1,9})\))?(?:/\S+)? \d{1,2} (?P<zero>-?\d{1,9}) "
+    r"\S+ 16 (?P<gain>\d+(?:\.\d+)?)(?:\((?P<baseline>-?\d{1,9})\))?(?:/\S+)? \d{1,2} (?P<zero>-?\d{1,9}) "
     r"-?\d{1,9} (?P<checksum>-?\d{1,9}) 0(?: .*)?",
     re.ASCII,
 )
@@ -31,7 +31,7 @@ def read_plain(header: Header) -> Plain | None:
     """
     fields = header.lines[0].split()
     said = [_LINE.fullmatch(line) for line in header.lines[1:]]
-    if header.n_frames is None or not all(said) or fields[1] != str(len(said)) or not said:
+    if header.n_frames is None or not all(said) or fields[1] != str(len(said)):
         return None
     gain = np.array([float(line["gain"]) for line in said])
     if not (np.isfinite(gain) & (gain > 0)).all():
@@ -41,8 +41,8 @@ def read_plain(header: Header) -> Plain | None:
     if digital is None:
         return None
     signal = digital.astype(np.float32)
-    np.subtract(signal, baseline, signal, casting="same_kind")
-    np.divide(signal, gain, signal, casting="same_kind")
+    np.subtract(signal, baseline, signal)
+    np.divide(signal, gain, signal)
     missing = digital == _NOTHING
     signal[missing] = np.nan
     sums = digital.sum(axis=0, dtype=np.int64)

@@ -83,7 +83,7 @@ def read_record(path: Path, pick: Callable[[list[str]], Sequence[int]] | None = 
         signal=np.stack([signals[i] for i in keep]) if keep else np.empty((0, 0), dtype=np.float32),
         sampling_rate=sampling_rate,
         leads=[names[i] for i in keep],
-        comments=header.comments,
+        comments=list(header.comments),  # the header is remembered, and this list is the caller's
         date=header.date,
         notes=notes,
         time=header.time,

@@ -128,7 +128,8 @@ def cut_beats(
     signal : ndarray of shape (n_times,) or (n_records, n_times)
         One lead of each.
     r_peak : ndarray of int of shape (n_beats,), or two of them
-        R peaks whose beats fit, see `fits_record`; of several records, the record and the R peak of each beat.
+        R peaks whose beats fit, see `fits_record`; of several records, the record and the R peak of each beat;
+        they are broadcast.
     n_before, n_samples : int
         As from `window_samples`.
 

@@ -11,6 +11,7 @@ from scipy.ndimage import uniform_filter1d
 from sklearn.utils import Bunch
 
 from skagile.leads import standard_lead
+from skagile.segmentation._cut import cut_beats
 from skagile.segmentation._inputs import NoneUsableError, as_floats, check_rate_of, names_of, transposed
 from skagile.segmentation._pan_tompkins import find_r_peaks
 from skagile.segmentation._quality import signal_quality, touches_leads
@@ -345,10 +346,10 @@ def cut_over_leads(
     for row in np.unique(record):
         own = r_peak[bounds[row] : bounds[row + 1]]
         leads = records[row]
-        beats = sliding_window_view(leads, n_samples, axis=1)[:, own - n_before]
+        beats = cut_beats(leads, (np.arange(len(leads)), own[:, None]), n_before, n_samples)
         if bad is not None:
-            beats[touches_leads(bad[row], own, window, ratio)] = np.nan
-        parts.append(np.swapaxes(beats, 0, 1))
+            beats[touches_leads(bad[row], own, window, ratio).T] = np.nan
+        parts.append(beats)
     return np.concatenate(parts)
 
 

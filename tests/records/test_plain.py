@@ -127,3 +127,11 @@ def test_real_records(realdata, database, monkeypatch):
         for own, expected in zip(signals, by_wfdb[1], strict=True):
             np.testing.assert_array_equal(own, expected, strict=True)
         assert read_plain(header) is not None
+
+
+def test_what_is_read_is_the_callers(tmp_path):
+    """Headers are remembered: changing what came back changes nothing of what is read next."""
+    digital = _samples()
+    _write(tmp_path, digital, [*_lines(digital), "# age: 51"], f"r 2 250 {len(digital)}")
+    read_record(tmp_path / "r").comments.append("mine")
+    assert read_record(tmp_path / "r").comments == ["age: 51"]

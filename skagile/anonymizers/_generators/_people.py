@@ -96,14 +96,13 @@ class PseudoPeople:
         if self.unit is None:
             return law.draw_between(person, diagnosis, of_all=False)
         wanted = which * len(law.moved) + diagnosis
-        nobody = np.empty(0, dtype=np.intp), np.empty((0, len(law.mean)), dtype=np.float32)
-        pairs, drawn = self._theirs.get(number, nobody)
-        place = np.searchsorted(pairs, wanted)
-        if not np.array_equal(pairs.take(place, mode="clip") if len(pairs) else pairs, wanted):
-            pairs, place = np.unique(wanted, return_inverse=True)
+        known = self._theirs.get(number)
+        if known is None or not np.isin(wanted, known[0]).all():
+            pairs = np.unique(wanted)
             drawn = law.draw_between(person[pairs // len(law.moved)], pairs % len(law.moved), of_all=True)
-            self._theirs[number] = pairs, drawn
-        return drawn[place]
+            known = self._theirs[number] = pairs, drawn
+        pairs, drawn = known
+        return drawn[np.searchsorted(pairs, wanted)]
 
 
 def _balance(numbers, cells):

@@ -50,12 +50,13 @@ def compose(
     signal, covered, above = np.zeros((3, n_leads, n_times), dtype=np.float32)
     there = ~np.isnan(beats[:, :, 0])
     at, levels = _between(beats, r_peak / sampling_rate, before, after, beat_rate)
+    own = np.repeat(there, 2, axis=0).T
+    lines = {lead: (at[own[lead]], levels[lead, own[lead]]) for lead in np.flatnonzero(there.any(axis=0))}
     for start in range(0, n_times, _CHUNK):
         stop = min(start + _CHUNK, n_times)
         time = np.arange(start, stop) / sampling_rate
-        for lead in np.flatnonzero(there.any(axis=0)):
-            own = np.repeat(there[:, lead], 2)
-            signal[lead, start:stop] = np.interp(time, at[own], levels[lead, own])
+        for lead, line in lines.items():
+            signal[lead, start:stop] = np.interp(time, *line)
     beats = np.where(there[:, :, None], beats, 0)
     for some in np.array_split(np.arange(len(beats)), -(-len(beats) * n_leads // _BEATS)):
         weight = _weight(offset / sampling_rate, before[some], after[some])
